@@ -30,6 +30,7 @@
 | TIDEGATE_REPLY_QUEUE | URLs or ARNs of SQS queues for answers to single messages, separated by commas | none |
 | TIDEGATE_BATCH_OPTIONS | options of batches, such as rates, a JSON object: docs/BATCH.md | see docs/BATCH.md |
 | TIDEGATE_LOG_LEVEL | DEBUG, INFO, WARNING, ERROR | INFO |
+| TIDEGATE_METRICS | emf: log lines of calls have metrics for CloudWatch: docs/OBSERVABILITY.md | none |
 | AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, …_S3, …_SECRETS_MANAGER, …_SQS | as in AWS's SDKs | |
 """
 
@@ -126,6 +127,7 @@ class Settings(Redacted, Struct, frozen=True):
     reply_queues: tuple[str, ...] = ()
     batch_options: JsonObject = field(default_factory=JsonObject)
     log_level: str = "INFO"
+    has_metrics: bool = False
     oidc: OidcIssuer | None = None
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -170,6 +172,7 @@ class Settings(Redacted, Struct, frozen=True):
             transport=reader.choice("TIDEGATE_TRANSPORT", ("pyreqwest", "aiohttp", "httpx")),
             oidc=reader.issuer(),
             log_level=reader.choice("TIDEGATE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
+            has_metrics=reader.choice("TIDEGATE_METRICS", ("none", "emf")) == "emf",
             environment=dict(env),
         )
         reader.check()

@@ -187,8 +187,17 @@ def test_the_function_is_told_what_settings_reads(stack: Stack) -> None:
         "TIDEGATE_BATCH_BUCKET": {"Ref": "BatchBucket"},
         "TIDEGATE_BATCH_QUEUE": {"Ref": "WorkQueue"},
         "TIDEGATE_LOG_LEVEL": "INFO",
+        "TIDEGATE_METRICS": "emf",
         "TIDEGATE_TRANSPORT": "pyreqwest",
     }
+
+
+def test_the_functions_that_answer_calls_have_metrics_which_one_parameter_turns_off(deploy: Deploy) -> None:
+    for parameters, expected in (({}, "emf"), ({"CallMetrics": "none"}, "none")):
+        stack = deploy(**parameters)
+        for name in ("Chat", "Batch"):
+            variables = stack.properties(f"{name}Function")["Environment"]["Variables"]
+            assert variables["TIDEGATE_METRICS"] == expected
 
 
 def test_the_keeper_runs_every_five_minutes_and_is_never_run_again_for_a_failure(stack: Stack) -> None:

@@ -36,4 +36,5 @@ message_processor  takes the messages of one event, over Powertools
 events            an EventBridge bus, and budget alerts on it
 batch_events      events of batches on an EventBridge bus
 logs              log lines as JSON
+emf               metrics of calls in their log lines
 """

@@ -10,18 +10,26 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from tidegate.lazy import load
+
+CALL_EVENTS = frozenset({"call.settled", "meter.failed"})
+"""The lines of which each call has exactly one, when it has ended."""
+
 _VERBOSE_LIBRARIES = ("pyreqwest", "httpx", "httpcore")
 """Libraries that log requests, headers and bodies below WARNING, which we never allow."""
 
 _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-def configure(level: str) -> None:
-    """Log our events from `level` on to standard output, which Lambda collects. May be called more than once."""
+def configure(level: str, *, has_metrics: bool = False) -> None:
+    """Log our events from `level` on to standard output, which Lambda collects. May be called more than once.
+
+    `has_metrics`: the line of a call has its metrics for CloudWatch.
+    """
     root = logging.getLogger()
     if not any(isinstance(handler.formatter, JsonLines) for handler in root.handlers):
         handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(JsonLines())
+        handler.setFormatter(JsonLines(has_metrics=has_metrics))
         root.addHandler(handler)
     logging.getLogger("tidegate").setLevel(level)
     for name in _VERBOSE_LIBRARIES:
@@ -33,6 +41,10 @@ class JsonLines(logging.Formatter):
 
     _encoder = msgspec.json.Encoder(enc_hook=str)
 
+    def __init__(self, *, has_metrics: bool = False) -> None:
+        super().__init__()
+        self._has_metrics = has_metrics
+
     def format(self, record: logging.LogRecord) -> str:
         extra = {name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES}
         line: dict[str, object] = {
@@ -42,6 +54,8 @@ class JsonLines(logging.Formatter):
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             **{name: value for name, value in extra.items() if value is not None},
         }
+        if self._has_metrics and record.msg in CALL_EVENTS and "batch_id" not in line:
+            load("tidegate.aws.emf", "add_metrics")(line, record.created)
         if record.exc_info and record.exc_info[0]:
             line["exception"] = self.formatException(record.exc_info)
             line["exception_name"] = record.exc_info[0].__name__

@@ -1,0 +1,86 @@
+"""Metrics of calls in their log lines, which CloudWatch reads: the embedded metric format (EMF).
+
+Loaded with the first line that has metrics.
+Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+(2026-11). It needs no request and no permission.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+NAMESPACE = "tidegate"
+
+DIMENSION_SETS = ((), ("status",), ("provider", "model_family"))
+"""The sets of dimensions in which each metric exists. CloudWatch charges for each combination of values in a set.
+
+Names of workspaces, keys, applications, sessions and models are no dimensions: there is no limit to their number.
+"""
+
+UNITS = {
+    "calls": "Count",
+    "errors": "Count",
+    "tokens": "Count",
+    "cost": "None",
+    "duration": "Seconds",
+    "time_to_first_token": "Seconds",
+}
+"""The metrics and their units. `cost` is in USD."""
+
+NO_PROVIDER = "none"
+"""The provider of a call that no provider was asked for."""
+
+OTHER_FAMILY = "other"
+
+_FAMILIES = (
+    *("gpt-oss", "gpt-image", "gpt-3", "gpt-4", "gpt-5", "gpt", "claude", "gemini", "gemma", "mimo", "moonshot"),
+    *("llama", "nemotron", "mixtral", "magistral", "ministral", "devstral", "codestral", "pixtral", "mistral"),
+    *("deepseek", "qwen", "qwq", "kimi", "glm", "minimax", "grok", "command", "aya", "jamba", "nova", "titan", "phi"),
+    *("granite", "sonar", "mercury", "palmyra", "hermes", "ernie", "hunyuan", "seed", "olmo", "echo"),
+)
+"""Families of models by the beginning of a word in their names: a few dozen, whatever models callers name."""
+
+_FAMILY = re.compile(rf"(?<![a-z])(?:{'|'.join(_FAMILIES)})|(?<![a-z0-9])o[1-9](?![a-z0-9])")
+_CLAUDE = re.compile("opus|sonnet|haiku")
+
+
+def add_metrics(line: dict[str, object], at: float) -> None:
+    """Add the metrics of a call to its log line, and what tells CloudWatch to read them; `at` is in UTC seconds."""
+    values = {
+        "calls": 1,
+        "errors": int(line.get("status") == "failed"),
+        "tokens": _number(line, "input_tokens") + _number(line, "output_tokens"),
+        "cost": _optional(line, "cost_usd"),
+        "duration": _optional(line, "seconds"),
+        "time_to_first_token": _optional(line, "first_event_seconds"),
+    }
+    known = {name: value for name, value in values.items() if value is not None}
+    directive = {
+        "Namespace": NAMESPACE,
+        "Dimensions": DIMENSION_SETS,
+        "Metrics": [{"Name": name, "Unit": UNITS[name]} for name in known],
+    }
+    line["provider"] = line.get("provider") or NO_PROVIDER
+    line["model_family"] = model_family(str(line.get("model") or ""))
+    line.update(known)
+    line["_aws"] = {"Timestamp": int(at * 1000), "CloudWatchMetrics": [directive]}
+
+
+@lru_cache(maxsize=1024)
+def model_family(model_id: str) -> str:
+    """Return the family of a model, such as "gpt-5" or "claude-sonnet", by its name; "other" if it is not known."""
+    name = model_id.partition("/")[2].lower()
+    found = _FAMILY.search(name)
+    if found is None:
+        return OTHER_FAMILY
+    tier = _CLAUDE.search(name) if found[0] == "claude" else None
+    return f"claude-{tier[0]}" if tier else found[0]
+
+
+def _number(line: Mapping[str, object], name: str) -> float:
+    return _optional(line, name) or 0
+
+
+def _optional(line: Mapping[str, object], name: str) -> float | None:
+    value = line.get(name)
+    return value if isinstance(value, int | float) or value is None else float(str(value))
