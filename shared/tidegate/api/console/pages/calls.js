@@ -79,7 +79,8 @@ function cells(call, query) {
 
 export const status = (call) => h("span", { class: `status ${/^\w+$/.test(call.status) ? call.status : ""}` }, call.error_code ? `${call.status}: ${call.error_code}` : call.status);
 
-export const modelOf = (call) => (call.provider ? `${call.provider}/${call.answered_model}` : (call.model ?? ""));
+export const modelOf = (call) =>
+  call.provider && call.answered_model ? `${call.provider}/${call.answered_model}` : (call.model ?? "");
 
 function liveBox(query, go) {
   const box = h("input", { type: "checkbox", change: () => go("calls", changed(query, { live: box.checked ? null : "off" })) });
