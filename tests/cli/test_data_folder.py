@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from tests.cli.terminal import Said, Terminal, parse
 from tests.store_worlds import NOON
 from tidegate.cli import commands
 from tidegate.cli.connection import find_store
+from tidegate.cli.main import READER_GONE
 from tidegate.errors import ConfigurationError
 from tidegate.sqlite.database import MIGRATIONS, open_database
 from tidegate.sqlite.folder import DataFolder, RunningServer, find_data_folder
@@ -63,6 +66,15 @@ def test_the_contents_of_files_are_deleted_with_their_workspace(tidegate: Termin
     tidegate("workspaces", "create", "Harbour", "--id", "ws_harbour")
     assert tidegate("workspaces", "delete", "ws_harbour").code == 0
     assert ([path.exists() for path in contents], other.exists()) == ([False] * 4, True)
+
+
+def test_a_reader_that_has_enough_ends_a_command_without_a_traceback(folder: DataFolder) -> None:
+    """Python writes to the pipe when the command ends: the text is short."""
+    words = [sys.executable, "-m", "tidegate", "workspaces", "list", "--data", str(folder.path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None and command.stderr is not None
+        command.stdout.close()
+        assert (command.stderr.read(), command.wait()) == ("", READER_GONE)
 
 
 def test_a_folder_can_be_named(tidegate: Terminal, folder: DataFolder, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The commands and their exit codes: 0 done, 1 not found, 2 invalid usage or configuration, or store unavailable."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -23,11 +24,20 @@ _COMMANDS = {
 }
 """Only the chosen command's module is imported, because `serve` loads moto, an emulator of AWS."""
 
+READER_GONE = 141
+"""What shells report of a program that the signal SIGPIPE has ended."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. An error is printed as one line on standard error."""
     try:
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # `head` and others close their input when they have enough. At its exit, Python flushes what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
     except TidegateError as error:
         return _report_error(error.message)
     except ModuleNotFoundError as error:
