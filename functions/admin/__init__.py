@@ -1,4 +1,4 @@
 """The control plane on Lambda.
 
-app   the admin API on AWS's stores, behind a proxy integration that does not stream
+app   the admin API and the dashboard, behind a proxy integration that does not stream
 """

@@ -1,4 +1,4 @@
-"""The control plane on Lambda: the admin API on AWS's stores, behind a proxy integration that does not stream."""
+"""The control plane on Lambda: the admin API and the dashboard, behind a proxy integration that does not stream."""
 
 import asyncio
 
@@ -7,11 +7,14 @@ from mangum import Mangum
 from tidegate.api.admin.app import build_admin
 from tidegate.aws import logs
 from tidegate.aws.control import create_aws_control
+from tidegate.aws.key_lookup import DynamoKeyLookup
 from tidegate.aws.world import AwsWorld
+from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.settings import Settings
 
 settings = Settings.from_env()
 logs.configure(settings.log_level)
-app = build_admin(create_aws_control(AwsWorld(settings)))
+world = AwsWorld(settings)
+app = build_admin(create_aws_control(world), Authenticator(DynamoKeyLookup(world.store)))
 asyncio.set_event_loop(asyncio.new_event_loop())  # Mangum uses the thread's loop, and warns if there is none
 handler = Mangum(app, lifespan="off")

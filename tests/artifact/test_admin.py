@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,28 @@ pytestmark = [pytest.mark.slow, runs_here]
 EVENT = Path(__file__).parents[1] / "events" / "rest" / "models.json"
 
 
-async def test_who_has_no_admin_key_is_refused_in_our_envelope(
-    artifacts: Path, aws_endpoint: str, tmp_path: Path
+@pytest.mark.parametrize(("path", "kind"), [("/admin/v1/plans", "admin"), ("/console/v1/me", "API")])
+async def test_who_has_no_key_is_refused_in_our_envelope(
+    artifacts: Path, aws_endpoint: str, tmp_path: Path, path: str, kind: str
 ) -> None:
+    answer = await answered(path, artifacts, aws_endpoint, tmp_path)
+    error = json.loads(answer["body"])["error"]
+    assert (answer["statusCode"], error["code"]) == (401, "invalid_api_key")
+    assert error["message"].startswith(f"This {kind} key is not valid")
+    assert set(error) == {"message", "type", "param", "code"}
+
+
+async def test_the_dashboard_is_sent_as_text(artifacts: Path, aws_endpoint: str, tmp_path: Path) -> None:
+    for name, content_type in (("index.html", "text/html"), ("app.js", "text/javascript"), ("style.css", "text/css")):
+        answer = await answered(f"/console/{name}", artifacts, aws_endpoint, tmp_path)
+        assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
+        assert answer["headers"]["content-type"] == f"{content_type}; charset=utf-8"
+
+
+async def answered(path: str, artifacts: Path, aws_endpoint: str, tmp_path: Path) -> Any:
+    """The function's answer to a GET of `path` with a key that opens nothing."""
     event = json.loads(EVENT.read_text())
-    event |= {"path": "/admin/v1/plans", "resource": "/admin/{proxy+}"}
+    event |= {"path": path, "resource": f"/{path.split('/')[1]}/{{proxy+}}"}
     event["multiValueHeaders"] |= {"Authorization": ["Bearer sk-tidegate-nobody"]}
     asked = tmp_path / "event.json"
     asked.write_text(json.dumps(event))
@@ -30,10 +48,7 @@ async def test_who_has_no_admin_key_is_refused_in_our_envelope(
             "AWS_ENDPOINT_URL": aws_endpoint,
             "TIDEGATE_TABLE": world.store.table,
         }
-        answer = last_line(invoke(artifacts / "AdminFunction", "functions.admin.app.handler", asked, **env))
-    error = json.loads(answer["body"])["error"]
-    assert (answer["statusCode"], error["code"]) == (401, "invalid_api_key")
-    assert set(error) == {"message", "type", "param", "code"}
+        return last_line(invoke(artifacts / "AdminFunction", "functions.admin.app.handler", asked, **env))
 
 
 def test_the_control_planes_artifact_holds_no_tool_and_no_server(artifacts: Path) -> None:

@@ -12,7 +12,7 @@ from tests.infra.stack import Stack, broken_rules
 Deploy = Callable[..., Stack]
 
 ANY = "x-amazon-apigateway-any-method"
-ADMIN_PATH = "/admin/{proxy+}"
+ADMIN_PATH, CONSOLE_PATH = "/admin/{proxy+}", "/console/{proxy+}"
 ACL = "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/tidegate/1a2b"
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/1a2b"
 DOMAIN = {"DomainName": "ai.example.com", "DomainCertificateArn": CERTIFICATE}
@@ -41,16 +41,20 @@ def test_they_allow_none_where_several_or_none_are_configured(deploy: Deploy, co
 
 
 def test_by_default_the_admin_api_is_a_path_of_the_api(stack: Stack) -> None:
-    assert set(body(stack)["paths"]) == {"/", "/{proxy+}", ADMIN_PATH}
+    assert set(body(stack)["paths"]) == {"/", "/{proxy+}", ADMIN_PATH, CONSOLE_PATH}
     assert set(stack.of_type("AWS::ApiGateway::RestApi")) == {"Api"}
     assert stack.properties("AdminPermission")["SourceArn"]["Fn::Sub"][1] == {"Id": {"Ref": "Api"}}
 
 
 def test_an_admin_api_of_its_own_leaves_no_path_to_it_on_the_other(deploy: Deploy) -> None:
     stack = deploy(AdminApi="own")
-    assert (set(body(stack)["paths"]), set(body(stack, "AdminRestApi")["paths"])) == ({"/", "/{proxy+}"}, {ADMIN_PATH})
-    uri = body(stack, "AdminRestApi")["paths"][ADMIN_PATH][ANY]["x-amazon-apigateway-integration"]["uri"]
+    paths = body(stack, "AdminRestApi")["paths"]
+    assert (set(body(stack)["paths"]), set(paths)) == ({"/", "/{proxy+}"}, {ADMIN_PATH, CONSOLE_PATH})
+    assert paths[CONSOLE_PATH] == paths[ADMIN_PATH]
+    uri = paths[ADMIN_PATH][ANY]["x-amazon-apigateway-integration"]["uri"]
     assert uri["Fn::Sub"].endswith("/functions/${AdminFunction.Arn}/invocations")
+    console = stack.properties("AdminConsolePermission")["SourceArn"]["Fn::Sub"]
+    assert (console[0].endswith("/*/console/*"), console[1]) == (True, {"Id": {"Ref": "AdminRestApi"}})
     assert stack.properties("AdminPermission")["SourceArn"]["Fn::Sub"][1] == {"Id": {"Ref": "AdminRestApi"}}
     assert "${AdminRestApi}" in stack.outputs["AdminUrl"]["Value"]["Fn::Sub"]
     settings = [stack.properties(stage)["MethodSettings"] for stage in ("ApiStage", "AdminRestApiStage")]
@@ -61,7 +65,7 @@ def test_an_admin_api_of_its_own_leaves_no_path_to_it_on_the_other(deploy: Deplo
 def test_without_an_admin_api_nothing_of_it_is_deployed(deploy: Deploy) -> None:
     stack = deploy(AdminApi="none")
     assert set(body(stack)["paths"]) == {"/", "/{proxy+}"}
-    assert [name for name in (*stack.resources, *stack.outputs) if name.startswith("Admin")] == []
+    assert [name for name in (*stack.resources, *stack.outputs) if name.startswith(("Admin", "Console"))] == []
 
 
 def test_only_listed_networks_reach_an_admin_api_of_its_own(deploy: Deploy) -> None:

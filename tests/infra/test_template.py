@@ -66,12 +66,14 @@ def test_every_other_route_streams_through_the_alias_for_up_to_fifteen_minutes(s
     }
     method = "x-amazon-apigateway-any-method"
     found = integrations(stack)
-    del found[f"{method} /admin/{{proxy+}}"]
+    for name in ("admin", "console"):
+        del found[f"{method} /{name}/{{proxy+}}"]
     assert found == {f"{method} /": streaming, f"{method} /{{proxy+}}": streaming}
 
 
 def test_the_control_planes_paths_go_to_a_function_that_answers_at_once(stack: Stack) -> None:
     found = integrations(stack)["x-amazon-apigateway-any-method /admin/{proxy+}"]
+    assert integrations(stack)["x-amazon-apigateway-any-method /console/{proxy+}"] == found
     assert (found["type"], found.get("responseTransferMode", "BUFFERED")) == ("aws_proxy", "BUFFERED")
     assert found["uri"]["Fn::Sub"].endswith("/functions/${AdminFunction.Arn}/invocations")
     function = stack.properties("AdminFunction")
@@ -483,6 +485,7 @@ def test_the_outputs_are_what_a_caller_and_an_operator_need(stack: Stack) -> Non
     assert values == {
         "BaseUrl": {"Fn::Sub": f"{base}/v1"},
         "NeuroflashUrl": {"Fn::Sub": f"{base}/api/ds-prototypes"},
+        "ConsoleUrl": {"Fn::Sub": f"{base}/console/index.html"},
         "AdminUrl": {"Fn::Sub": f"{base}/admin/v1"},
         "HealthUrl": {"Fn::Sub": f"{base}/health"},
         "ApiId": {"Ref": "Api"},
