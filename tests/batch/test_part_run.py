@@ -23,6 +23,8 @@ from tidegate.domain.limits import Amounts, Limits, period_at
 
 pytestmark = pytest.mark.jumping_clock
 
+USAGE = {"prompt_tokens": 14, "completion_tokens": 12, "total_tokens": 26}
+
 LINE_TOKENS, LINE_NEEDS = 26, 150
 """The tokens that a line uses, by the provider's usage, and what it holds until then; from line 10 on, 2 more."""
 
@@ -298,6 +300,19 @@ async def test_guardrails_and_the_cache_work_as_for_live_calls() -> None:
         assert (counters["calls"], counters["calls_ok"], counters["calls_cached"]) == (3, 1, 2)
         choices = [line["response"]["body"]["choices"] for line in output]
         assert choices == [choices[0]] * 3
+
+
+async def test_several_choices_and_reasoning_are_in_the_output_and_in_the_usage() -> None:
+    reply = completion("One.", usage={**USAGE, "completion_tokens_details": {"reasoning_tokens": 7}})
+    reply["choices"].append({**reply["choices"][0], "index": 1})
+    provider = Provider(lambda prompt, number: httpx.Response(200, json=reply))
+    async with part_world(provider, lines=[request(0, n=2), request(1, n=2)]) as parts:
+        await parts.deliver()
+        output, _ = await parts.results()
+        assert [[choice["index"] for choice in line["response"]["body"]["choices"]] for line in output] == [[0, 1]] * 2
+        usage, counters = (await parts.batch()).usage, await parts.counters()
+        assert (usage.reasoning_tokens, counters["reasoning_tokens"]) == (14, 14)
+        await parts.check()
 
 
 async def test_live_rates_are_not_taken_by_a_batch() -> None:
