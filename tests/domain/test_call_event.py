@@ -19,6 +19,20 @@ def test_a_timeline_is_read_as_it_was_written() -> None:
     assert list(parse_timeline(timeline)) == events
 
 
+def test_the_deployment_that_the_record_names_is_not_named_again() -> None:
+    events = [
+        CallEvent(0.004, "attempt", "first", "openai/gpt-4o"),
+        CallEvent(1.5, "failed", "provider_timeout", "openai/gpt-4o"),
+        CallEvent(1.6, "attempt", "fallback", "groq/llama"),
+        CallEvent(1.9, "first_token"),
+    ]
+    timeline = format_timeline(events, "groq/llama")
+    assert timeline == (
+        "try@4:first:openai/gpt-4o fail@1500:provider_timeout:openai/gpt-4o try@1600:fallback first@1900"
+    )
+    assert list(parse_timeline(timeline, "groq/llama")) == events
+
+
 def test_each_kind_of_event_has_a_name_of_its_own() -> None:
     events = [CallEvent(0.0, kind) for kind in get_args(EventKind)]
     assert list(parse_timeline(format_timeline(events))) == events

@@ -10,21 +10,26 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.limits.units import Charge, Counting, counting
-from tests.store_worlds import CREDENTIALS, REGION, Clock, World, aws_world
+from tests.limits.units import WRITE, Charge, Counting, counting, item_bytes
+from tests.store_worlds import CREDENTIALS, REGION, Clock, World, aws_world, hold, outcome
 from tests.world import KEY, USER, WORKSPACE, Exchange, completion
 from tidegate.api.app import build_app
 from tidegate.aws.dynamo import create_dynamo_client
 from tidegate.aws.gateway import open_aws_gateway
 from tidegate.aws.key_lookup import DynamoKeyLookup
 from tidegate.aws.ledger import DynamoLedger
-from tidegate.aws.meter import DynamoMeter
+from tidegate.aws.meter import DynamoMeter, record_item
 from tidegate.aws.store import Store
+from tidegate.aws.values import to_attributes
 from tidegate.compose import Overrides
 from tidegate.domain.account import AccountScope, Hold, Reservation
+from tidegate.domain.call_event import CallEvent
+from tidegate.domain.deployment import Deployment
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts, Limits
 from tidegate.domain.server_options import ServerOptions
+from tidegate.domain.settlement import build_settlement
+from tidegate.domain.usage import TokenCounts
 from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.settings import Settings
 from tidegate.transport.httpx import HttpxTransport
@@ -41,6 +46,9 @@ ALL = Limits(
     usd_per_month=Decimal(10_000),
 )
 NONE = Limits()
+TRACE_BYTES = 32 + len("trace_id")
+"""Room for the id of a trace."""
+
 BODY: Any = {"model": "openai/gpt-4.1-mini", "messages": USER, "max_tokens": 1000}
 
 
@@ -142,3 +150,39 @@ async def test_what_is_refused_is_read_once(aws_endpoint: str) -> None:
         await here.open(1)
         charges = await here.call(429)
         assert [charge.action for charge in charges[-3:]] == ["UpdateItem", "BatchGetItem", "TransactWriteItems"]
+
+
+async def test_the_record_of_a_usual_call_is_one_unit_also_with_long_names() -> None:
+    deployment = Deployment(
+        "bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", "https://bedrock.invalid", label="writing#2"
+    )
+    made = outcome(workspace_id=f"ws_{'a' * 20}", deployment=deployment, tokens=TokenCounts(11_234, 2_345, 9_876, 120))
+    request = made.call.request.with_model(deployment.model_id)
+    call = replace(
+        made.call,
+        request=request,
+        principal=replace(made.call.principal, key_id=f"key_{'b' * 20}"),
+        endpoint="/v1/chat/completions",
+        app_id="newsletter-writer",
+        session_id="0b3c2a52-6d21-4a34-9c3e-7b9a2d9a1f10",
+        agent_id="a1f10b3c2a526d21",
+    )
+    names = ("authenticated", "received", "cache", "guardrails", "reserved", "attempt", "first_token", "last_token")
+    details = {"cache": "miss", "guardrails": "input", "attempt": "first"}
+    events = [
+        CallEvent(1.5 * n, name, details.get(name, ""), deployment.display_name if name == "attempt" else "")
+        for n, name in enumerate(names)
+    ]
+    ended = replace(
+        made,
+        call=call,
+        finished_at=call.started_at + 12.345678,
+        first_event_seconds=9.123456,
+        hold=hold(call.id, Amounts(30_000, 1_500, Decimal("0.123456789"))),
+        events=(*events, CallEvent(12.345678, "settled")),
+        ignored=("seed", "logit_bias"),
+        guardrails={"personal-data": "mask", "secrets": "pass"},
+        generation_seconds=3.2,
+    )
+    size = item_bytes(to_attributes(record_item(build_settlement(ended))))
+    assert size + TRACE_BYTES < WRITE

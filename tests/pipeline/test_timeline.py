@@ -27,9 +27,10 @@ from tests.world import (
     streams,
     world,
 )
+from tidegate.domain.call_event import format_timeline
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.limits import Limits
-from tidegate.domain.record import RECORD_FIELDS
+from tidegate.domain.record import RECORD_FIELDS, timeline_events
 
 PLAIN: dict[str, Any] = {"model": MODEL, "messages": USER}
 MASKS = Guardrail("pii", "personal", action="mask", always=True)
@@ -54,10 +55,10 @@ def follow_the_loop(client: Client) -> None:
 
 
 def steps(record: Mapping[str, Any]) -> list[str]:
-    """The timeline without its times, which must not decrease."""
-    times = [int(time) for time in re.findall(r"@(\d+)", record["timeline"])]
-    assert times == sorted(times)
-    return re.sub(r"@\d+", "", record["timeline"]).split()
+    """The events of the timeline without their times, which must not decrease."""
+    events = timeline_events(record)
+    assert events == sorted(events, key=lambda event: event.seconds)
+    return re.sub(r"@\d+", "", format_timeline(events)).split()
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -69,6 +70,8 @@ async def test_the_path_of_a_plain_call_is_on_record_and_in_the_log(
         await client.post({**PLAIN, "stream": stream})
         found = await record(client)
     assert steps(found) == ["auth", "body", f"try:first:{MODEL}", "first", *(["last"] if stream else []), "end"]
+    assert " try@" in found["timeline"]
+    assert MODEL not in found["timeline"]
     assert list(found) == list(RECORD_FIELDS)
     assert (found["endpoint"], found["attempts"]) == ("/v1/chat/completions", 1)
     [line] = [vars(line) for line in caplog.records if line.message == "call.settled"]

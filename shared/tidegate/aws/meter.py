@@ -81,16 +81,13 @@ async def write_settlement(
     `kinds` are the accounts that still have the hold; None is all of its accounts. The token of the transaction is the
     call's id, or else `token`.
     """
-    record_key = _record_key(settlement)
-    record = {name: value for name, value in settlement.record.items() if value is not None}
-    item = {**record_key._asdict(), **record, "ttl": int(settlement.at + RETENTION_SECONDS)}
     increments, hold = add_all(settlement.increments), settlement.hold
     counter_keys = (
         counters_item_key(settlement.workspace_id, period, settlement.shard)
         for period in counter_periods(settlement.at)
     )
     writes = [
-        Put(store.table, item, condition=Attr("pk").does_not_exist()),
+        Put(store.table, record_item(settlement), condition=Attr("pk").does_not_exist()),
         *(Update(store.table, dict(item_key._asdict()), increments) for item_key in counter_keys),
         *(settlement_writes(store, hold, settlement.actual, store.clock(), kinds) if hold else ()),
     ]
@@ -100,6 +97,12 @@ async def write_settlement(
     except ConditionFailed:
         return False
     return True
+
+
+def record_item(settlement: Settlement) -> dict[str, object]:
+    """The item with the settlement's record. Values that are None are not stored: they would take space."""
+    record = {name: value for name, value in settlement.record.items() if value is not None}
+    return {**_record_key(settlement)._asdict(), **record, "ttl": int(settlement.at + RETENTION_SECONDS)}
 
 
 def _record_key(settlement: Settlement) -> ItemKey:

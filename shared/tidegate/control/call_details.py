@@ -10,10 +10,10 @@ from tidegate.catalog.prices import cost_parts
 from tidegate.control.authorization import find_workspace
 from tidegate.control.control import Control
 from tidegate.control.logs import check_cursor
-from tidegate.domain.call_event import CallEvent, parse_timeline
+from tidegate.domain.call_event import CallEvent
 from tidegate.domain.ids import ulid_time
 from tidegate.domain.managed_resources import AdminKey
-from tidegate.domain.record import plain_decimal
+from tidegate.domain.record import plain_decimal, timeline_events
 from tidegate.domain.usage import TokenCounts
 from tidegate.errors import NotFound
 
@@ -51,8 +51,7 @@ async def find_call(control: Control, actor: AdminKey, workspace_id: str, call_i
     bounds = call_id[:-1], f"{call_id}0"
     for record in await control.usages.records(workspace.id, *bounds, _NEIGHBOURS, workspace.shards):
         if record.get("id") == call_id:
-            timeline = list(parse_timeline(str(record.get("timeline") or "")))
-            return CallDetails(record, timeline, _cost(record, call_id))
+            return CallDetails(record, timeline_events(record), _cost(record, call_id))
     message = f"No call of this workspace has the id {call_id[:80]!r}, or it has not ended yet."
     raise NotFound(message, param="id")
 

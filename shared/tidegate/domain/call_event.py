@@ -44,7 +44,8 @@ _NAMES: dict[EventKind, str] = {
 }
 """The names of events in a timeline. They are short: DynamoDB writes a record of less than 1 KB as one unit."""
 
-_KINDS = {name: kind for kind, name in _NAMES.items()}
+_KINDS: dict[str, EventKind] = {name: kind for kind, name in _NAMES.items()}
+_OF_DEPLOYMENTS = frozenset[EventKind]({"attempt", "failed"})
 
 
 class CallEvent(Struct, frozen=True):
@@ -75,28 +76,33 @@ class CallEvent(Struct, frozen=True):
     lasted_seconds: float = 0.0
 
 
-def format_timeline(events: Sequence[CallEvent]) -> str:
-    """Return the events as one line: "auth@2 body@3 try@4:first:openai/gpt-4o first@412 end@980", in milliseconds."""
+def format_timeline(events: Sequence[CallEvent], own_deployment: str = "") -> str:
+    """Return the events as one line: "auth@2 try@4:first:openai/gpt-4o fail@80:provider_timeout:openai/gpt-4o end@98".
+
+    Times are in milliseconds. Events of `own_deployment`, the one that the record names, are written without its name.
+    """
     if len(events) > MAX_TIMELINE_EVENTS:
         cut, rest = events[_FIRST_EVENTS], len(events) - MAX_TIMELINE_EVENTS + 1
         skipped = CallEvent(cut.seconds, "skipped", str(rest))
         events = [*events[:_FIRST_EVENTS], skipped, *events[_FIRST_EVENTS + rest :]]
-    return " ".join([_format(event) for event in events])
+    return " ".join([_format(event, own_deployment) for event in events])
 
 
-def parse_timeline(timeline: str) -> Iterator[CallEvent]:
+def parse_timeline(timeline: str, own_deployment: str = "") -> Iterator[CallEvent]:
     """Yield the events of a timeline. Skips what it cannot read."""
     for text in timeline.split():
         name, _, rest = text.partition("@")
         milliseconds, _, rest = rest.partition(":")
         detail, _, deployment = rest.partition(":")
         if name in _KINDS and milliseconds.lstrip("-").isdecimal():
-            yield CallEvent(int(milliseconds) / 1000, _KINDS[name], detail, deployment.replace("%20", " "))
+            kind = _KINDS[name]
+            deployment = deployment.replace("%20", " ") or (own_deployment if kind in _OF_DEPLOYMENTS else "")
+            yield CallEvent(int(milliseconds) / 1000, kind, detail, deployment)
 
 
-def _format(event: CallEvent) -> str:
+def _format(event: CallEvent, own_deployment: str) -> str:
     text = f"{_NAMES[event.kind]}@{round(event.seconds * 1000)}"
-    if event.deployment:
+    if event.deployment and event.deployment != own_deployment:
         # A model's name is the caller's choice.
         return f"{text}:{event.detail}:{'%20'.join(event.deployment.split())}"
     return f"{text}:{event.detail}" if event.detail else text

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from tidegate.domain.call import Outcome, recorded_name
-from tidegate.domain.call_event import format_timeline
+from tidegate.domain.call_event import CallEvent, format_timeline, parse_timeline
 from tidegate.domain.money import MONEY, exact_money
 
 RETENTION_SECONDS = 400 * 86400
@@ -84,7 +84,7 @@ def call_record(outcome: Outcome) -> dict[str, RecordValue]:
 
 def call_details(outcome: Outcome) -> dict[str, RecordValue]:
     """The part of a call's record that its log line has as well: where it came from, and the path that it took."""
-    call, hold, events = outcome.call, outcome.hold, outcome.events
+    call, hold, events, deployment = outcome.call, outcome.hold, outcome.events, outcome.deployment
     return {
         "endpoint": call.endpoint,
         "session_id": recorded_name(call.session_id),
@@ -95,8 +95,15 @@ def call_details(outcome: Outcome) -> dict[str, RecordValue]:
         "ignored": _ignored(outcome.ignored),
         "held_usd": None if hold is None else hold.amounts.usd,
         "tokens_per_second": _tokens_per_second(outcome),
-        "timeline": format_timeline(events) or None,
+        "timeline": format_timeline(events, deployment.display_name if deployment else "") or None,
     }
+
+
+def timeline_events(record: Mapping[str, object]) -> list[CallEvent]:
+    """The events in a record's timeline; none for a record without one."""
+    provider, model, label = (record.get(name) for name in ("provider", "answered_model", "deployment"))
+    own_deployment = "" if provider is None else f"{provider}/{model}" + (f"({label})" if label else "")
+    return list(parse_timeline(str(record.get("timeline") or ""), own_deployment))
 
 
 def counter_increments(outcome: Outcome) -> dict[str, int | Decimal]:
