@@ -2,25 +2,15 @@
 
 from typing import Any, cast
 
-import httpx
 import jsonschema
 import pytest
 
+from tests.local.demo_app import demo_client
 from tidegate.api.admin.app import build_admin
-from tidegate.api.app import build_app
-from tidegate.compose import Overrides
-from tidegate.domain.server_options import ServerOptions
-from tidegate.local.demo import DEMO_ROW, DemoTransport
-from tidegate.local.demo_tenant import seed_demo_tenant
 from tidegate.local.openapi import openapi_document
-from tidegate.local.stores import local_settings
-from tidegate.memory.world import open_memory_gateway
-from tidegate.ports import Keys, Tenants
-from tidegate.transport.base import Transport
 
 DOCUMENT = cast(Any, openapi_document())
 ADMIN = cast(Any, build_admin().openapi())
-KEY = "sk-tidegate-demo"
 UNKNOWN_CALL = {"/v1/generation", "/api/v1/generation", "/v1/chat/generation/{generation_id}"}
 """They need the id of a call that was made."""
 
@@ -33,6 +23,10 @@ def operations(document: Any) -> list[Any]:
     ]
 
 
+CALLS_AND_READS = [each for each in operations(DOCUMENT) if each.values[2]["tags"] != ["batches"]]
+"""`test_openapi_batches.py` tries the others, which need ids of each other's replies."""
+
+
 @pytest.mark.parametrize(("path", "method", "operation"), [*operations(DOCUMENT), *operations(ADMIN)])
 def test_an_operation_has_a_title_and_a_description(path: str, method: str, operation: Any) -> None:
     assert operation["summary"][0].isupper() and not operation["summary"].endswith(".")
@@ -42,26 +36,33 @@ def test_an_operation_has_a_title_and_a_description(path: str, method: str, oper
 
 def test_example_bodies_are_valid() -> None:
     bodies = [
-        operation["requestBody"]["content"]["application/json"]
-        for methods in DOCUMENT["paths"].values()
-        for operation in methods.values()
-        if "requestBody" in operation
+        (kind, body)
+        for _, _, operation in (each.values for each in operations(DOCUMENT))
+        for kind, body in operation.get("requestBody", {"content": {}})["content"].items()
     ]
-    assert len(bodies) >= 6
-    for body in bodies:
+    assert len(bodies) >= 12
+    for kind, body in bodies:
         schema = {**body["schema"], "components": DOCUMENT["components"]}
-        jsonschema.Draft202012Validator(schema).validate(body["example"])
-        assert body["example"]["model"] == "demo/echo"
+        example = body["example"] if kind == "application/json" else form_example(schema)
+        jsonschema.Draft202012Validator(schema).validate(example)
 
 
-@pytest.mark.parametrize(("path", "method", "operation"), operations(DOCUMENT))
+def form_example(schema: Any) -> dict[str, Any]:
+    """What Swagger UI fills into a form, and an empty file."""
+    return {
+        name: "" if field.get("format") == "binary" else field["examples"][0]
+        for name, field in schema["properties"].items()
+    }
+
+
+def test_example_calls_ask_a_model_of_the_demo_provider() -> None:
+    for path, _, operation in (each.values for each in CALLS_AND_READS):
+        for body in operation.get("requestBody", {"content": {}})["content"].values():
+            assert body["example"]["model"] == "demo/echo", path
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), CALLS_AND_READS)
 async def test_try_it_out_succeeds_at_once(path: str, method: str, operation: Any) -> None:
-    async def seed(tenants: Tenants, keys: Keys) -> None:
-        await seed_demo_tenant(tenants, keys, KEY)
-
-    def quick(inner: Transport) -> Transport:
-        return DemoTransport(inner, pause_seconds=0)
-
     given = [parameter for parameter in operation["parameters"] if "example" in parameter]
     values = {
         place: {p["name"]: p["example"] for p in given if p["in"] == place} for place in ("path", "query", "header")
@@ -71,18 +72,8 @@ async def test_try_it_out_succeeds_at_once(path: str, method: str, operation: An
         assert missing
         return
     assert missing == []
-    overrides = Overrides(rows=(DEMO_ROW,), wrap=quick)
-    settings = local_settings({}, None)
-    app: Any = build_app(lambda: open_memory_gateway(settings, overrides, seed=seed), ServerOptions())
-    async with app.router.lifespan_context(app) as state:
-
-        async def with_state(scope: Any, receive: Any, send: Any) -> None:
-            await app({**scope, "state": dict(state)}, receive, send)
-
-        transport = httpx.ASGITransport(with_state)
-        headers = {"authorization": f"Bearer {KEY}", **values["header"]}
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
-            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
-            url = path.format(**values["path"])
-            reply = await client.request(method, url, json=body, params=values["query"])
+    async with demo_client() as client:
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+        url = path.format(**values["path"])
+        reply = await client.request(method, url, json=body, params=values["query"], headers=values["header"])
     assert reply.status_code == 200, reply.text

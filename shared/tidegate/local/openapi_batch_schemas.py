@@ -5,11 +5,15 @@ Source: https://platform.openai.com/docs/api-reference (files, uploads, batches;
 
 from typing import TypeAlias, get_args
 
+from tidegate.api.app import ENDPOINTS
 from tidegate.batch.batches import MODES
+from tidegate.batch.endpoints import batch_endpoints
 from tidegate.batch.fields import MAX_BYTES, MAX_FILE_SECONDS, MAX_FILENAME, MAX_PAIRS, MAX_VALUE, MIN_FILE_SECONDS
 from tidegate.batch.files import PURPOSES
 from tidegate.batch.uploads import MAX_PARTS
 from tidegate.domain.batch import BatchStatus, FilePurpose, UploadStatus
+from tidegate.json import encode
+from tidegate.local.openapi_operations import EXAMPLE_CALL
 
 Schema: TypeAlias = dict[str, object]
 
@@ -23,11 +27,17 @@ _SIZE: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_BYTES}
 _BINARY: Schema = {"type": "string", "format": "binary"}
 _PURPOSE: Schema = {"enum": [*PURPOSES]}
 _SECONDS: Schema = {"type": "integer", "minimum": MIN_FILE_SECONDS, "maximum": MAX_FILE_SECONDS}
+_ANCHOR: Schema = {"enum": ["created_at"]}
 _EXPIRY: Schema = {
     "type": ["object", "null"],
     "required": ["anchor", "seconds"],
-    "properties": {"anchor": {"enum": ["created_at"]}, "seconds": _SECONDS},
+    "properties": {"anchor": _ANCHOR, "seconds": _SECONDS},
 }
+_LINE = b'{"custom_id":"line-1","method":"POST","url":"/v1/chat/completions","body":%s}\n' % encode(EXAMPLE_CALL)
+"""A file of one request: the demo tenant can send it."""
+
+_JSONL: Schema = {**_BINARY, "description": f"For a batch, one request per line: `{_LINE.decode().strip()}`"}
+_EXAMPLE_FILE: Schema = {"filename": "requests.jsonl", "bytes": len(_LINE), "purpose": "batch"}
 _METADATA: Schema = {
     "type": ["object", "null"],
     "maxProperties": MAX_PAIRS,
@@ -37,24 +47,33 @@ _METADATA: Schema = {
 
 
 def request_content(operation: str) -> Schema:
-    """Return the kinds of bodies of an operation such as "POST /files"; none if it has no body."""
+    """Return the kinds of bodies of an operation such as "POST /files", with examples; none if it has no body."""
     file = {"filename": _FILENAME, "bytes": _SIZE, "purpose": _PURPOSE}
     match operation:
         case "POST /files":
-            form = _object({"file": _BINARY, "purpose": _PURPOSE}, **{"expires_after[seconds]": _SECONDS})
-            return {**_form(form), **_json(_object(file, expires_after=_EXPIRY))}
+            purpose: Schema = {**_PURPOSE, "examples": ["batch"]}
+            expiry = {
+                "expires_after[anchor]": {**_ANCHOR, "examples": ["created_at"]},
+                "expires_after[seconds]": {**_SECONDS, "examples": [MAX_FILE_SECONDS]},
+            }
+            form = _object({"file": _JSONL, "purpose": purpose}, **expiry)
+            form["dependentRequired"] = {name: [*expiry] for name in expiry}
+            return {**_form(form), **_json(_object(file, expires_after=_EXPIRY), _EXAMPLE_FILE)}
         case "POST /uploads":
-            return _json(_object({**file, "mime_type": _TEXT}, expires_after=_EXPIRY))
+            upload = _object({**file, "mime_type": _TEXT}, expires_after=_EXPIRY)
+            return _json(upload, {**_EXAMPLE_FILE, "mime_type": "application/jsonl"})
         case "POST /uploads/{id}/parts":
             return _form(_object({"data": _BINARY}))
         case "POST /uploads/{id}/complete":
             part_ids: Schema = {"type": "array", "minItems": 1, "maxItems": MAX_PARTS, "items": _ANY_TEXT}
             md5: Schema = {**_MAYBE_TEXT, "pattern": "^[0-9a-fA-F]{32}$"}
-            return _json(_object({"part_ids": part_ids}, md5=md5))
+            return _json(_object({"part_ids": part_ids}, md5=md5), {"part_ids": ["part_…"]})
         case "POST /batches":
             window: Schema = {"type": "string", "pattern": "^([1-9][0-9]{0,2}h|[1-7]d)$", "examples": ["24h"]}
-            fields = {"input_file_id": _TEXT, "endpoint": _TEXT, "completion_window": window}
-            return _json(_object(fields, metadata=_METADATA, output_expires_after=_EXPIRY))
+            endpoint: Schema = {"enum": [*batch_endpoints(ENDPOINTS)]}
+            fields = {"input_file_id": _TEXT, "endpoint": endpoint, "completion_window": window}
+            example = {"input_file_id": "file-…", "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+            return _json(_object(fields, metadata=_METADATA, output_expires_after=_EXPIRY), example)
         case _:
             return {}
 
@@ -153,9 +172,10 @@ def _object(required: dict[str, Schema], **optional: Schema) -> Schema:
     return {"type": "object", "required": list(required), "properties": {**required, **optional}}
 
 
-def _json(schema: Schema) -> Schema:
-    return {"application/json": {"schema": schema}}
+def _json(schema: Schema, example: Schema) -> Schema:
+    return {"application/json": {"schema": schema, "example": example}}
 
 
 def _form(schema: Schema) -> Schema:
+    """Describe a form. Its fields have the examples: Swagger UI does not read an example of a whole form."""
     return {"multipart/form-data": {"schema": schema}}

@@ -8,7 +8,7 @@ Schema: TypeAlias = dict[str, object]
 
 EXAMPLE_MODEL, EXAMPLE_WORKSPACE = "demo/echo", "ws_demo"
 
-_BODY: Schema = {"model": EXAMPLE_MODEL, "messages": [{"role": "user", "content": "Hello, tide."}]}
+EXAMPLE_CALL: Schema = {"model": EXAMPLE_MODEL, "messages": [{"role": "user", "content": "Hello, tide."}]}
 
 _EXAMPLES = {
     "model_id": EXAMPLE_MODEL,
@@ -99,7 +99,7 @@ def _describe(path: str, operation: Schema) -> Schema:
     described["parameters"] = list(_with_examples(cast("list[Schema]", operation["parameters"])))
     if "requestBody" in operation:
         body = cast("dict[str, dict[str, Schema]]", operation["requestBody"])
-        media = {**body["content"]["application/json"], "example": _BODY}
+        media = {**body["content"]["application/json"], "example": EXAMPLE_CALL}
         described["requestBody"] = {**body, "content": {"application/json": media}}
     return described
 
