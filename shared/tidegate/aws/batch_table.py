@@ -21,7 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.aws.expressions import Attr, Condition, Delete, Put
-from tidegate.aws.store import ConditionFailed, Item, ItemKey, Store, Write
+from tidegate.aws.store import MAX_TRANSACTION_ITEMS, ConditionFailed, Item, ItemKey, Store, Write
 from tidegate.aws.table import (
     BATCHES_PREFIX,
     FILES_PREFIX,
@@ -44,9 +44,6 @@ from tidegate.domain.batch import Batch, Part, StoredFile, Upload
 from tidegate.domain.batch_retention import kept_until, may_have_parts
 from tidegate.domain.provider_pace import ProviderPace
 from tidegate.errors import StoreUnavailable
-
-MAX_TRANSACTION_ITEMS = 100
-"""DynamoDB's limit for one transaction."""
 
 MIN_PAGE = 100
 """Items that are read at once where only some of them are wanted."""

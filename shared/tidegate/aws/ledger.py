@@ -24,8 +24,14 @@ from msgspec.structs import replace
 
 from tidegate.aws.expressions import Attr, Condition, Put, Update, UpdateExpression, add_all
 from tidegate.aws.full_shards import FULL_SHARDS_TRIED, FullShards, choose_exceeded_limit
-from tidegate.aws.store import ConditionFailed, Item, ItemKey, Store
-from tidegate.aws.table import account_item_key, counters_item_key, decimals_to_int, workspace_partitions
+from tidegate.aws.store import MAX_TRANSACTION_ITEMS, ConditionFailed, Item, ItemKey, Store
+from tidegate.aws.table import (
+    account_item_key,
+    counters_item_key,
+    decimals_to_int,
+    hold_item_keys,
+    workspace_partitions,
+)
 from tidegate.domain.account import (
     MINUTE_SLOTS,
     Account,
@@ -48,9 +54,6 @@ from tidegate.domain.money import exact_money
 from tidegate.domain.record import plain_decimal
 from tidegate.errors import LimitReached, StoreUnavailable
 from tidegate.lazy import load
-
-MAX_TRANSACTION_ITEMS = 100
-"""DynamoDB's limit for one transaction."""
 
 _ABSENT = Attr("pk").does_not_exist()
 
@@ -245,9 +248,9 @@ def settlement_writes(
     if hold.is_batch:
         update &= Attr("batch_holds").add(-1)
     condition = _hold_attribute(hold).equals(_pack_hold(hold))
-    ids: Mapping[ScopeKind, str] = {"workspace": hold.workspace_id, "key": hold.key_id}
-    item_keys = [account_item_key(kind, ids[kind], hold.shard) for kind in kinds or hold.account_kinds]
-    return [Update(store.table, dict(item_key._asdict()), update, condition) for item_key in item_keys]
+    item_keys = hold_item_keys(hold)
+    kinds = kinds or hold.account_kinds
+    return [Update(store.table, dict(item_keys[kind]._asdict()), update, condition) for kind in kinds]
 
 
 @exact_money

@@ -6,7 +6,7 @@ from typing import TypeVar, cast
 from msgspec import Struct
 
 from tidegate.aws.expressions import Attr, Condition, ConditionCheck, Delete, Put
-from tidegate.aws.store import ConditionFailed, Item, ItemKey, Store, Write
+from tidegate.aws.store import MAX_TRANSACTION_ITEMS, ConditionFailed, Item, ItemKey, Store, Write
 from tidegate.aws.table import (
     KEYS_PREFIX,
     WORKSPACES_PARTITION,
@@ -30,9 +30,6 @@ from tidegate.domain.managed_resources import (
 )
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.json import JsonObject, decode, encode
-
-MAX_TRANSACTION_ITEMS = 100
-"""DynamoDB's limit for one transaction."""
 
 MAX_NAME = 256
 """Characters. No resource has a longer name, and a sort key in DynamoDB has at most 1,024 bytes."""

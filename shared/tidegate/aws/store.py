@@ -27,6 +27,9 @@ CONFLICT_BACKOFF = Backoff(tries=64, longest_seconds=2.0)
 MAX_BATCH_ITEMS = 100
 """DynamoDB's limit for one batch read."""
 
+MAX_TRANSACTION_ITEMS = 100
+"""DynamoDB's limit for one transaction."""
+
 _TRANSACTION_CANCELLED, _CONDITION_FAILED = "TransactionCanceledException", "ConditionalCheckFailedException"
 _CONFLICT_CODES = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 _CONFLICT_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})

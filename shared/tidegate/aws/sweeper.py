@@ -24,6 +24,7 @@ from tidegate.aws.table import (
     WORKSPACES_PARTITION,
     account_item_key,
     call_item_key,
+    hold_item_keys,
     key_from_item,
     workspace_from_item,
     workspace_item_key,
@@ -160,15 +161,11 @@ class Sweeper(Struct, frozen=True):
         Such a hold remains if the write of a reservation was not confirmed, or if an account was created again.
         """
         record_key = call_item_key(hold.workspace_id, hold.call_id, hold.shard)
-        kinds_by_key: dict[ItemKey, ScopeKind] = {
-            account_item_key(kind, _account_id(hold, kind), hold.shard): kind for kind in hold.account_kinds
-        }
-        items = await self.store.read(record_key, *kinds_by_key)
+        item_keys = hold_item_keys(hold)
+        items = await self.store.read(record_key, *item_keys.values())
         record = items.get(record_key)
         kinds: tuple[ScopeKind, ...] = tuple(
-            kind
-            for item_key, kind in kinds_by_key.items()
-            if hold.call_id in account_from_item(items.get(item_key)).holds
+            kind for kind, item_key in item_keys.items() if hold.call_id in account_from_item(items.get(item_key)).holds
         )
         if not kinds:
             return False
@@ -208,10 +205,6 @@ def _remove_all(names: Iterable[str]) -> UpdateExpression:
     for name in names:
         update &= Attr(name).remove()
     return update
-
-
-def _account_id(hold: Hold, kind: ScopeKind) -> str:
-    return hold.workspace_id if kind == "workspace" else hold.key_id
 
 
 def _recorded_amounts(record: Item) -> Amounts:
