@@ -49,5 +49,6 @@ validation    checks the input, and divides it into parts
 uploads       files that arrive in parts
 views         files, uploads and batches as JSON
 webhook       sends events to webhooks of workspaces, signed and repeated
+whole_reply   the reply to a call that does not stream
 workspace_cleanup  deletes the files and batches of a workspace
 """

@@ -10,6 +10,7 @@ from tidegate.batch.lines import BatchLine
 from tidegate.batch.part_ledger import LineStopped
 from tidegate.batch.part_meter import PartMeter, line_usage
 from tidegate.batch.results import Result, answered
+from tidegate.batch.whole_reply import whole_reply
 from tidegate.domain.batch import Batch, BatchUsage
 from tidegate.domain.call import Call, Outcome
 from tidegate.domain.ids import ulid
@@ -26,7 +27,6 @@ from tidegate.errors import (
     TidegateError,
 )
 from tidegate.gateway import CallHeaders, Gateway
-from tidegate.json import encode
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class LineCalls(Struct):
         try:
             call = self._new_call(number, line)
             call_id = call.id
-            body = await self._answer(call)
+            body = await whole_reply(self.gateway, call)
         except LineStopped:
             return LineAnswer(None, _usage(self.meter.take_outcome(call_id)))
         except TidegateError as failure:
@@ -94,14 +94,6 @@ class LineCalls(Struct):
         headers = CallHeaders(deadline=self.deadline)
         call = self.gateway.new_call(*self.caller, self.surface, self.operation, request, headers=headers)
         return replace(call, batch_id=self.batch.id, batch_line=number)
-
-    async def _answer(self, call: Call) -> bytes:
-        if call.request.options.dry_run:
-            return encode(await self.gateway.dry_run(call))
-        async with self.gateway.answer(call) as answer:
-            # The call does not stream, so its answer is a whole reply.
-            assert answer.reply is not None  # noqa: S101
-            return self.surface.reply(answer.reply)
 
 
 class _Named(Struct):

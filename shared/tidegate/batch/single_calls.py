@@ -7,6 +7,7 @@ from msgspec import Struct
 from tidegate.batch.components import BatchComponents
 from tidegate.batch.lines import BatchLine, parse_line
 from tidegate.batch.results import Result, answered
+from tidegate.batch.whole_reply import whole_reply
 from tidegate.domain.batch import BatchFault
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import TidegateError
@@ -66,13 +67,7 @@ async def answer_request(
         headers = CallHeaders(idempotency_key=request.idempotency_key, deadline=deadline)
         call = gateway.new_call(principal, workspace, surface, operation, parsed, headers=headers)
         call_id = call.id
-        if parsed.options.dry_run:
-            body = encode(await gateway.dry_run(call))
-        else:
-            async with gateway.answer(call) as answer:
-                # A request that streams is refused before, so that the answer is a whole reply.
-                assert answer.reply is not None  # noqa: S101
-                body = surface.reply(answer.reply)
+        body = await whole_reply(gateway, call)
     except TidegateError as error:
         return _result(request, error.status, call_id, surface.error(error)), error
     return _result(request, 200, call_id, body), None
