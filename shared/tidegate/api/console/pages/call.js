@@ -46,7 +46,7 @@ function facts(record) {
     [t("First token"), seconds(record.first_event_seconds)], [t("Tokens a second"), record.tokens_per_second],
     [t("Tokens"), record.input_tokens === null ? null : `${whole(record.input_tokens)} → ${whole(record.output_tokens)}`],
     [t("Words"), record.words === null ? null : whole(record.words)], [t("Cost"), money(record.cost_usd)], [t("Held"), record.held_usd && money(record.held_usd)],
-    [t("Attempts"), record.attempts], [t("Failed attempts"), record.failed_attempts], [t("Error"), record.error_code],
+    [t("Attempts"), record.attempts], [t("Failed attempts"), record.timeline ? null : record.failed_attempts], [t("Error"), record.error_code],
     [t("Finish reason"), record.finish_reason], [t("Cache"), record.cache], [t("Guardrails"), record.guardrails],
     [t("Key"), filter("key", record.key_id)], [t("App"), filter("app", record.app_id)], [t("Session"), filter("session", record.session_id)],
     [t("Agent"), record.agent_id], [t("Batch"), record.batch_id], [t("Workspace"), record.workspace_id],
@@ -59,13 +59,13 @@ function timeline(events, duration) {
   if (events.length === 0) return h("p", { class: "quiet" }, t("This record has no timeline."));
   const end = Math.max(duration ?? 0, ...events.map((event) => event.at), 0.001);
   return h("ol", { class: "timeline panel" }, events.map((event, index) => {
-    const begin = index ? events[index - 1].at : 0;
+    const next = events[index + 1]?.at ?? event.at;  // what begins with an event lasts until the next one
     const detail = event.kind === "attempt" ? (reasons()[event.detail] ?? event.detail) : event.detail;
     return h("li", { class: event.kind === "failed" ? "failed" : null },
       h("span", { class: "at" }, seconds(event.at)),
       h("span", {}, h("strong", {}, kinds()[event.kind] ?? event.kind), " ", detail, " ", event.deployment && h("code", {}, event.deployment)),
       h("span", { class: "track", "aria-hidden": "true" }, sized(h("i", { class: "s0" }), {
-        left: `${100 * begin / end}%`, width: `${Math.max(0.5, 100 * (event.at - begin) / end)}%` })));
+        left: `${Math.min(99.5, 100 * event.at / end)}%`, width: `${Math.max(0.5, 100 * (next - event.at) / end)}%` })));
   }));
 }
 
@@ -75,7 +75,7 @@ function cost({ cost: parts }, record) {
   const charged = Number(record.cost_usd ?? 0);
   const isOther = Math.abs(total - charged) > 1e-9 + charged * 1e-6;
   return [
-    table([t("Kind"), t("Count"), t("List price"), t("Cost")], parts.map((part) => [
+    parts.length > 0 && table([t("Kind"), t("Count"), t("List price"), t("Cost")], parts.map((part) => [
       tokenKinds()[part.kind] ?? part.kind, whole(part.count),
       `${money(part.rate_usd)} / ${["searches", "request"].includes(part.kind) ? "1K" : "1M"}`, money(part.cost_usd)])),
     h("p", {}, t("Charged: {cost}", { cost: money(record.cost_usd) })),
