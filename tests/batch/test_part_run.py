@@ -52,6 +52,7 @@ async def test_a_part_has_one_record_one_log_line_and_the_counters_of_its_lines(
         [record] = await parts.world.records()
         batch, part = await parts.batch(), await parts.part()
         assert (record["status"], record["batch_id"], record["part"], record["lines"]) == ("batch", batch.id, 0, 6)
+        assert record["endpoint"] == batch.endpoint
         assert (batch.status, batch.running, batch.usage) == ("finalizing", (), part.usage)
         assert (part.status, part.lease, part.slice_id, part.output_bytes > 0) == ("done", None, None, True)
         output, _ = await parts.results()

@@ -56,6 +56,7 @@ def _settlement(batch: Batch, part: Part, hold: Hold | None, started_at: float, 
         record={
             "id": id,
             "time": iso_time(at),
+            "endpoint": batch.endpoint,
             "model": batch.model,
             "provider": provider_of(batch.providers[0]) if len(batch.providers) == 1 else None,
             "status": "batch",
