@@ -14,6 +14,7 @@ from tidegate.domain.call_event import CallEvent
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.limits import Limits
 from tidegate.domain.record import RETENTION_SECONDS
+from tidegate.domain.settlement import build_settlement
 from tidegate.domain.usage import TokenCounts
 
 RECORD: dict[str, Any] = {
@@ -60,6 +61,11 @@ RECORD: dict[str, Any] = {
     "ignored": None,
     "timeline": None,
 }
+
+ADDED_LATER = (
+    *("endpoint", "held_usd", "tokens_per_second", "session_id", "agent_id", "batch_id", "cache", "guardrails"),
+    *("ignored", "timeline"),
+)
 
 COUNTERS = {
     "calls": 1,
@@ -114,6 +120,14 @@ async def test_a_record_says_what_happened_in_the_call(world: World) -> None:
         "timeline": "auth@2 cache@3:miss end@1500",
     }
     assert await world.usages.calls("ws_one", 10) == [{**RECORD, **happened}]
+
+
+async def test_a_record_of_an_earlier_version_is_read_with_all_fields(world: World) -> None:
+    settlement = build_settlement(outcome(id=RECORD["id"]))
+    earlier = {name: value for name, value in settlement.record.items() if name not in ADDED_LATER}
+    assert len(earlier) == len(settlement.record) - len(ADDED_LATER)
+    assert await world.meter.settle(replace(settlement, record=earlier))
+    assert await world.usages.calls("ws_one", 10) == [RECORD]
 
 
 async def test_a_call_that_got_nowhere_has_gaps_in_its_record(world: World) -> None:
