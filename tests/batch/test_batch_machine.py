@@ -137,7 +137,7 @@ class BatchMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.batch.takes_parts)
     def pause(self) -> None:
         def pause(batch: Batch) -> Batch:
-            return replace(batch, pause="caller", paused_at=self.world.clock())
+            return replace(batch, pause="workspace", paused_at=self.world.clock())
 
         self.runner.run(change_batch(self.world.components, "ws_test", self.batch_id, pause))
 

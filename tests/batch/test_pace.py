@@ -139,7 +139,7 @@ async def run_paced(options: BatchOptions, *, seconds: float, workers: int = 4, 
 
 async def _stop(parts: PartWorld, tasks: list[asyncio.Task[Any]]) -> None:
     batch = await parts.batch()
-    assert await parts.components.table.save(replace(batch, pause="caller"))
+    assert await parts.components.table.save(replace(batch, pause="workspace"))
     await asyncio.gather(*tasks)
 
 

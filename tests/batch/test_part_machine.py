@@ -126,7 +126,7 @@ class PartMachine(RuleBasedStateMachine):
         async def change() -> None:
             batch = await self.parts.batch()
             if batch.status == "in_progress":
-                pause = "caller" if is_paused else None
+                pause = "workspace" if is_paused else None
                 await self.parts.components.table.save(replace(batch, pause=pause, paused_at=None, paused_needs=None))
                 await self.feed()
 

@@ -243,7 +243,7 @@ async def test_a_batch_that_stops_is_handed_back_within_seconds(status: str) -> 
         async def stop() -> None:
             await asyncio.sleep(8)
             batch = await parts.batch()
-            changes: dict[str, Any] = {"status": "cancelling"} if status == "cancelling" else {"pause": "caller"}
+            changes: dict[str, Any] = {"status": "cancelling"} if status == "cancelling" else {"pause": "workspace"}
             assert await parts.components.table.save(replace(batch, **changes))
 
         stopping = asyncio.create_task(stop()) if status != "expired" else None
@@ -259,7 +259,7 @@ async def test_a_batch_that_stops_is_handed_back_within_seconds(status: str) -> 
         expected: dict[str, Callable[[Batch], bool]] = {
             "cancelling": lambda batch: (batch.status, batch.ending) == ("finalizing", "cancelled"),
             "expired": lambda batch: (batch.status, batch.ending) == ("finalizing", "expired"),
-            "paused": lambda batch: (batch.status, batch.pause) == ("in_progress", "caller"),
+            "paused": lambda batch: (batch.status, batch.pause) == ("in_progress", "workspace"),
         }
         assert expected[status](batch)
 

@@ -244,13 +244,6 @@ async def test_a_batch_goes_on_when_its_caller_is_valid_again(reason: str) -> No
         assert len(await sweep(world)) == 2
 
 
-async def test_a_pause_that_the_caller_wants_stays() -> None:
-    async with batch_world(options=OPTIONS) as world:
-        batch = await in_progress(world, pause="caller", paused_at=NOON, running=(), returned=(0, 1))
-        assert await sweep(world) == []
-        assert (await world.batch(batch.id)).pause == "caller"
-
-
 async def test_progress_is_told_when_there_is_some() -> None:
     async with batch_world(options=OPTIONS) as world:
         batch = await in_progress(world)

@@ -14,8 +14,8 @@ from tidegate.errors import InvalidKey, WorkspaceForbidden
 
 
 async def resume_if_possible(components: BatchComponents, batch: Batch) -> None:
-    """Let the batch go on if the reason of its pause is gone. A pause that the caller wanted is the caller's to end."""
-    if batch.pause is None or batch.pause == "caller" or batch.is_terminal:
+    """Let the batch go on if the reason of its pause is gone."""
+    if batch.pause is None or batch.is_terminal:
         return
     try:
         principal, workspace = await components.callers.find_caller(batch.workspace_id, batch.key_id)

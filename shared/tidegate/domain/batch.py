@@ -28,7 +28,7 @@ BatchStatus = Literal[
 ]
 BatchEnding = Literal["completed", "expired", "cancelled"]
 BatchSource = Literal["api", "object", "message"]
-PauseReason = Literal["budget", "workspace", "key", "caller"]
+PauseReason = Literal["budget", "workspace", "key"]
 PartStatus = Literal["queued", "running", "returned", "done"]
 JobStage = Literal["creating", "running", "cancelling", "sorted", "ended", "refused"]
 
