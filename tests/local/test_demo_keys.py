@@ -39,7 +39,7 @@ async def banner_at(host: str, keys: DemoKeys | None) -> str:
 async def test_the_banner_has_the_keys_and_a_request_to_paste() -> None:
     said = await banner_at("127.0.0.1", DemoKeys("sk-one", "sk-two"))
     assert "export KEY=sk-one" in said
-    assert "sk-two" in said
+    assert "sk-two" in said and "dashboard  http://127.0.0.1:8000 " in said
     assert "curl -N http://127.0.0.1:8000/v1/chat/completions -H 'Authorization: Bearer sk-one'" in said
     assert "WARNING" not in said
 

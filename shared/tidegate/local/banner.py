@@ -24,7 +24,8 @@ def banner(host: str, port: int, store: str, places: Places, gateway: Gateway, d
         name for name, endpoint in sorted(gateway.router.provider_configs.items()) if not endpoint.missing_settings
     ]
     place_lines = [f"  {name:<9}  {place}" for name, place in places]
-    admin = f"http://{url_host}:{port}/admin/v1"
+    root = f"http://{url_host}:{port}"
+    admin = f"{root}/admin/v1"
     lines = [f"Tidegate serves {base}  (store: {store}; OpenAPI: http://{url_host}:{port}/docs)"]
     if is_wildcard(host):
         lines += ["", "  WARNING: other machines can reach this server. Whoever knows a key can use it."]
@@ -32,6 +33,7 @@ def banner(host: str, port: int, store: str, places: Places, gateway: Gateway, d
         lines += [
             "",
             *place_lines,
+            f"  dashboard  {root}",
             f"  providers  {', '.join(usable_providers)}",
             f"  admin API  {admin}/docs   (its first key: tidegate admin-keys create --name ops)",
         ]
@@ -39,6 +41,7 @@ def banner(host: str, port: int, store: str, places: Places, gateway: Gateway, d
     lines += [
         "",
         f"  key        {demo_keys.key}   (for the examples: export KEY={demo_keys.key})",
+        f"  dashboard  {root}   (sign in with one of the two keys)",
         f"  workspace  {DEMO_WORKSPACE}",
         f"  admin key  {demo_keys.admin_key}   (admin API: {admin}/docs)",
         f"  providers  {', '.join(usable_providers)}   (for more, set OPENAI_API_KEY or another provider's key)",

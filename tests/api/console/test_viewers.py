@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.console.world import DEMO_ADMIN, DEMO_WORKSPACE, OTHER_WORKSPACE, Console
+from tests.api.console.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, OTHER_WORKSPACE, Console
 
 PATHS = ("/me", "/overview", "/calls", "/calls.csv", "/calls/01ABC")
 
@@ -63,3 +63,10 @@ async def test_a_revoked_key_reads_nothing_after_its_cache_has_ended(console: Co
     key_id = listed.json()["data"][0]["id"]
     await console.http.delete(f"/admin/v1/workspaces/{OTHER_WORKSPACE}/keys/{key_id}", headers=headers)
     assert (await console.get("/me", console.other_key)).status_code == 401
+
+
+@pytest.mark.parametrize("host", ["local.test/console/v1?", "local.test/console/v1/me#", "local.test/console/v1/../v1"])
+async def test_no_host_header_makes_a_path_of_the_admin_api_one_of_the_dashboard(console: Console, host: str) -> None:
+    headers = {"authorization": f"Bearer {DEMO_KEY}", "host": host}
+    answer = await console.http.get(f"/admin/v1/workspaces/{DEMO_WORKSPACE}", headers=headers)
+    assert answer.status_code == 401

@@ -20,7 +20,8 @@ async def find_caller(request: Request) -> AdminKey | None:
     Raises `InvalidKey`, `TooManyFailures`, and the errors of keys that may not be used here.
     """
     authorization = request.headers.get("authorization")
-    if not is_console_path(request.url.path) or is_admin_credential(authorization):
+    # Not the path of `request.url`, which is made of the Host header, too.
+    if not is_console_path(request.scope["path"]) or is_admin_credential(authorization):
         return None
     authenticator: Authenticator | None = request.app.state.authenticator
     return authenticator and await authenticate_caller(authenticator, authorization, source_of(request.scope))

@@ -10,6 +10,8 @@ import { clock, money, seconds, t, whole } from "./text.js";
 
 const PAGE = 200;
 const LIVE_SECONDS = 2;
+const BUSY_LOOKS = 30;
+const QUIET_FACTOR = 5; // without new calls for a minute, a look takes place every ten seconds: each reads records
 const FILTERS = ["status", "model", "key", "app", "session", "error", "slower", "dearer", "from", "to"];
 const STATUSES = ["ok", "cached", "failed", "cancelled", "lost", "dry_run"];
 
@@ -21,7 +23,7 @@ export async function showCalls(main, { query, go, every, signal }) {
   replace(main, h("div", { class: "row" }, h("h1", {}, t("Calls")), liveBox(query, go), csvButton(filters, note), note), filterForm(query, go), body);
   if (!filters.get("workspace")) return replace(body, hint(t("This key may not see any workspace.")));
 
-  let calls = [], cursor = null, isLoading = false;
+  let calls = [], cursor = null, isLoading = false, quietLooks = 0;
   const ids = new Set();
   const list = rowList({
     label: t("Calls"),
@@ -64,9 +66,11 @@ export async function showCalls(main, { query, go, every, signal }) {
   while (cursor !== null && calls.length < 20 && !signal.aborted) await older();
 
   if (query.get("live") !== "off" && !query.has("to")) every(LIVE_SECONDS, async () => {
+    if (quietLooks > BUSY_LOOKS && ++quietLooks % QUIET_FACTOR) return;
     const after = calls.length > 0 ? { after: calls[0].id } : {};
     const page = await read("console", "/calls", { query: changed(filters, { limit: PAGE, ...after }), signal });
     const added = add(page.data, false);
+    quietLooks = added ? 0 : quietLooks + 1;
     if (added) show(added);
   });
 }
