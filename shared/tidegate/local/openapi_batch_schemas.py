@@ -72,7 +72,11 @@ def request_content(operation: str) -> Schema:
             window: Schema = {"type": "string", "pattern": "^([1-9][0-9]{0,2}h|[1-7]d)$", "examples": ["24h"]}
             endpoint: Schema = {"enum": [*batch_endpoints(ENDPOINTS)]}
             fields = {"input_file_id": _TEXT, "endpoint": endpoint, "completion_window": window}
-            example = {"input_file_id": "file-…", "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+            example: Schema = {
+                "input_file_id": "file-…",
+                "endpoint": "/v1/chat/completions",
+                "completion_window": "24h",
+            }
             return _json(_object(fields, metadata=_METADATA, output_expires_after=_EXPIRY), example)
         case _:
             return {}
