@@ -25,7 +25,7 @@ _COMMANDS = {
 """Only the chosen command's module is imported, because `serve` loads moto, an emulator of AWS."""
 
 READER_GONE = 141
-"""What shells report of a program that the signal SIGPIPE has ended."""
+"""The exit code that shells report of a program that the signal SIGPIPE has ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
