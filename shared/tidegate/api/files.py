@@ -118,13 +118,18 @@ async def _create_pending(caller: Caller, fields: Fields) -> JsonObject:
 
 
 def _requested_span(header: str | None, size: int) -> range | None:
-    """Return the bytes that a header asks for, an empty range if there are none; None for the whole content."""
+    """Return the bytes that a header asks for, an empty range if there are none; None for the whole content.
+
+    A header that is not valid, such as one whose last byte is before its first, is ignored (RFC 9110, section 14.2).
+    """
     match = _RANGE.fullmatch(header or "")
     if match is None:
         return None
     first, last, suffix = match.groups()
     if suffix is not None:
         return range(max(0, size - int(suffix)), size)
+    if last and int(last) < int(first):
+        return None
     return range(int(first), min(int(last) + 1, size) if last else size)
 
 
