@@ -221,6 +221,30 @@ async def test_an_upload_is_found_for_a_day_after_it_expired(table: Table, world
     assert await table.find_upload("ws_one", "upload_1") is None
 
 
+async def test_uploads_are_listed_without_those_of_others(table: Table, world: World) -> None:
+    uploads = [upload(id=f"upload_{n}", status=("pending", "completed")[n % 2]) for n in range(5)]
+    await table.save(*uploads, upload(id="upload_9", workspace_id="ws_two"), stored_file(), batch())
+    stored = [replace(each, version=1) for each in uploads]
+    assert await table.list_uploads("ws_one", Page(2)) == stored[:2:-1]
+    assert await table.list_uploads("ws_one", Page(9, after="upload_3")) == stored[2::-1]
+    assert await table.list_uploads("ws_one", Page(2, is_ascending=True)) == stored[:2]
+    assert len(await table.list_files("ws_one", Page(9))) == 1
+    world.clock.now = NOON + 3600 + DAY
+    assert await table.list_uploads("ws_one", Page(9)) == []
+
+
+async def test_a_pending_file_is_forgotten_after_two_days_and_a_processed_one_is_not(
+    table: Table, world: World
+) -> None:
+    await table.save(stored_file(1, status="pending"), stored_file(2, status="pending"))
+    await table.save(stored_file(3, status="pending", expires_at=NOON + 3600))
+    assert await table.save(stored_file(2, version=1))
+    world.clock.now = NOON + 3600
+    assert [each.id[-1] for each in await table.list_files("ws_one", Page(9))] == ["2", "1"]
+    world.clock.now = NOON + 2 * DAY
+    assert [each.id[-1] for each in await table.list_files("ws_one", Page(9))] == ["2"]
+
+
 async def test_batches_are_open_until_they_are_terminal(table: Table) -> None:
     await table.save(batch(1), batch(2), batch(1, "ws_two"))
     await table.save(batch(1, version=1, status="in_progress", fed=3))

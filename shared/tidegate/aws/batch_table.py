@@ -93,6 +93,10 @@ class DynamoBatchTable(Struct, frozen=True):
         """See `BatchTable.find_upload`."""
         return await self._find(Upload, upload_item_key(workspace_id, upload_id))
 
+    async def list_uploads(self, workspace_id: str, page: Page) -> Sequence[Upload]:
+        """See `BatchTable.list_uploads`."""
+        return await self._list(Upload, files_partition(workspace_id), UPLOADS_PREFIX, page)
+
     async def find_batch(self, workspace_id: str, batch_id: str) -> Batch | None:
         """The workspace's batch."""
         return await self._find(Batch, batch_item_key(workspace_id, batch_id))

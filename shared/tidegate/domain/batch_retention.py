@@ -7,6 +7,9 @@ from tidegate.domain.record import RETENTION_SECONDS
 UPLOAD_SECONDS_AFTER_EXPIRY = 86400
 """A caller of an expired upload learns for a day that it has expired."""
 
+PENDING_FILE_SECONDS = 2 * 86400
+"""A pending file is forgotten when the bucket may delete what was sent to its presigned URL (`template.yaml`)."""
+
 PART_SECONDS = 30 * 86400
 """Parts are stored for 30 days after their last change, which is longer than the longest completion window."""
 
@@ -17,6 +20,9 @@ def kept_until(value: StoredFile | Upload | Batch | Part | ProviderPace, now: fl
     A batch is kept while it is open, and then until 400 days after its creation, as long as records of calls.
     """
     match value:
+        case StoredFile(status="pending"):
+            ends_at = value.created_at + PENDING_FILE_SECONDS
+            return ends_at if value.expires_at is None else min(ends_at, value.expires_at)
         case StoredFile():
             return value.expires_at
         case Upload():

@@ -55,6 +55,10 @@ class MemoryBatchTable:
         """See `BatchTable.find_upload`."""
         return self._find(Upload, workspace_id, upload_id)
 
+    async def list_uploads(self, workspace_id: str, page: Page) -> Sequence[Upload]:
+        """See `BatchTable.list_uploads`."""
+        return self._list(Upload, workspace_id, page)[: page.limit]
+
     async def find_batch(self, workspace_id: str, batch_id: str) -> Batch | None:
         """The workspace's batch."""
         return self._find(Batch, workspace_id, batch_id)
