@@ -9,17 +9,18 @@ import json
 import random
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from tests.batch.journals import journal_results
 from tests.batch.world import PATH, VirtualQueue, numbers, request
 from tests.world import KEY, WORKSPACE, completion
 from tidegate.batch.components import BatchStores
-from tidegate.batch.keys import file_key, journal_key
+from tidegate.batch.keys import file_key
 from tidegate.batch.messages import Message
-from tidegate.batch.results import journal_results
+from tidegate.batch.part_answers import journal_keys
 from tidegate.domain.account import AccountScope, used_amount
 from tidegate.domain.batch import Batch, Part, StoredFile
 from tidegate.domain.ids import ulid
@@ -170,18 +171,12 @@ def watch_record(table: Any, objects: Any, on_record: Callable[[Sequence[int]], 
     async def save(*values: Any) -> bool:
         is_saved = await table.save(*values)
         if is_saved:
-            keys = [key for value in values if isinstance(value, Part) for key in _journal_keys(value)]
+            keys = [key for value in values if isinstance(value, Part) for key in journal_keys(value)]
             if found := [line for key in keys for line in written.pop(key, [])]:
                 on_record(found)
         return is_saved
 
     return Watched(table, save=save), Watched(objects, put=put)
-
-
-def _journal_keys(part: Part) -> Iterable[str]:
-    for attempt, count in enumerate(part.segments):
-        for number in range(count):
-            yield journal_key(part.workspace_id, part.batch_id, part.number, attempt, number)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from tests.batch.journals import recorded_results
 from tidegate.batch.components import BatchComponents
 from tidegate.batch.feeder import feed_parts
 from tidegate.batch.keys import journal_key, part_errors_key, part_output_key
 from tidegate.batch.lines import BatchLine, parse_line, part_lines
 from tidegate.batch.messages import RunPart
 from tidegate.batch.ranges import read_ranges
-from tidegate.batch.results import Result, answered, journal_entry, journal_results, not_asked
+from tidegate.batch.results import Result, answered, journal_entry, not_asked
 from tidegate.batch.transitions import change_batch
 from tidegate.domain.batch import Batch, BatchUsage, Part
 from tidegate.domain.ids import ulid
@@ -42,16 +43,21 @@ async def answered_part(components: BatchComponents, batch: Batch, number: int, 
     data = await components.objects.read(batch.input_key, place.first_byte, place.length)
     lines = part_lines(data or b"", place.lines)[:count]
     results = [answer(batch, place.first_line + i, line, components) for i, line in enumerate(lines)]
-    segments = 0
-    for segments, first in enumerate(range(0, count, 2), 1):
-        key = journal_key(batch.workspace_id, batch.id, number, 0, segments - 1)
+    objects = 0
+    for objects, first in enumerate(range(0, count, 2), 1):
+        key = journal_key(batch.workspace_id, batch.id, number, 0, objects - 1)
         await components.objects.put(key, b"".join(map(journal_entry, results[first : first + 2])))
     usage = BatchUsage()
     for result in results:
         usage += usage_of(result)
     fields: dict[str, Any] = {name: getattr(place, name) for name in ("first_line", "first_byte", "length", "lines")}
     return Part(
-        batch_id=batch.id, workspace_id=batch.workspace_id, number=number, segments=(segments,), usage=usage, **fields
+        batch_id=batch.id,
+        workspace_id=batch.workspace_id,
+        number=number,
+        journal_objects=(objects,),
+        usage=usage,
+        **fields,
     )
 
 
@@ -62,14 +68,7 @@ async def done_part(components: BatchComponents, batch: Batch, number: int) -> P
 
 
 async def _read_journal(components: BatchComponents, part: Part) -> dict[int, Result]:
-    results: dict[int, Result] = {}
-    for attempt, count in enumerate(part.segments):
-        for number in range(count):
-            key = journal_key(part.workspace_id, part.batch_id, part.number, attempt, number)
-            data = await components.objects.read(key)
-            assert data is not None
-            results.update((result.line, result) for result in journal_results(data))
-    return results
+    return {result.line: result for result in await recorded_results(components.objects, part)}
 
 
 async def _write_results(components: BatchComponents, part: Part, results: dict[int, Result]) -> Part:
@@ -91,7 +90,7 @@ async def run_part(components: BatchComponents, message: RunPart, stops_after: i
         return
     if part.status == "running" and part.lease_until > now:
         return
-    lease = {"lease": ulid(now), "lease_until": now + LEASE_SECONDS, "segments": (*part.segments, 0)}
+    lease = {"lease": ulid(now), "lease_until": now + LEASE_SECONDS, "journal_objects": (*part.journal_objects, 0)}
     part = replace(part, status="running", **lease)
     if not await components.table.save(part):
         return
@@ -105,13 +104,13 @@ async def run_part(components: BatchComponents, message: RunPart, stops_after: i
         if stops_after <= first or not stored or not stored.takes_parts or stored.expires_at <= components.clock():
             break
         chosen = [answer(batch, line, lines[line], components) for line in missing[first : first + 2]]
-        attempt, number = len(part.segments) - 1, part.segments[-1]
+        attempt, number = len(part.journal_objects) - 1, part.journal_objects[-1]
         key = journal_key(part.workspace_id, part.batch_id, part.number, attempt, number)
         await components.objects.put(key, b"".join(map(journal_entry, chosen)))
         usage = part.usage
         for result in chosen:
             usage += usage_of(result)
-        part = replace(part, segments=(*part.segments[:-1], number + 1), usage=usage)
+        part = replace(part, journal_objects=(*part.journal_objects[:-1], number + 1), usage=usage)
         if not await components.table.save(part):
             return
         part = replace(part, version=part.version + 1)

@@ -13,13 +13,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 
 from tests.batch import scripted
+from tests.batch.journals import recorded_results
 from tests.batch.world import Killed, Worker, batch_world, numbers, request
 from tidegate.batch.batches import cancel_batch, resume_batch
 from tidegate.batch.engine import Engine
-from tidegate.batch.keys import batch_prefix, journal_key
+from tidegate.batch.keys import batch_prefix
 from tidegate.batch.messages import Message, Notify, RunPart, Sweep
 from tidegate.batch.ports import TryLater
-from tidegate.batch.results import journal_results
 from tidegate.batch.transitions import change_batch
 from tidegate.domain.batch import Batch
 from tidegate.domain.batch_options import BatchOptions
@@ -163,11 +163,8 @@ class BatchMachine(RuleBasedStateMachine):
             if part.status in ("queued", "running"):
                 assert number in batch.running
             assert (part.status == "returned") == (number in batch.returned)
-            for attempt, count in enumerate(part.segments):
-                for segment in range(count):
-                    key = journal_key("ws_test", batch.id, number, attempt, segment)
-                    data = self.runner.run(self.world.components.objects.read(key))
-                    self.on_record.update(result.line for result in journal_results(data or b""))
+            results = self.runner.run(recorded_results(self.world.components.objects, part))
+            self.on_record.update(result.line for result in results)
 
     def teardown(self) -> None:
         try:

@@ -59,13 +59,15 @@ async def test_a_window_of_parts_is_fed_and_no_more() -> None:
 
 
 async def test_parts_that_came_back_are_fed_first_and_keep_their_past() -> None:
-    back = part(1, status="returned", lease="dead", lease_until=NOON, segments=(4,), asked_to=3, queued_at=NOON - 50)
+    back = part(
+        1, status="returned", lease="dead", lease_until=NOON, journal_objects=(4,), asked_to=3, queued_at=NOON - 50
+    )
     async with batch_world(options=OPTIONS) as world:
         await store(world, batch(fed=5, running=(0,), returned=(1,)), back)
         fed = await feed(world)
         assert (fed.running, fed.returned, fed.fed) == ((0, 1, 5), (), 6)
         parts = await world.components.table.find_parts(fed, [1])
-        assert parts == {1: part(1, segments=(4,), asked_to=3, queued_at=NOON, version=2)}
+        assert parts == {1: part(1, journal_objects=(4,), asked_to=3, queued_at=NOON, version=2)}
         assert world.queue.sent == [RunPart("ws_test", "batch_a", 1), RunPart("ws_test", "batch_a", 5)]
 
 

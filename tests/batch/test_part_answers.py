@@ -6,34 +6,42 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from tests.batch.journals import journal_results
 from tidegate.batch import part_answers
 from tidegate.batch.keys import journal_key
 from tidegate.batch.part_answers import PartAnswers
-from tidegate.batch.results import Result, journal_entry, journal_places, journal_results, not_asked
+from tidegate.batch.results import Result, journal_entry, not_asked
 from tidegate.domain.batch import Part
 from tidegate.errors import StoreUnavailable
 from tidegate.memory.batch_objects import MemoryBatchObjects
 from tidegate.sqlite.batch_files import FileBatchObjects
 
 PART = Part(
-    batch_id="batch_1", workspace_id="ws_test", number=0, first_line=0, first_byte=0, length=0, lines=6, segments=(2, 1)
+    batch_id="batch_1",
+    workspace_id="ws_test",
+    number=0,
+    first_line=0,
+    first_byte=0,
+    length=0,
+    lines=6,
+    journal_objects=(2, 1),
 )
 RESULTS = [Result(line, "e" if line == 2 else "o", b'{"n": %d}' % line) for line in (3, 0, 2, 5, 1)]
 OUTPUT = b'{"n": 0}\n{"n": 1}\n{"n": 3}\n{"n": 5}\n'
 
 
-def key_of(segment: int) -> str:
-    return journal_key("ws_test", "batch_1", 0, *((0, 0), (0, 1), (1, 0))[segment])
+def key_of(index: int) -> str:
+    return journal_key("ws_test", "batch_1", 0, *((0, 0), (0, 1), (1, 0))[index])
 
 
 async def recorded(answers: PartAnswers, objects: MemoryBatchObjects) -> None:
     """Answer lines, which are put on record in three journal objects."""
-    for segment, some in enumerate((RESULTS[:2], RESULTS[2:4], RESULTS[4:])):
+    for index, some in enumerate((RESULTS[:2], RESULTS[2:4], RESULTS[4:])):
         for result in some:
             answers.add(result)
         data = b"".join(map(journal_entry, some))
-        await objects.put(key_of(segment), data)
-        answers.put_on_record(key_of(segment), data)
+        await objects.put(key_of(index), data)
+        answers.put_on_record(key_of(index), data)
 
 
 @pytest.mark.parametrize("held", [0, 9, 1000])
@@ -80,14 +88,13 @@ async def test_an_answer_whose_journal_was_deleted_is_asked_again_by_the_next_wo
     assert sorted(answers) == [0, 1, 3]
 
 
-def test_places_of_a_journal_are_those_of_its_results() -> None:
-    data = b"".join(map(journal_entry, RESULTS))
-    assert [place.result(data) for place in journal_places(data)] == list(journal_results(data)) == RESULTS
+def test_a_journal_object_has_its_results_in_their_order() -> None:
+    assert list(journal_results(b"".join(map(journal_entry, RESULTS)))) == RESULTS
 
 
 async def test_large_answers_take_little_memory(tmp_path: Path) -> None:
     """A hundred images of a MiB each, on record in as many objects."""
-    objects, part = FileBatchObjects(tmp_path), replace(PART, segments=(100,))
+    objects, part = FileBatchObjects(tmp_path), replace(PART, journal_objects=(100,))
     tracemalloc.start()
     try:
         answers = PartAnswers(objects)

@@ -17,13 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from msgspec.structs import replace
 
+from tests.batch.journals import recorded_results
 from tests.batch.parts import Mortal, PartWorld, part_world
 from tests.batch.world import NOON, Provider
 from tests.jumping import JumpingLoop
 from tests.world import KEY, completion
 from tidegate.batch.feeder import feed_parts
-from tidegate.batch.keys import journal_key
-from tidegate.batch.results import journal_results
 from tidegate.domain.account import AccountScope, Hold, Reservation, booking_name
 from tidegate.domain.batch import BatchUsage
 from tidegate.domain.batch_options import BatchOptions
@@ -192,15 +191,8 @@ class PartMachine(RuleBasedStateMachine):
         self.run(check())
 
     async def lines_on_record(self, number: int) -> Counter[int]:
-        part = await self.parts.part(number)
-        lines = Counter[int]()
-        for attempt, count in enumerate(part.segments):
-            for i in range(count):
-                key = journal_key("ws_test", part.batch_id, number, attempt, i)
-                data = await self.parts.components.objects.read(key)
-                assert data is not None
-                lines.update(result.line for result in journal_results(data))
-        return lines
+        results = await recorded_results(self.parts.components.objects, await self.parts.part(number))
+        return Counter(result.line for result in results)
 
     def teardown(self) -> None:
         try:

@@ -135,7 +135,7 @@ async def test_parts_whose_message_is_lost_are_queued_again() -> None:
 async def test_a_part_of_a_dead_worker_is_queued_again_with_its_past() -> None:
     async with batch_world(options=OPTIONS) as world:
         batch = await in_progress(world)
-        lease = {"status": "running", "lease": "w", "segments": (3,), "asked_to": 2, "slice_id": "s"}
+        lease = {"status": "running", "lease": "w", "journal_objects": (3,), "asked_to": 2, "slice_id": "s"}
         alive = await change_part(world, batch, 1, **lease, lease_until=world.clock() + 500.0)
         dead = await change_part(world, batch, 0, **lease, lease_until=world.clock() + 50.0)
         assert await sweep(world) == [RunPart("ws_test", batch.id, 0)]
@@ -270,7 +270,7 @@ async def test_answers_on_record_survive_a_worker_whose_part_was_taken() -> None
         batch = await in_progress(world, 4)
         known = await answered_part(world.components, batch, 0, 1)
         lease = {"status": "running", "lease": "w", "lease_until": world.clock() + 10.0}
-        await change_part(world, batch, 0, segments=known.segments, usage=known.usage, **lease)
+        await change_part(world, batch, 0, journal_objects=known.journal_objects, usage=known.usage, **lease)
         assert await sweep(world) == [RunPart("ws_test", batch.id, 0)]
         part = (await world.components.table.find_parts(batch, [0]))[0]
-        assert (part.segments, part.usage) == (known.segments, known.usage)
+        assert (part.journal_objects, part.usage) == (known.journal_objects, known.usage)

@@ -27,7 +27,7 @@ async def claim_part(components: BatchComponents, part: Part, deadline: float) -
         status="running",
         lease=secrets.token_urlsafe(9),
         lease_until=lease_end(now, deadline),
-        segments=(*part.segments, 0),
+        journal_objects=(*part.journal_objects, 0),
     )
     if not await components.table.save(claimed):
         return None

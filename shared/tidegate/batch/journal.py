@@ -118,12 +118,12 @@ class Journal(Struct):
         entries, usage = b"".join(self._entries), self._usage
         self._entries, self._size, self._usage = [], 0, BatchUsage()
         self.is_full.clear()
-        attempt, number = len(part.segments) - 1, part.segments[-1]
+        attempt, number = len(part.journal_objects) - 1, part.journal_objects[-1]
         key = journal_key(part.workspace_id, part.batch_id, part.number, attempt, number)
         shard = self.hold_shard()
         changed = replace(
             part,
-            segments=(*part.segments[:-1], number + bool(entries)),
+            journal_objects=(*part.journal_objects[:-1], number + bool(entries)),
             usage=part.usage + usage,
             unsettled=part.unsettled + usage,
             asked_to=min(max(part.asked_to, self.taken_to + options.parallel_calls), part.first_line + part.lines),

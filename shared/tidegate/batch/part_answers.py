@@ -17,7 +17,7 @@ from tidegate.domain.batch import Part
 from tidegate.errors import StoreUnavailable
 
 HELD_BYTES = 16 * 1024 * 1024
-"""The answers on record of a part that are kept in memory: 80 KB of each line. It is read again what is beyond."""
+"""The answers on record of a part that are kept in memory: 80 KB of each line. What is beyond is read again."""
 
 _READS_AT_ONCE = 8
 
@@ -64,11 +64,7 @@ class PartAnswers:
 
     async def load(self, part: Part) -> None:
         """Read the answers on record, of all attempts. Those of an object that somebody has deleted are left out."""
-        keys = [
-            journal_key(part.workspace_id, part.batch_id, part.number, attempt, number)
-            for attempt, count in enumerate(part.segments)
-            for number in range(count)
-        ]
+        keys = journal_keys(part)
         for first in range(0, len(keys), _READS_AT_ONCE):
             some = keys[first : first + _READS_AT_ONCE]
             for key, data in zip(some, await asyncio.gather(*map(self._objects.read, some)), strict=True):
@@ -116,3 +112,12 @@ class PartAnswers:
 
     def _drop(self, line: int) -> None:
         self._held -= len(self._texts.pop(line, b""))
+
+
+def journal_keys(part: Part) -> list[str]:
+    """The names of the part's journal objects on record, of all attempts."""
+    return [
+        journal_key(part.workspace_id, part.batch_id, part.number, attempt, number)
+        for attempt, count in enumerate(part.journal_objects)
+        for number in range(count)
+    ]

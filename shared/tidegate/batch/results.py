@@ -78,9 +78,3 @@ def journal_places(data: bytes) -> Iterator[JournalPlace]:
         line, file, _ = data[begin:first].split(b" ", 2)
         yield JournalPlace(int(line), "o" if file == b"o" else "e", first, end - first)
         begin = end + 1
-
-
-def journal_results(data: bytes) -> Iterator[Result]:
-    """The results of a journal object, in the order in which they were recorded."""
-    for place in journal_places(data):
-        yield place.result(data)

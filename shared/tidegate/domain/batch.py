@@ -51,7 +51,10 @@ class StoredFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Upload(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A file that arrives in parts, each an object of its own until the upload is completed."""
+    """A file that arrives in parts, each an object of its own until the upload is completed.
+
+    `received_parts` have arrived, with `received_bytes` together, which are never more than `bytes`.
+    """
 
     id: str
     workspace_id: str
@@ -64,6 +67,8 @@ class Upload(Struct, frozen=True, kw_only=True, omit_defaults=True):
     file_seconds: float | None = None
     status: UploadStatus = "pending"
     file_id: str | None = None
+    received_bytes: int = 0
+    received_parts: int = 0
     version: int = 0
 
 
@@ -215,10 +220,11 @@ class Part(Struct, frozen=True, kw_only=True, array_like=True):
     """Some lines of a batch's input: `lines` of them from `first_line`, at `first_byte`, `length` bytes long.
 
     Lines are numbered from 0 in the whole batch. A worker has the part until `lease_until`, if `lease` is its token.
-    `segments` are the numbers of journal objects on record, one number for each attempt: answers in these are never
-    asked again. `asked_to` is the line before which lines were perhaps asked. `usage` is that of all segments on
-    record; `unsettled` is what of it is not settled yet, for the hold of the call id `slice_id`, which is booked on
-    `slice_shard` of the workspace. `output_bytes` and `error_bytes` are the sizes of the objects of a done part.
+    `journal_objects` has a number for each attempt: so many of its journal objects are on record, and the answers in
+    them are never asked again. `asked_to` is the line before which lines were perhaps asked. `usage` is that of all
+    answers on record; `unsettled` is what of it is not settled yet, for the hold of the call id `slice_id`, which is
+    booked on `slice_shard` of the workspace. `output_bytes` and `error_bytes` are the sizes of the objects of a done
+    part.
     """
 
     batch_id: str
@@ -232,7 +238,7 @@ class Part(Struct, frozen=True, kw_only=True, array_like=True):
     queued_at: float = 0.0
     lease: str | None = None
     lease_until: float = 0.0
-    segments: tuple[int, ...] = ()
+    journal_objects: tuple[int, ...] = ()
     asked_to: int = 0
     usage: BatchUsage = BatchUsage()
     slice_id: str | None = None
