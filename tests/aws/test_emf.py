@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tests.store_worlds import outcome
 from tests.world import STREAM, USER, answers, new_call, streams, world
-from tidegate.aws.emf import DIMENSION_SETS, UNITS, model_family
+from tidegate.aws.emf import UNITS, model_family
 from tidegate.aws.logs import JsonLines
 from tidegate.catalog import load_catalog
 from tidegate.pipeline.observation import log_fields
@@ -109,7 +109,7 @@ def test_the_schema_refuses_what_is_not_the_format() -> None:
         {"Metrics": [{"Unit": "Count"}]},
         {"Metrics": [{"Name": "calls", "Unit": "USD"}]},
     ):
-        [directive] = line["_aws"]["CloudWatchMetrics"]
+        directive = line["_aws"]["CloudWatchMetrics"][0]
         wrong = {**line, "_aws": {**line["_aws"], "CloudWatchMetrics": [{**directive, **change}]}}
         with pytest.raises(jsonschema.ValidationError):
             check(wrong)
@@ -120,12 +120,14 @@ async def test_the_line_of_a_call_has_its_metrics(lines: io.StringIO, stream: bo
     async with world(streams(*STREAM) if stream else None) as client:
         await client.post({**CALL, "stream": stream})
     [line] = with_metrics(lines)
-    [directive] = line["_aws"]["CloudWatchMetrics"]
-    assert directive == {
-        "Namespace": "tidegate",
-        "Dimensions": [[], ["status"], ["provider", "model_family"]],
-        "Metrics": [{"Name": name, "Unit": unit} for name, unit in UNITS.items()],
-    }
+    assert line["_aws"]["CloudWatchMetrics"] == [
+        {
+            "Namespace": "tidegate",
+            "Dimensions": [[], ["provider", "model_family"]],
+            "Metrics": [{"Name": name, "Unit": unit} for name, unit in UNITS.items()],
+        },
+        {"Namespace": "tidegate", "Dimensions": [["status"]], "Metrics": [{"Name": "calls", "Unit": "Count"}]},
+    ]
     assert {
         name: line[name] for name in ("status", "provider", "model_family", "calls", "errors", "tokens", "cost")
     } == {
@@ -190,7 +192,9 @@ def test_metrics_are_off_unless_they_are_wanted() -> None:
 
 
 def test_no_dimension_has_a_name_that_callers_choose() -> None:
-    assert {name for names in DIMENSION_SETS for name in names} == {"provider", "model_family", "status"}
+    directives: Any = written(log_fields(outcome()))["_aws"]["CloudWatchMetrics"]
+    sets = [tuple(names) for directive in directives for names in directive["Dimensions"]]
+    assert sets == [(), ("provider", "model_family"), ("status",)]
 
 
 @pytest.mark.parametrize(

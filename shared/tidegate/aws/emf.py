@@ -11,11 +11,13 @@ from functools import lru_cache
 
 NAMESPACE = "tidegate"
 
-DIMENSION_SETS = ((), ("status",), ("provider", "model_family"))
+DIMENSION_SETS = ((), ("provider", "model_family"))
 """The sets of dimensions in which each metric exists. CloudWatch charges for each combination of values in a set.
 
 Names of workspaces, keys, applications, sessions and models are no dimensions: there is no limit to their number.
 """
+
+_BY_STATUS = {"Namespace": NAMESPACE, "Dimensions": [["status"]], "Metrics": [{"Name": "calls", "Unit": "Count"}]}
 
 UNITS = {
     "calls": "Count",
@@ -63,7 +65,7 @@ def add_metrics(line: dict[str, object], at: float) -> None:
     line["provider"] = line.get("provider") or NO_PROVIDER
     line["model_family"] = model_family(str(line.get("model") or ""))
     line.update(known)
-    line["_aws"] = {"Timestamp": int(at * 1000), "CloudWatchMetrics": [directive]}
+    line["_aws"] = {"Timestamp": int(at * 1000), "CloudWatchMetrics": [directive, _BY_STATUS]}
 
 
 @lru_cache(maxsize=1024)
