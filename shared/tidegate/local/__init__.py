@@ -3,6 +3,7 @@
 serve                the command: its options, and start-up
 stores               the store: a data folder, memory, a table on AWS, or an embedded AWS; both planes over it
 embedded             the embedded AWS (moto)
+repeated_transactions  answers repeated transactions there
 listener             the socket that a server listens on
 admin                routes /admin/v1 and /console to the control plane
 demo_keys            the demo tenant's keys: random, or from the environment

@@ -20,6 +20,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from tidegate.aws.table import CALLS_PREFIX, REPLIES_PREFIX, TURNS_PREFIX
 from tidegate.local.host_check import AllowedHosts, allowed_hosts, is_wildcard
 from tidegate.local.listener import listen
+from tidegate.local.repeated_transactions import RepeatedTransactions
 
 HOST = "127.0.0.1"
 """The default, whatever address the gateway listens on: who reaches this AWS may write the table."""
@@ -38,7 +39,7 @@ def embedded_aws(port: int, host: str = HOST) -> Generator[str]:
     """
     setattr(Table, "__deepcopy__", _copy_changing_items)  # noqa: B010  # moto's class has none of its own
     setattr(DynamoType, "__add__", _add_numbers)  # noqa: B010  # moto's own writes sums that it cannot read again
-    application = DomainDispatcherApplication(create_backend_app)
+    application = RepeatedTransactions(DomainDispatcherApplication(create_backend_app))
     one_at_a_time = threading.Lock()
     hosts = allowed_hosts(host, "" if host == HOST else CONTAINERS_NAME)
 
