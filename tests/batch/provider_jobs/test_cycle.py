@@ -1,41 +1,20 @@
 """Batches at providers, from the file to the results, in each dialect."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from tests.batch.provider_jobs.fakes import PROVIDERS, FakeJobs, FakeOpenAI
-from tests.batch.world import BatchWorld, batch_world, numbers, requests
+from tests.batch.provider_jobs.world import MODE, provider_world, run
+from tests.batch.world import BatchWorld, numbers, requests
 from tests.world import KEY
 from tidegate.batch.batches import cancel_batch
 from tidegate.domain.batch import Batch
-from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.limits import Limits
 from tidegate.providers.batch_jobs.openai import OpenAIJobs
 
-MODE = {"tidegate_mode": "provider_batch"}
-LIMITS = Limits(usd_per_month=Decimal(1000), tokens_per_day=10**9)
-
 pytestmark = pytest.mark.jumping_clock
-
-
-@asynccontextmanager
-async def provider_world(provider: FakeJobs, **options: Any) -> AsyncGenerator[BatchWorld]:
-    settings: dict[str, Any] = {"limits": LIMITS, "options": BatchOptions(part_lines=50), **options, **provider.env}
-    async with batch_world(provider, **settings) as world:
-        provider.install(world)
-        yield world
-
-
-async def run(world: BatchWorld, provider: FakeJobs, count: int = 120, **fields: Any) -> Batch:
-    """Run a batch of so many lines to its end."""
-    batch = await world.submit(requests(count, model=provider.model), metadata=MODE, **fields)
-    await world.run_until_idle()
-    return await world.batch(batch.id)
 
 
 async def check_money(world: BatchWorld, batch: Batch, price: Decimal) -> None:

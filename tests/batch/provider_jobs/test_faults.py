@@ -1,8 +1,7 @@
 """Batches at providers whose requests fail, whose workers die, and whose budgets or guardrails refuse."""
 
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +18,8 @@ from tests.batch.provider_jobs.fakes import (
     FakeOpenAI,
     lost_reply,
 )
-from tests.batch.world import BatchWorld, batch_world, numbers, request, requests
+from tests.batch.provider_jobs.world import MODE, provider_world, run
+from tests.batch.world import BatchWorld, numbers, request, requests
 from tests.world import KEY, WORKSPACE
 from tidegate.batch.batches import cancel_batch
 from tidegate.batch.messages import PollJobs
@@ -33,26 +33,10 @@ from tidegate.errors import Conflict
 from tidegate.providers.batch_jobs.anthropic import AnthropicJobs
 from tidegate.providers.batch_jobs.protocol import JobLimits
 
-MODE = {"tidegate_mode": "provider_batch"}
-LIMITS = Limits(usd_per_month=Decimal(1000))
 TOOL: Any = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
 HTML = httpx.Response(200, text="<html><body>Bad gateway</body></html>")
 
 pytestmark = pytest.mark.jumping_clock
-
-
-@asynccontextmanager
-async def provider_world(provider: FakeJobs, **options: Any) -> AsyncGenerator[BatchWorld]:
-    settings: dict[str, Any] = {"limits": LIMITS, "options": BatchOptions(part_lines=50), **options, **provider.env}
-    async with batch_world(provider, **settings) as world:
-        provider.install(world)
-        yield world
-
-
-async def run(world: BatchWorld, provider: FakeJobs, count: int = 120, **fields: Any) -> Batch:
-    batch = await world.submit(requests(count, model=provider.model), metadata=MODE, **fields)
-    await world.run_until_idle()
-    return await world.batch(batch.id)
 
 
 async def check_money(world: BatchWorld, batch: Batch) -> None:

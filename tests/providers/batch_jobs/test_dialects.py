@@ -12,10 +12,10 @@ from tidegate.providers.batch_jobs.protocol import (
     CANCELLED_RESULT,
     EXPIRED_RESULT,
     BatchJobs,
-    JobOrder,
     JobPage,
     JobRequest,
     JobResult,
+    JobSpec,
     JobState,
     UploadedFile,
 )
@@ -37,8 +37,8 @@ def jobs_of(deployment: Deployment) -> BatchJobs:
     return jobs
 
 
-def order(deployment: Deployment, endpoint: str, **fields: Any) -> JobOrder:
-    return JobOrder(deployment, "tg1", endpoint, **fields)
+def job_spec(deployment: Deployment, endpoint: str, **fields: Any) -> JobSpec:
+    return JobSpec(deployment, "tg1", endpoint, **fields)
 
 
 def upstream(url: str, body: Json = None) -> UpstreamRequest:
@@ -72,8 +72,8 @@ def test_openai_gets_lines_with_our_keys_and_its_own_endpoint() -> None:
 
 
 def test_openai_gets_a_file_and_then_a_batch_with_our_reference() -> None:
-    jobs, asked = jobs_of(OPENAI), order(OPENAI, "/v1/chat/completions")
-    upload = jobs.upload(asked, b'{"a":1}\n')
+    jobs, spec = jobs_of(OPENAI), job_spec(OPENAI, "/v1/chat/completions")
+    upload = jobs.upload(spec, b'{"a":1}\n')
     assert upload is not None
     assert (upload.method, upload.request.url) == ("POST", "https://api.openai.com/v1/files")
     boundary = upload.request.headers["content-type"].partition("boundary=")[2]
@@ -92,8 +92,8 @@ def test_openai_gets_a_file_and_then_a_batch_with_our_reference() -> None:
     ]
     assert jobs.parse_upload({"id": "file-9", "status": "processed"}) == UploadedFile("file-9", True)
     assert jobs.parse_upload({"id": "file-9", "status": "pending"}) == UploadedFile("file-9", False)
-    assert jobs.upload_status(asked, "file-9") == get("https://api.openai.com/v1/files/file-9")
-    create = jobs.create(asked, b"file-9")
+    assert jobs.upload_status(spec, "file-9") == get("https://api.openai.com/v1/files/file-9")
+    create = jobs.create(spec, b"file-9")
     assert (create.method, create.request.url) == ("POST", "https://api.openai.com/v1/batches")
     assert decode(create.request.body) == {
         "input_file_id": "file-9",
@@ -101,10 +101,10 @@ def test_openai_gets_a_file_and_then_a_batch_with_our_reference() -> None:
         "completion_window": "24h",
         "metadata": {"tidegate_job": "tg1"},
     }
-    assert jobs.status(asked, "batch_1") == get("https://api.openai.com/v1/batches/batch_1")
-    assert jobs.cancel(asked, "batch_1").request.url == "https://api.openai.com/v1/batches/batch_1/cancel"
+    assert jobs.status(spec, "batch_1") == get("https://api.openai.com/v1/batches/batch_1")
+    assert jobs.cancel(spec, "batch_1").request.url == "https://api.openai.com/v1/batches/batch_1/cancel"
     ended = JobState("batch_1", "ended", ("file-out",))
-    assert jobs.download(asked, ended, "file-out") == get("https://api.openai.com/v1/files/file-out/content")
+    assert jobs.download(spec, ended, "file-out") == get("https://api.openai.com/v1/files/file-out/content")
 
 
 @pytest.mark.parametrize(
@@ -134,18 +134,18 @@ def test_openais_statuses_are_read(status: str, expected: str) -> None:
 
 
 def test_openais_batch_of_a_crashed_process_is_found_by_its_metadata() -> None:
-    jobs, asked = jobs_of(OPENAI), order(OPENAI, "/v1/chat/completions")
-    assert jobs.look_up(asked, None) == get("https://api.openai.com/v1/batches?limit=100")
-    assert jobs.look_up(asked, "b2") == get("https://api.openai.com/v1/batches?limit=100&after=b2")
+    jobs, spec = jobs_of(OPENAI), job_spec(OPENAI, "/v1/chat/completions")
+    assert jobs.look_up(spec, None) == get("https://api.openai.com/v1/batches?limit=100")
+    assert jobs.look_up(spec, "b2") == get("https://api.openai.com/v1/batches?limit=100&after=b2")
     items: list[Json] = [
         {"id": "b1", "status": "in_progress", "metadata": None, "created_at": 2000},
         {"id": "b2", "status": "in_progress", "metadata": {"tidegate_job": "tg1"}, "created_at": 2000},
     ]
-    assert jobs.parse_jobs(asked, {"data": items, "has_more": True}, 1900.0) == JobPage(
+    assert jobs.parse_jobs(spec, {"data": items, "has_more": True}, 1900.0) == JobPage(
         (JobState("b2", "running"),), "b2"
     )
-    assert jobs.parse_jobs(asked, {"data": items, "has_more": True}, 3000.0).next is None
-    assert jobs.parse_jobs(asked, {"data": [], "has_more": False}, 0.0) == JobPage((), None)
+    assert jobs.parse_jobs(spec, {"data": items, "has_more": True}, 3000.0).next is None
+    assert jobs.parse_jobs(spec, {"data": [], "has_more": False}, 0.0) == JobPage((), None)
 
 
 def test_openais_results_are_read() -> None:
@@ -186,25 +186,25 @@ def test_what_is_not_a_job_is_refused(deployment: Deployment, body: Json) -> Non
 
 
 def test_azure_has_the_batch_api_of_its_resource() -> None:
-    jobs, asked = jobs_of(AZURE), order(AZURE, "/chat/completions")
+    jobs, spec = jobs_of(AZURE), job_spec(AZURE, "/chat/completions")
     version, auth = "?api-version=2024-10-21", KeyAuth("api-key", "")
     root = "https://mine.openai.azure.com/openai"
     live = upstream(f"{root}/deployments/my-gpt/chat/completions{version}")
     assert jobs.endpoint(live) == "/chat/completions"
-    assert jobs.status(asked, "b1") == get(f"{root}/batches/b1{version}", auth)
-    assert jobs.look_up(asked, None) == get(f"{root}/batches?limit=100&api-version=2024-10-21", auth)
+    assert jobs.status(spec, "b1") == get(f"{root}/batches/b1{version}", auth)
+    assert jobs.look_up(spec, None) == get(f"{root}/batches?limit=100&api-version=2024-10-21", auth)
     newer = msgspec.structs.replace(AZURE, base_url=f"{root}/v1", api_version=None)
-    assert jobs_of(newer).status(asked, "b1") == get(f"{root}/v1/batches/b1", auth)
+    assert jobs_of(newer).status(spec, "b1") == get(f"{root}/v1/batches/b1", auth)
     assert find_jobs(msgspec.structs.replace(AZURE, base_url="https://mine.services.ai.azure.com/models")) is None
 
 
 def test_anthropic_gets_the_requests_in_the_body() -> None:
     jobs = jobs_of(ANTHROPIC)
-    asked = order(ANTHROPIC, "/v1/messages", headers={"anthropic-beta": "b1"})
+    spec = job_spec(ANTHROPIC, "/v1/messages", headers={"anthropic-beta": "b1"})
     request = upstream("https://api.anthropic.com/v1/messages", {"model": "claude-haiku-4-5"})
     lines = [jobs.line("tg1", number, request) or b"" for number in (4, 5)]
-    assert jobs.upload(asked, b"".join(lines)) is None
-    create = jobs.create(asked, b"".join(lines))
+    assert jobs.upload(spec, b"".join(lines)) is None
+    create = jobs.create(spec, b"".join(lines))
     assert create.request.url == "https://api.anthropic.com/v1/messages/batches"
     assert create.request.headers == {
         "content-type": "application/json",
@@ -219,9 +219,9 @@ def test_anthropic_gets_the_requests_in_the_body() -> None:
     }
     headers = {"anthropic-version": "2023-06-01", "anthropic-beta": "b1"}
     url = "https://api.anthropic.com/v1/messages/batches/msgbatch_1"
-    assert jobs.status(asked, "msgbatch_1") == get(url, KEY, headers)
-    assert jobs.download(asked, JobState("msgbatch_1", "ended"), "results") == get(f"{url}/results", KEY, headers)
-    assert jobs.cancel(asked, "msgbatch_1").request.url == f"{url}/cancel"
+    assert jobs.status(spec, "msgbatch_1") == get(url, KEY, headers)
+    assert jobs.download(spec, JobState("msgbatch_1", "ended"), "results") == get(f"{url}/results", KEY, headers)
+    assert jobs.cancel(spec, "msgbatch_1").request.url == f"{url}/cancel"
 
 
 def anthropic_batch(status: str, created_at: str = "2026-11-21T12:00:00Z", **counts: int) -> Json:
@@ -237,7 +237,7 @@ def test_anthropics_statuses_are_read() -> None:
 
 
 def test_anthropics_batches_since_the_order_may_be_ours() -> None:
-    jobs, asked = jobs_of(ANTHROPIC), order(ANTHROPIC, "/v1/messages")
+    jobs, spec = jobs_of(ANTHROPIC), job_spec(ANTHROPIC, "/v1/messages")
     page: Json = {
         "data": [
             anthropic_batch("in_progress", "2026-11-21T12:00:00Z", processing=5),
@@ -246,9 +246,9 @@ def test_anthropics_batches_since_the_order_may_be_ours() -> None:
         "has_more": True,
     }
     noon = 1_795_262_400.0
-    assert jobs.parse_jobs(asked, page, noon + 30) == JobPage((JobState("msgbatch_1", "running", (), 5),), None)
-    assert len(jobs.parse_jobs(asked, page, noon - 7200).jobs) == 2
-    assert jobs.parse_jobs(asked, page, noon - 7200).next == "msgbatch_1"
+    assert jobs.parse_jobs(spec, page, noon + 30) == JobPage((JobState("msgbatch_1", "running", (), 5),), None)
+    assert len(jobs.parse_jobs(spec, page, noon - 7200).jobs) == 2
+    assert jobs.parse_jobs(spec, page, noon - 7200).next == "msgbatch_1"
 
 
 def test_anthropics_results_are_read() -> None:
@@ -272,9 +272,9 @@ def test_gemini_gets_the_requests_in_the_body() -> None:
     request = upstream(f"{root}/models/gemini-2.5-flash:generateContent", {"contents": []})
     endpoint = jobs.endpoint(request)
     assert endpoint == "v1beta/models/gemini-2.5-flash"
-    asked = order(GEMINI, endpoint)
+    spec = job_spec(GEMINI, endpoint)
     lines = b"".join(jobs.line("tg1", number, request) or b"" for number in (4, 5))
-    create = jobs.create(asked, lines)
+    create = jobs.create(spec, lines)
     assert create.request.url == f"{root}/models/gemini-2.5-flash:batchGenerateContent"
     assert create.request.auth == KeyAuth("x-goog-api-key", "")
     assert decode(create.request.body) == {
@@ -290,9 +290,9 @@ def test_gemini_gets_the_requests_in_the_body() -> None:
             },
         }
     }
-    assert jobs.status(asked, "batches/9").request.url == f"{root}/batches/9"
-    assert jobs.cancel(asked, "batches/9").request.url == f"{root}/batches/9:cancel"
-    assert jobs.look_up(asked, "p").request.url == f"{root}/batches?pageSize=100&pageToken=p"
+    assert jobs.status(spec, "batches/9").request.url == f"{root}/batches/9"
+    assert jobs.cancel(spec, "batches/9").request.url == f"{root}/batches/9:cancel"
+    assert jobs.look_up(spec, "p").request.url == f"{root}/batches?pageSize=100&pageToken=p"
 
 
 def gemini_batch(state: str, *responses: Json, **fields: Json) -> dict[str, Json]:
@@ -318,11 +318,11 @@ def test_geminis_states_are_read(state: str, expected: str) -> None:
 
 
 def test_geminis_batch_of_a_crashed_process_is_found_by_its_name() -> None:
-    jobs, asked = jobs_of(GEMINI), order(GEMINI, "v1beta/models/m")
+    jobs, spec = jobs_of(GEMINI), job_spec(GEMINI, "v1beta/models/m")
     other: Json = {"name": "batches/8", "metadata": {"displayName": "tg2"}}
     listed: Json = {"operations": [other, gemini_batch("BATCH_STATE_RUNNING")], "nextPageToken": "p2"}
-    assert jobs.parse_jobs(asked, listed, 0.0) == JobPage((JobState("batches/9", "running"),), "p2")
-    assert jobs.parse_jobs(asked, {}, 0.0) == JobPage((), None)
+    assert jobs.parse_jobs(spec, listed, 0.0) == JobPage((JobState("batches/9", "running"),), "p2")
+    assert jobs.parse_jobs(spec, {}, 0.0) == JobPage((), None)
 
 
 def test_geminis_results_are_read_by_their_keys() -> None:
@@ -354,8 +354,8 @@ def test_bedrock_gets_records_in_a_bucket_and_our_token() -> None:
     }
     for unsupported in ("toolConfig", "outputConfig"):
         assert jobs.line("tg1", 12, upstream(live, {unsupported: {}})) is None
-    asked = order(BEDROCK, "Converse", input_uri="s3://b/in.jsonl", output_uri="s3://b/out/", role="arn:role")
-    create = jobs.create(asked, b"")
+    spec = job_spec(BEDROCK, "Converse", input_uri="s3://b/in.jsonl", output_uri="s3://b/out/", role="arn:role")
+    create = jobs.create(spec, b"")
     assert (create.request.url, create.request.auth) == (f"{root}/model-invocation-job", auth)
     assert decode(create.request.body) == {
         "jobName": "tg1",
@@ -367,9 +367,9 @@ def test_bedrock_gets_records_in_a_bucket_and_our_token() -> None:
         "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": "s3://b/out/"}},
         "timeoutDurationInHours": 24,
     }
-    assert jobs.status(asked, "abc").request.url == f"{root}/model-invocation-job/abc"
-    assert jobs.cancel(asked, "abc").request.url == f"{root}/model-invocation-job/abc/stop"
-    assert jobs.look_up(asked, None).request.url == f"{root}/model-invocation-jobs?maxResults=100&nameContains=tg1"
+    assert jobs.status(spec, "abc").request.url == f"{root}/model-invocation-job/abc"
+    assert jobs.cancel(spec, "abc").request.url == f"{root}/model-invocation-job/abc/stop"
+    assert jobs.look_up(spec, None).request.url == f"{root}/model-invocation-jobs?maxResults=100&nameContains=tg1"
 
 
 @pytest.mark.parametrize(

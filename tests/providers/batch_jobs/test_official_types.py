@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from tidegate.domain.deployment import Deployment
 from tidegate.json import decode, encode
 from tidegate.providers.base import UpstreamRequest
-from tidegate.providers.batch_jobs.protocol import BatchJobs, JobOrder
+from tidegate.providers.batch_jobs.protocol import BatchJobs, JobSpec
 from tidegate.providers.batch_jobs.registry import find_jobs
 
 
@@ -26,7 +26,7 @@ def jobs_of(deployment: Deployment) -> BatchJobs:
 def test_openais_client_would_send_this_batch_and_read_this_status() -> None:
     deployment = Deployment("openai", "gpt-5", "https://api.openai.com/v1", "OPENAI_API_KEY")
     jobs = jobs_of(deployment)
-    create = jobs.create(JobOrder(deployment, "tg1", "/v1/chat/completions"), b"file-1")
+    create = jobs.create(JobSpec(deployment, "tg1", "/v1/chat/completions"), b"file-1")
     TypeAdapter(BatchCreateParams).validate_python(decode(create.request.body), strict=True)
     known = Batch(
         id="batch_1",
@@ -48,7 +48,7 @@ def test_anthropics_client_would_send_this_batch_and_read_this_status() -> None:
     messages = [{"role": "user", "content": "Hello"}]
     body = encode({"model": "claude-haiku-4-5", "max_tokens": 10, "messages": messages})
     line = jobs.line("tg1", 3, UpstreamRequest("https://api.anthropic.com/v1/messages", body))
-    create = jobs.create(JobOrder(deployment, "tg1", "/v1/messages"), line or b"")
+    create = jobs.create(JobSpec(deployment, "tg1", "/v1/messages"), line or b"")
     TypeAdapter(AnthropicParams).validate_python(decode(create.request.body), strict=False)
     known: Any = {
         "id": "msgbatch_1",
@@ -72,16 +72,16 @@ def test_aws_would_send_these_requests() -> None:
     )
     jobs = jobs_of(deployment)
     role = "arn:aws:iam::111122223333:role/batches"
-    order = JobOrder(deployment, "01M7YZMHG0KN1VT4V3NHNSC4DPp0", "Converse", {}, "s3://b/in.jsonl", "s3://b/out/", role)
+    spec = JobSpec(deployment, "01M7YZMHG0KN1VT4V3NHNSC4DPp0", "Converse", {}, "s3://b/in.jsonl", "s3://b/out/", role)
     model: Any = botocore.session.get_session().get_service_model("bedrock")  # pyright: ignore[reportUnknownMemberType]
     operation = model.operation_model("CreateModelInvocationJob")
-    report: Any = ParamValidator().validate(decode(jobs.create(order, b"").request.body), operation.input_shape)  # pyright: ignore[reportUnknownMemberType]
+    report: Any = ParamValidator().validate(decode(jobs.create(spec, b"").request.body), operation.input_shape)  # pyright: ignore[reportUnknownMemberType]
     assert report.generate_report() == ""
     assert operation.http["requestUri"] == "/model-invocation-job"
     stop, get = model.operation_model("StopModelInvocationJob"), model.operation_model("GetModelInvocationJob")
     root = "https://bedrock.eu-west-1.amazonaws.com"
-    assert jobs.cancel(order, "abc").request.url == root + stop.http["requestUri"].replace("{jobIdentifier}", "abc")
-    assert jobs.status(order, "abc").request.url == root + get.http["requestUri"].replace("{jobIdentifier}", "abc")
+    assert jobs.cancel(spec, "abc").request.url == root + stop.http["requestUri"].replace("{jobIdentifier}", "abc")
+    assert jobs.status(spec, "abc").request.url == root + get.http["requestUri"].replace("{jobIdentifier}", "abc")
     statuses = set(get.output_shape.members["status"].enum)
     ended = {name for name in statuses if jobs.parse_job({"jobArn": "a/b", "status": name}).status != "running"}
     assert ended == {"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"}

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from tidegate.batch.lines import BatchLine, parse_line
 from tidegate.batch.part_meter import line_usage
-from tidegate.batch.provider_jobs.desk import JobDesk
-from tidegate.batch.provider_jobs.plans import PlannedLine, SentRequest, new_call
+from tidegate.batch.provider_jobs.job_context import JobContext
+from tidegate.batch.provider_jobs.prepared_parts import PreparedLine, SentRequest, new_call
 from tidegate.batch.results import CANCELLED, EXPIRED, Result, answered, not_asked
 from tidegate.domain.batch import BatchUsage, ProviderJob
 from tidegate.domain.call import Call
@@ -40,76 +40,76 @@ class LineResult(Struct, frozen=True, array_like=True):
 
 
 async def answer_line(
-    desk: JobDesk, job: ProviderJob, number: int, data: bytes, planned: PlannedLine, result: LineResult | None
+    context: JobContext, job: ProviderJob, number: int, data: bytes, prepared: PreparedLine, result: LineResult | None
 ) -> AnsweredLine:
     """Return the entry of line `number`, whose input is `data`. Raises `StoreUnavailable`."""
-    batch = desk.batch
-    if bytes(planned.refused):
-        return AnsweredLine(Result(number, "e", bytes(planned.refused)), BatchUsage(failed=1))
-    line = parse_line(data, batch.endpoint, desk.components.endpoints)
-    if planned.sent is None or not isinstance(line, BatchLine):  # the input has changed meanwhile
+    batch = context.batch
+    if bytes(prepared.refused):
+        return AnsweredLine(Result(number, "e", bytes(prepared.refused)), BatchUsage(failed=1))
+    line = parse_line(data, batch.endpoint, context.components.endpoints)
+    if prepared.sent is None or not isinstance(line, BatchLine):  # the input has changed meanwhile
         fault = ("invalid_json_line", "This line was modified after the batch was created.")
-        return AnsweredLine(not_asked(batch.id, number, planned.custom_id, *fault), BatchUsage(failed=1))
+        return AnsweredLine(not_asked(batch.id, number, prepared.custom_id, *fault), BatchUsage(failed=1))
     custom_id = line.custom_id
-    unanswered = _unanswered(desk, job, result)
+    unanswered = _unanswered(context, job, result)
     if unanswered is not None:
         return AnsweredLine(not_asked(batch.id, number, custom_id, *unanswered), BatchUsage(failed=1))
-    body = bytes(planned.masked) or line.body
-    call = replace(new_call(desk, number, desk.surface.parse(desk.operation, body)), id=planned.sent.call_id)
+    body = bytes(prepared.masked) or line.body
+    call = replace(new_call(context, number, context.surface.parse(context.operation, body)), id=prepared.sent.call_id)
     call = replace(call, started_at=job.created_at)
-    status, reply, usage = await _answer(desk, call, planned.sent, body, result)
+    status, reply, usage = await _answer(context, call, prepared.sent, body, result)
     return AnsweredLine(answered(batch.id, number, custom_id, status, call.id, reply), usage)
 
 
-def _unanswered(desk: JobDesk, job: ProviderJob, result: LineResult | None) -> tuple[str, str] | None:
+def _unanswered(context: JobContext, job: ProviderJob, result: LineResult | None) -> tuple[str, str] | None:
     """Return the code and the message for a line that the provider did not answer in time; None for another one."""
     if result is not None and result.status not in (EXPIRED_RESULT, CANCELLED_RESULT):
         return None
-    if desk.batch.status == "cancelling":
+    if context.batch.status == "cancelling":
         return CANCELLED
     kind = (
         result.status
         if result is not None
         else {"expired": EXPIRED_RESULT, "cancelled": CANCELLED_RESULT}.get(job.ending or "")
     )
-    if kind == EXPIRED_RESULT or desk.batch.expires_at <= desk.components.clock():
+    if kind == EXPIRED_RESULT or context.batch.expires_at <= context.components.clock():
         return EXPIRED
     return CANCELLED if kind == CANCELLED_RESULT else None
 
 
 async def _answer(
-    desk: JobDesk, call: Call, sent: SentRequest, body: bytes, result: LineResult | None
+    context: JobContext, call: Call, sent: SentRequest, body: bytes, result: LineResult | None
 ) -> tuple[int, bytes, BatchUsage]:
     """Return the status and the body of the reply, and what it is charged."""
     observation = Observation(call=call)
-    observation.deployment = desk.deployment
+    observation.deployment = context.deployment
     try:
         with observation.recording_failures():
-            reply = await _respond(desk, observation, sent, body, result)
-        status, text = 200, desk.surface.reply(reply)
+            reply = await _respond(context, observation, sent, body, result)
+        status, text = 200, context.surface.reply(reply)
     except StoreUnavailable:
         raise
     except TidegateError as error:
-        status, text = error.status, desk.surface.error(error)
+        status, text = error.status, context.surface.error(error)
     if observation.bill is None and observation.is_charged:
-        await update_bill(desk.gateway, observation)
-    usage = line_usage(observation.outcome(desk.components.clock()))
+        await update_bill(context.gateway, observation)
+    usage = line_usage(observation.outcome(context.components.clock()))
     return status, text, replace(usage, completed=int(status < 400), failed=int(status >= 400))
 
 
 async def _respond(
-    desk: JobDesk, observation: Observation, sent: SentRequest, body: bytes, result: LineResult | None
+    context: JobContext, observation: Observation, sent: SentRequest, body: bytes, result: LineResult | None
 ) -> dict[str, object]:
     """Return the caller's reply. A line that the provider answered with an error is not charged."""
-    call, translator = observation.call, desk.translator
+    call, translator = observation.call, context.translator
     if result is None:
-        raise ProviderMalformed(f"{desk.deployment.provider} returned no result for this request.")
+        raise ProviderMalformed(f"{context.deployment.provider} returned no result for this request.")
     reply_body = decode(bytes(result.body))
     if not 200 <= result.status < 300:
         content = reply_body if isinstance(reply_body, dict | list) else str(reply_body)
         raise translator.parse_error(result.status, {}, content)
-    now = desk.components.clock()
-    attempt = observation.start_attempt(desk.deployment, call.request, body, now)
+    now = context.components.clock()
+    attempt = observation.start_attempt(context.deployment, call.request, body, now)
     try:
         reply = translator.parse_reply(sent.request(), reply_body)
     except TidegateError as error:
@@ -117,13 +117,13 @@ async def _respond(
         raise
     observation.answering, observation.first_event_at = attempt, now
     dispatched = Dispatched(
-        translator, desk.deployment, ProviderReply(reply, None), (), UNLIMITED_HEADROOM, call.request
+        translator, context.deployment, ProviderReply(reply, None), (), UNLIMITED_HEADROOM, call.request
     )
-    answer = await respond(desk.gateway, dispatched, observation)
-    guard = desk.gateway.guardrails.for_call(call)
+    answer = await respond(context.gateway, dispatched, observation)
+    guard = context.gateway.guardrails.for_call(call)
     if guard is not None:
         check_answer = load("tidegate.pipeline.check_output", "check_answer")
-        answer = await check_answer(desk.gateway, guard, answer, observation)
+        answer = await check_answer(context.gateway, guard, answer, observation)
     return dict(answer.reply or {})
 
 

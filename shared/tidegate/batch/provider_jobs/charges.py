@@ -7,8 +7,8 @@ is charged is the sum over these results. The settlement's record has the id of 
 from collections.abc import Sequence
 from decimal import Decimal
 
-from tidegate.batch.provider_jobs.desk import JobDesk
-from tidegate.batch.provider_jobs.plans import PartPlan
+from tidegate.batch.provider_jobs.job_context import JobContext
+from tidegate.batch.provider_jobs.prepared_parts import PreparedPart
 from tidegate.batch.settled_lines import find_booked_hold, usage_fields, usage_increments
 from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, ExceededLimit, Hold, Reservation, exceeded_limit
 from tidegate.domain.batch import BatchUsage, ProviderJob
@@ -21,9 +21,11 @@ HOLD_SECONDS = 2 * 86_400.0
 """How long a job's hold outlives the batch's window, before the sweeper charges it. Results are read long before."""
 
 
-def job_reservation(desk: JobDesk, job: ProviderJob, plans: Sequence[PartPlan]) -> Reservation | None:
+def job_reservation(
+    context: JobContext, job: ProviderJob, prepared_parts: Sequence[PreparedPart]
+) -> Reservation | None:
     """Return the reservation of a job of these parts; None if no budget applies."""
-    workspace, principal = desk.workspace, desk.principal
+    workspace, principal = context.workspace, context.principal
     scopes: list[AccountScope] = []
     if next(workspace.effective_limits.budgets(), None) is not None:
         scopes.append(AccountScope("workspace", workspace.id, workspace.effective_limits, shards=workspace.shards))
@@ -35,11 +37,11 @@ def job_reservation(desk: JobDesk, job: ProviderJob, plans: Sequence[PartPlan]) 
         call_id=job.reserved_id,
         workspace_id=workspace.id,
         key_id=principal.key_id,
-        model=desk.deployment.model_id,
-        amounts=needs_of(plans),
-        input_tokens=sum(plan.input_tokens for plan in plans),
+        model=context.deployment.model_id,
+        amounts=needs_of(prepared_parts),
+        input_tokens=sum(prepared.input_tokens for prepared in prepared_parts),
         at=job.created_at,
-        expires_at=max(desk.batch.expires_at, job.created_at) + HOLD_SECONDS + SETTLE_GRACE_SECONDS,
+        expires_at=max(context.batch.expires_at, job.created_at) + HOLD_SECONDS + SETTLE_GRACE_SECONDS,
         account_kinds=tuple(scope.kind for scope in scopes),
         first_day=workspace.first_day,
         shard=shard_of(job.reserved_id, workspace.shards),
@@ -48,62 +50,62 @@ def job_reservation(desk: JobDesk, job: ProviderJob, plans: Sequence[PartPlan]) 
     return Reservation(hold, tuple(scopes))
 
 
-async def exceeded_budget(desk: JobDesk, reservation: Reservation | None) -> ExceededLimit | None:
+async def exceeded_budget(context: JobContext, reservation: Reservation | None) -> ExceededLimit | None:
     """Return the budget that does not allow the reservation now; None if all do, or if there is none."""
     if reservation is None:
         return None
     for scope in reservation.scopes:
-        account = await desk.gateway.ledger.account(scope, desk.workspace.first_day)
+        account = await context.gateway.ledger.account(scope, context.workspace.first_day)
         exceeded = exceeded_limit(account, scope.unsharded, reservation.hold)
         if exceeded is not None:
             return exceeded
     return None
 
 
-async def settle_job(desk: JobDesk, job: ProviderJob, usage: BatchUsage, error_code: str | None = None) -> None:
+async def settle_job(context: JobContext, job: ProviderJob, usage: BatchUsage, error_code: str | None = None) -> None:
     """Charge a job what its lines have used, in place of its hold. Doing it again changes nothing."""
     if job.reserved_id is None:
         return
-    workspace, key_id = desk.workspace, desk.principal.key_id
-    hold = await find_booked_hold(desk.gateway.ledger, job.reserved_id, workspace.id, key_id, workspace.shards)
+    workspace, key_id = context.workspace, context.principal.key_id
+    hold = await find_booked_hold(context.gateway.ledger, job.reserved_id, workspace.id, key_id, workspace.shards)
     settlement = Settlement(
         workspace_id=workspace.id,
         call_id=job.reserved_id,
         at=job.created_at,
         shard=hold.shard if hold else shard_of(job.reserved_id, workspace.shards),
-        record=_record(desk, job, usage, error_code),
+        record=_record(context, job, usage, error_code),
         increments=usage_increments(usage),
         actual=Amounts(usage.amounts.tokens, usage.words, quantize_usd(usage.cost_usd)),
         hold=hold,
     )
-    await desk.components.settlements.settle(settlement)
+    await context.components.settlements.settle(settlement)
 
 
-def _record(desk: JobDesk, job: ProviderJob, usage: BatchUsage, error_code: str | None) -> dict[str, RecordValue]:
+def _record(context: JobContext, job: ProviderJob, usage: BatchUsage, error_code: str | None) -> dict[str, RecordValue]:
     return {
         "id": job.reserved_id,
         "time": iso_time(job.created_at),
-        "surface": desk.surface.name,
+        "surface": context.surface.name,
         "stream": False,
-        "model": desk.batch.model or desk.deployment.model_id,
-        "provider": desk.deployment.provider,
-        "answered_model": desk.deployment.model,
+        "model": context.batch.model or context.deployment.model_id,
+        "provider": context.deployment.provider,
+        "answered_model": context.deployment.model,
         "status": "batch",
         "error_code": error_code,
-        "batch_id": desk.batch.id,
+        "batch_id": context.batch.id,
         "mode": "provider_batch",
         **usage_fields(usage),
-        "seconds": round(max(0.0, desk.components.clock() - job.created_at), 6),
-        "workspace_id": desk.workspace.id,
-        "key_id": desk.principal.key_id,
+        "seconds": round(max(0.0, context.components.clock() - job.created_at), 6),
+        "workspace_id": context.workspace.id,
+        "key_id": context.principal.key_id,
     }
 
 
 @exact_money
-def needs_of(plans: Sequence[PartPlan]) -> Amounts:
+def needs_of(prepared_parts: Sequence[PreparedPart]) -> Amounts:
     """Return the worst case of these parts."""
     return Amounts(
-        sum(plan.needs.tokens for plan in plans),
-        sum(plan.needs.words for plan in plans),
-        sum((plan.needs.usd for plan in plans), Decimal(0)),
+        sum(prepared.needs.tokens for prepared in prepared_parts),
+        sum(prepared.needs.words for prepared in prepared_parts),
+        sum((prepared.needs.usd for prepared in prepared_parts), Decimal(0)),
     )

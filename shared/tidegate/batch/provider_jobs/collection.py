@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from tidegate.batch.keys import part_errors_key, part_output_key
 from tidegate.batch.lines import part_lines
 from tidegate.batch.provider_jobs.answers import AnsweredLine, answer_line
-from tidegate.batch.provider_jobs.desk import JobDesk
-from tidegate.batch.provider_jobs.plans import read_plan
+from tidegate.batch.provider_jobs.job_context import JobContext
+from tidegate.batch.provider_jobs.prepared_parts import read_prepared_lines
 from tidegate.batch.provider_jobs.sorted_results import read_results
 from tidegate.batch.transitions import change_batch
 from tidegate.domain.batch import Batch, BatchUsage, Part, PartRange, ProviderJob
@@ -20,20 +20,23 @@ _AT_ONCE = 32
 _PARTS_AT_ONCE = 100
 
 
-async def collect_part(desk: JobDesk, job: ProviderJob, part: PartRange) -> None:
+async def collect_part(context: JobContext, job: ProviderJob, part: PartRange) -> None:
     """Write the output and the errors of a part from the results on record, and count it as done, once."""
-    batch, objects = desk.batch, desk.components.objects
-    if await done_parts(desk, [part.number]):
+    batch, objects = context.batch, context.components.objects
+    if await done_parts(context, [part.number]):
         return
-    results = await read_results(desk, job.results or "", part.number)
-    planned = await read_plan(desk, part.number)
+    results = await read_results(context, job.results or "", part.number)
+    prepared_lines = await read_prepared_lines(context, part.number)
     data = await objects.read(batch.input_key, part.first_byte, part.length) or b""
-    lines = list(enumerate(zip(part_lines(data, part.lines), planned, strict=True), part.first_line))
+    lines = list(enumerate(zip(part_lines(data, part.lines), prepared_lines, strict=True), part.first_line))
     entries: list[AnsweredLine] = []
     for first in range(0, len(lines), _AT_ONCE):
         batched = lines[first : first + _AT_ONCE]
         entries += await asyncio.gather(
-            *(answer_line(desk, job, number, text, plan, results.get(number)) for number, (text, plan) in batched)
+            *(
+                answer_line(context, job, number, text, prepared, results.get(number))
+                for number, (text, prepared) in batched
+            )
         )
     output, errors = (
         b"".join(each.result.text + b"\n" for each in entries if each.result.file == name) for name in "oe"
@@ -52,7 +55,7 @@ async def collect_part(desk: JobDesk, job: ProviderJob, part: PartRange) -> None
         length=part.length,
         lines=part.lines,
         status="done",
-        queued_at=desk.components.clock(),
+        queued_at=context.components.clock(),
         usage=usage,
         output_bytes=len(output),
         error_bytes=len(errors),
@@ -61,18 +64,18 @@ async def collect_part(desk: JobDesk, job: ProviderJob, part: PartRange) -> None
     def count(stored: Batch) -> Batch:
         return replace(stored, usage=stored.usage + usage)
 
-    await change_batch(desk.components, batch.workspace_id, batch.id, count, done)
+    await change_batch(context.components, batch.workspace_id, batch.id, count, done)
 
 
-async def done_parts(desk: JobDesk, numbers: Sequence[int]) -> list[Part]:
+async def done_parts(context: JobContext, numbers: Sequence[int]) -> list[Part]:
     """Return those of the parts that are done."""
     found: list[Part] = []
     for first in range(0, len(numbers), _PARTS_AT_ONCE):
-        parts = await desk.components.table.find_parts(desk.batch, numbers[first : first + _PARTS_AT_ONCE])
+        parts = await context.components.table.find_parts(context.batch, numbers[first : first + _PARTS_AT_ONCE])
         found += [part for part in parts.values() if part.status == "done"]
     return found
 
 
-async def job_usage(desk: JobDesk, numbers: Sequence[int]) -> BatchUsage:
+async def job_usage(context: JobContext, numbers: Sequence[int]) -> BatchUsage:
     """Return what the lines of these parts have used."""
-    return reduce(add, (part.usage for part in await done_parts(desk, numbers)), BatchUsage())
+    return reduce(add, (part.usage for part in await done_parts(context, numbers)), BatchUsage())

@@ -19,9 +19,9 @@ from tidegate.batch.provider_jobs.charges import needs_of, settle_job
 from tidegate.batch.provider_jobs.choice import find_target
 from tidegate.batch.provider_jobs.collection import collect_part, job_usage
 from tidegate.batch.provider_jobs.creation import create_job, find_job, reserve_job
-from tidegate.batch.provider_jobs.desk import JobDesk, batch_gateway
-from tidegate.batch.provider_jobs.orders import MAX_OPEN_JOBS, pause_for_budget, plan_jobs
-from tidegate.batch.provider_jobs.plans import PartPlan, plan_part, read_plan
+from tidegate.batch.provider_jobs.division import MAX_OPEN_JOBS, add_jobs, pause_for_budget
+from tidegate.batch.provider_jobs.job_context import JobContext, batch_gateway
+from tidegate.batch.provider_jobs.prepared_parts import PreparedPart, prepare_part, read_prepared_lines
 from tidegate.batch.provider_jobs.sorted_results import sort_results
 from tidegate.batch.ranges import read_ranges
 from tidegate.batch.transitions import change_batch
@@ -67,7 +67,7 @@ async def _claim(components: BatchComponents, message: PollJobs, deadline: float
     now = components.clock()
 
     def claim(stored: Batch) -> Batch | None:
-        is_open = stored.status in ("in_progress", "cancelling") and (stored.has_open_jobs or _is_planning(stored))
+        is_open = stored.status in ("in_progress", "cancelling") and (stored.has_open_jobs or _needs_jobs(stored))
         if not is_open or stored.step_lease_until > now or next_poll(stored, now) > now:
             return None
         return replace(stored, step_lease_until=max(deadline, now) + GRACE_SECONDS)
@@ -84,7 +84,7 @@ async def _release(components: BatchComponents, claimed: Batch) -> None:
         await change_batch(components, claimed.workspace_id, claimed.id, release)
 
 
-def _is_planning(batch: Batch) -> bool:
+def _needs_jobs(batch: Batch) -> bool:
     """True while lines of the batch wait for a job that may be created now."""
     is_waiting = batch.mode == "provider_batch" and batch.takes_parts and batch.fed < batch.parts
     return is_waiting and sum(job.is_open for job in batch.jobs) < MAX_OPEN_JOBS
@@ -92,7 +92,7 @@ def _is_planning(batch: Batch) -> bool:
 
 def next_poll(batch: Batch, now: float) -> float:
     """When the batch's jobs are to be looked after, in UTC seconds: the past if something is to be done now."""
-    if _is_planning(batch) and batch.expires_at > now:
+    if _needs_jobs(batch) and batch.expires_at > now:
         return 0.0
     return min((_next_poll_of(job, batch, now) for job in batch.jobs if job.is_open), default=0.0)
 
@@ -125,24 +125,24 @@ def _is_overdue(batch: Batch, now: float) -> bool:
 
 async def _do_what_is_due(components: BatchComponents, batch: Batch, deadline: float) -> float | None:
     """Return the seconds until the next message; None if none is needed."""
-    desk = await _open_desk(components, batch, deadline)
-    if isinstance(desk, str):
-        return await _give_up(components, batch, desk)
+    context = await _open_context(components, batch, deadline)
+    if isinstance(context, str):
+        return await _give_up(components, batch, context)
     now = components.clock()
     for job in batch.jobs:
-        if job.is_open and desk.remaining_seconds > MARGIN_SECONDS and _next_poll_of(job, batch, now) <= now:
-            desk = await _advance(desk, desk.job(job.reference))
-    if _is_planning(desk.batch) and desk.batch.expires_at > now and await _may_begin(desk):
-        desk = await plan_jobs(desk, MARGIN_SECONDS)
+        if job.is_open and context.remaining_seconds > MARGIN_SECONDS and _next_poll_of(job, batch, now) <= now:
+            context = await _advance(context, context.job(job.reference))
+    if _needs_jobs(context.batch) and context.batch.expires_at > now and await _may_begin(context):
+        context = await add_jobs(context, MARGIN_SECONDS)
     stored = await components.table.find_batch(batch.workspace_id, batch.id)
-    if stored is None or not (stored.has_open_jobs or _is_planning(stored)):
+    if stored is None or not (stored.has_open_jobs or _needs_jobs(stored)):
         return None
     now = components.clock()
     return min(LONGEST_SECONDS, max(1.0, next_poll(stored, now) - now))
 
 
-async def _open_desk(components: BatchComponents, batch: Batch, deadline: float) -> JobDesk | str:
-    """Return the desk; or why the provider's batch API cannot be used any more."""
+async def _open_context(components: BatchComponents, batch: Batch, deadline: float) -> JobContext | str:
+    """Return the context of the jobs; or why the provider's batch API cannot be used any more."""
     found = await _find_payer(components, batch)
     if found is None:
         return "The workspace does not exist any more."
@@ -151,7 +151,7 @@ async def _open_desk(components: BatchComponents, batch: Batch, deadline: float)
     if isinstance(target, str):
         return target
     gateway = batch_gateway(components.gateway)
-    return JobDesk(components, batch, principal, workspace, gateway, target.deployment, target.jobs, deadline)
+    return JobContext(components, batch, principal, workspace, gateway, target.deployment, target.jobs, deadline)
 
 
 async def _find_payer(components: BatchComponents, batch: Batch) -> tuple[Principal, Workspace] | None:
@@ -165,20 +165,20 @@ async def _find_payer(components: BatchComponents, batch: Batch) -> tuple[Princi
         return None if workspace is None else (Principal(batch.key_id or EVENT_KEY_ID, (workspace.id,)), workspace)
 
 
-async def _may_begin(desk: JobDesk) -> bool:
+async def _may_begin(context: JobContext) -> bool:
     """True if the caller may begin new jobs; otherwise the sweep resumes the batch once it may."""
     try:
-        await desk.components.callers.find_caller(desk.batch.workspace_id, desk.batch.key_id)
+        await context.components.callers.find_caller(context.batch.workspace_id, context.batch.key_id)
     except StoreUnavailable:
         raise
     except TidegateError as error:
-        now = desk.components.clock()
+        now = context.components.clock()
         reason = "key" if error.code == "invalid_api_key" else "workspace"
-        paused = await desk.change(
+        paused = await context.change(
             lambda stored: replace(stored, pause=reason, paused_at=now) if stored.takes_parts else None
         )
         if paused is not None:
-            await desk.components.events.emit("BatchPaused", paused.batch)
+            await context.components.events.emit("BatchPaused", paused.batch)
         return False
     return True
 
@@ -203,66 +203,71 @@ async def _give_up(components: BatchComponents, batch: Batch, reason: str) -> fl
     return LONGEST_SECONDS if changed is not None and changed.has_open_jobs else None
 
 
-async def _advance(desk: JobDesk, job: ProviderJob) -> JobDesk:
+async def _advance(context: JobContext, job: ProviderJob) -> JobContext:
     """Do the next step of one job. A failure of the provider that can pass is tried again at the next message."""
-    parts = await _parts_of(desk, job)
+    parts = await _parts_of(context, job)
     try:
         if job.status == "creating":
-            return await _create(desk, job, parts)
+            return await _create(context, job, parts)
         if job.status in ("running", "cancelling"):
-            desk = await _look_up(desk, job, parts)
-            job = desk.job(job.reference)
-        return await _collect(desk, job, parts) if job.status == "sorted" else desk
+            context = await _look_up(context, job, parts)
+            job = context.job(job.reference)
+        return await _collect(context, job, parts) if job.status == "sorted" else context
     except (UpstreamError, NotConfigured) as error:
-        fields = {"batch_id": desk.batch.id, "stage": job.status, "code": error.code, "reason": error.message}
+        fields = {"batch_id": context.batch.id, "stage": job.status, "code": error.code, "reason": error.message}
         log.warning("batch.job_failed", extra=fields)
-        if not _is_overdue(desk.batch, desk.components.clock()):
-            return await desk.change_job(job, polled_at=desk.components.clock()) or desk
-        return await _end_lost(desk, job)
+        if not _is_overdue(context.batch, context.components.clock()):
+            return await context.change_job(job, polled_at=context.components.clock()) or context
+        return await _end_lost(context, job)
 
 
-async def _parts_of(desk: JobDesk, job: ProviderJob) -> list[tuple[PartRange, PartPlan]]:
-    """Return the parts of a job with their plans, without those that are answered by calls."""
+async def _parts_of(context: JobContext, job: ProviderJob) -> list[tuple[PartRange, PreparedPart]]:
+    """Return the parts of a job, also as they were prepared, without those that are answered by calls."""
     numbers = range(job.first_part, job.last_part + 1)
-    ranges = await read_ranges(desk.components.objects, desk.batch, numbers)
-    planned = [(ranges[number], await plan_part(desk, ranges[number])) for number in numbers]
-    return [(part, plan) for part, plan in planned if plan.is_suited]
+    ranges = await read_ranges(context.components.objects, context.batch, numbers)
+    prepared_lines = [(ranges[number], await prepare_part(context, ranges[number])) for number in numbers]
+    return [(part, prepared) for part, prepared in prepared_lines if prepared.is_suited]
 
 
-async def _create(desk: JobDesk, job: ProviderJob, parts: Sequence[tuple[PartRange, PartPlan]]) -> JobDesk:
+async def _create(context: JobContext, job: ProviderJob, parts: Sequence[tuple[PartRange, PreparedPart]]) -> JobContext:
     """Create the job; or find it, if an earlier process has perhaps created it."""
-    now, plans = desk.components.clock(), [plan for _, plan in parts]
-    lines = sum(plan.lines for plan in plans)
+    now, prepared_parts = context.components.clock(), [prepared for _, prepared in parts]
+    lines = sum(prepared.lines for prepared in prepared_parts)
     if lines == 0:
-        return await _store_results(desk, job, "", "ended")
+        return await _store_results(context, job, "", "ended")
     state: JobState | None = None
     if job.polled_at:
-        state = await find_job(desk, job, lines)
-    if state is None and _must_stop(desk.batch, now):
-        return await _refuse(desk, job, None)
+        state = await find_job(context, job, lines)
+    if state is None and _must_stop(context.batch, now):
+        return await _refuse(context, job, None)
     if state is None:
-        if not desk.batch.takes_parts:
-            return desk
+        if not context.batch.takes_parts:
+            return context
         try:
-            await reserve_job(desk, job, plans)
+            await reserve_job(context, job, prepared_parts)
         except LimitReached:  # another call was faster
-            await pause_for_budget(desk, needs_of(plans))
-            return desk
-        sent = await desk.change_job(job, polled_at=now)
+            await pause_for_budget(context, needs_of(prepared_parts))
+            return context
+        sent = await context.change_job(job, polled_at=now)
         if sent is None:
-            return desk
-        desk, job = sent, sent.job(job.reference)
+            return context
+        context, job = sent, sent.job(job.reference)
         try:
-            state = await create_job(desk, job, plans)
+            state = await create_job(context, job, prepared_parts)
         except (UpstreamError, NotConfigured) as error:
             if not _is_refusal(error):
                 raise
-            log.warning("batch.job_refused", extra={"batch_id": desk.batch.id, "reason": error.message})
-            return await _refuse(desk, job, f"The provider refused the batch ({error.code}).")
-    fields = {"batch_id": desk.batch.id, "provider": desk.deployment.provider, "job": job.reference, "lines": lines}
+            log.warning("batch.job_refused", extra={"batch_id": context.batch.id, "reason": error.message})
+            return await _refuse(context, job, f"The provider refused the batch ({error.code}).")
+    fields = {
+        "batch_id": context.batch.id,
+        "provider": context.deployment.provider,
+        "job": job.reference,
+        "lines": lines,
+    }
     log.info("batch.job_created", extra=fields)
-    created = await desk.change_job(job, job_id=state.id, status="running", polled_at=desk.components.clock())
-    return created or desk
+    created = await context.change_job(job, job_id=state.id, status="running", polled_at=context.components.clock())
+    return created or context
 
 
 def _is_refusal(error: UpstreamError | NotConfigured) -> bool:
@@ -273,65 +278,71 @@ def _is_refusal(error: UpstreamError | NotConfigured) -> bool:
     return status is not None and 400 <= status < 500 and status not in _PASSING_STATUSES
 
 
-async def _look_up(desk: JobDesk, job: ProviderJob, parts: Sequence[tuple[PartRange, PartPlan]]) -> JobDesk:
+async def _look_up(
+    context: JobContext, job: ProviderJob, parts: Sequence[tuple[PartRange, PreparedPart]]
+) -> JobContext:
     """Look the job up; cancel it if the batch ends, and store its results if it has ended."""
-    order, job_id, now = desk.order(job), job.job_id or "", desk.components.clock()
+    spec, job_id, now = context.spec(job), job.job_id or "", context.components.clock()
     try:
-        state = desk.jobs.parse_job(await desk.ask(desk.jobs.status(order, job_id)))
+        state = context.jobs.parse_job(await context.ask(context.jobs.status(spec, job_id)))
     except ValueError as error:
-        raise UpstreamError(f"{desk.deployment.provider}: {error}") from None
+        raise UpstreamError(f"{context.deployment.provider}: {error}") from None
     if state.status != "running":
         lines = (
-            [number for part, _ in parts for number in await _sent_lines(desk, part)] if desk.jobs.is_document else []
+            [number for part, _ in parts for number in await _sent_lines(context, part)]
+            if context.jobs.is_document
+            else []
         )
-        results = await sort_results(desk, job, state, [part for part, _ in parts], lines)
-        if not results.found and state.status in ("failed", "ended") and not _must_stop(desk.batch, now):
+        results = await sort_results(context, job, state, [part for part, _ in parts], lines)
+        if not results.found and state.status in ("failed", "ended") and not _must_stop(context.batch, now):
             why = f" ({state.reason})" if state.reason else ""
-            return await _refuse(desk, job, f"The provider's batch ended without any result{why}.")
-        is_expired = results.expired or (_must_stop(desk.batch, now) and desk.batch.status != "cancelling")
-        return await _store_results(desk, job, results.prefix, "expired" if is_expired else state.status)
-    if _is_overdue(desk.batch, now):
-        return await _end_lost(desk, job)
+            return await _refuse(context, job, f"The provider's batch ended without any result{why}.")
+        is_expired = results.expired or (_must_stop(context.batch, now) and context.batch.status != "cancelling")
+        return await _store_results(context, job, results.prefix, "expired" if is_expired else state.status)
+    if _is_overdue(context.batch, now):
+        return await _end_lost(context, job)
     status = job.status
-    if _must_stop(desk.batch, now):
-        async with desk.send(desk.jobs.cancel(order, job_id)):
+    if _must_stop(context.batch, now):
+        async with context.send(context.jobs.cancel(spec, job_id)):
             status = "cancelling"
-    return await desk.change_job(job, status=status, polled_at=now) or desk
+    return await context.change_job(job, status=status, polled_at=now) or context
 
 
-async def _sent_lines(desk: JobDesk, part: PartRange) -> list[int]:
-    planned = await read_plan(desk, part.number)
-    return [number for number, line in enumerate(planned, part.first_line) if line.sent is not None]
+async def _sent_lines(context: JobContext, part: PartRange) -> list[int]:
+    prepared_lines = await read_prepared_lines(context, part.number)
+    return [number for number, line in enumerate(prepared_lines, part.first_line) if line.sent is not None]
 
 
-async def _store_results(desk: JobDesk, job: ProviderJob, prefix: str, ending: str) -> JobDesk:
-    return await desk.change_job(job, status="sorted", results=prefix, ending=ending) or desk
+async def _store_results(context: JobContext, job: ProviderJob, prefix: str, ending: str) -> JobContext:
+    return await context.change_job(job, status="sorted", results=prefix, ending=ending) or context
 
 
-async def _end_lost(desk: JobDesk, job: ProviderJob) -> JobDesk:
+async def _end_lost(context: JobContext, job: ProviderJob) -> JobContext:
     """End a job that the provider does not end, or does not tell of: its lines were not answered in time."""
-    log.error("batch.job_lost", extra={"batch_id": desk.batch.id, "job": job.reference})
-    ending = "cancelled" if desk.batch.status == "cancelling" else "expired"
-    return await _store_results(desk, job, "", ending)
+    log.error("batch.job_lost", extra={"batch_id": context.batch.id, "job": job.reference})
+    ending = "cancelled" if context.batch.status == "cancelling" else "expired"
+    return await _store_results(context, job, "", ending)
 
 
-async def _collect(desk: JobDesk, job: ProviderJob, parts: Sequence[tuple[PartRange, PartPlan]]) -> JobDesk:
+async def _collect(
+    context: JobContext, job: ProviderJob, parts: Sequence[tuple[PartRange, PreparedPart]]
+) -> JobContext:
     """Write the outputs and errors of the job's parts, and charge what they have used."""
     for part, _ in parts:
-        if desk.remaining_seconds <= MARGIN_SECONDS:
-            return desk
-        await collect_part(desk, job, part)
-    usage = await job_usage(desk, [part.number for part, _ in parts])
-    await settle_job(desk, job, usage)
-    fields = {"batch_id": desk.batch.id, "job": job.reference, "completed": usage.completed, "failed": usage.failed}
+        if context.remaining_seconds <= MARGIN_SECONDS:
+            return context
+        await collect_part(context, job, part)
+    usage = await job_usage(context, [part.number for part, _ in parts])
+    await settle_job(context, job, usage)
+    fields = {"batch_id": context.batch.id, "job": job.reference, "completed": usage.completed, "failed": usage.failed}
     log.info("batch.job_ended", extra=fields)
-    return await desk.change_job(job, status="ended") or desk
+    return await context.change_job(job, status="ended") or context
 
 
-async def _refuse(desk: JobDesk, job: ProviderJob, reason: str | None) -> JobDesk:
+async def _refuse(context: JobContext, job: ProviderJob, reason: str | None) -> JobContext:
     """Answer the job's parts by calls, and those that have none; `reason` is told to the caller. Releases the hold."""
-    await settle_job(desk, job, BatchUsage(), "provider_batch_refused")
-    numbers = tuple(part.number for part, _ in await _parts_of(desk, job))
+    await settle_job(context, job, BatchUsage(), "provider_batch_refused")
+    numbers = tuple(part.number for part, _ in await _parts_of(context, job))
 
     def by_calls(stored: Batch) -> Batch | None:
         if job not in stored.jobs:
@@ -342,4 +353,4 @@ async def _refuse(desk: JobDesk, job: ProviderJob, reason: str | None) -> JobDes
             return replace(stored, jobs=jobs, returned=returned)
         return replace(stored, jobs=jobs, returned=returned, mode="calls", mode_reason=reason)
 
-    return await desk.change(by_calls) or desk
+    return await context.change(by_calls) or context

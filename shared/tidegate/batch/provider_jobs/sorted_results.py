@@ -14,7 +14,7 @@ import msgspec
 
 from tidegate.batch.lines import LineCutter
 from tidegate.batch.provider_jobs.answers import LineResult, stored_result
-from tidegate.batch.provider_jobs.desk import MAX_REPLY_BYTES, JobDesk
+from tidegate.batch.provider_jobs.job_context import MAX_REPLY_BYTES, JobContext
 from tidegate.domain.batch import PartRange, ProviderJob
 from tidegate.domain.ids import ulid
 from tidegate.errors import ProviderMalformed
@@ -42,10 +42,10 @@ class _Sorter:
     `found` counts them, and `expired` those of lines that the provider had no time for.
     """
 
-    def __init__(self, desk: JobDesk, ranges: Sequence[PartRange]) -> None:
-        self.prefix = desk.key(f"results/{ulid(desk.components.clock())}/")
+    def __init__(self, context: JobContext, ranges: Sequence[PartRange]) -> None:
+        self.prefix = context.key(f"results/{ulid(context.components.clock())}/")
         self.found = self.expired = 0
-        self._objects, self._ranges = desk.components.objects, ranges
+        self._objects, self._ranges = context.components.objects, ranges
         self._first_lines = [part.first_line for part in ranges]
         self._buffers: dict[int, list[bytes]] = {}
         self._size = self._writes = 0
@@ -72,61 +72,61 @@ class _Sorter:
 
 
 async def sort_results(
-    desk: JobDesk, job: ProviderJob, state: JobState, ranges: Sequence[PartRange], lines: Sequence[int]
+    context: JobContext, job: ProviderJob, state: JobState, ranges: Sequence[PartRange], lines: Sequence[int]
 ) -> SortedResults:
     """Store the results by part.
 
     `ranges` are the job's parts, `lines` its lines in the order in which they were sent. Raises `UpstreamError` if they
     cannot be read now, and `StoreUnavailable`.
     """
-    sorter = _Sorter(desk, ranges)
+    sorter = _Sorter(context, ranges)
     for file in state.files:
-        async with aclosing(_results(desk, job, state, file, lines)) as results:
+        async with aclosing(_results(context, job, state, file, lines)) as results:
             async for result in results:
                 await sorter.add(result)
     await sorter.flush()
     return SortedResults(sorter.prefix, sorter.found, sorter.expired)
 
 
-async def read_results(desk: JobDesk, prefix: str, part: int) -> Mapping[int, LineResult]:
+async def read_results(context: JobContext, prefix: str, part: int) -> Mapping[int, LineResult]:
     """Return the results of a part by line. Of two results of one line, the first counts."""
     found: dict[int, LineResult] = {}
     if not prefix:
         return found
-    for key in sorted(await desk.components.objects.list_keys(f"{prefix}{part:06}/")):
-        data = await desk.components.objects.read(key)
+    for key in sorted(await context.components.objects.list_keys(f"{prefix}{part:06}/")):
+        data = await context.components.objects.read(key)
         for result in _decode_lines(data or b""):
             found.setdefault(result.line, result)
     return found
 
 
 async def _results(
-    desk: JobDesk, job: ProviderJob, state: JobState, file: str, lines: Sequence[int]
+    context: JobContext, job: ProviderJob, state: JobState, file: str, lines: Sequence[int]
 ) -> AsyncGenerator[JobResult]:
-    order = desk.order(job)
-    request = desk.jobs.download(order, state, file)
+    spec = context.spec(job)
+    request = context.jobs.download(spec, state, file)
     if request is None:
-        for key in await desk.components.objects.list_keys(output_prefix(desk, job)):
+        for key in await context.components.objects.list_keys(output_prefix(context, job)):
             if key.endswith(file):
-                async with aclosing(desk.components.objects.chunks(key)) as chunks:
-                    async for result in _results_of_lines(desk, chunks):
+                async with aclosing(context.components.objects.chunks(key)) as chunks:
+                    async for result in _results_of_lines(context, chunks):
                         yield result
         return
-    async with desk.send(request) as response:
-        if desk.jobs.is_document:
+    async with context.send(request) as response:
+        if context.jobs.is_document:
             data = await response.read(MAX_REPLY_BYTES)
             try:
-                for result in desk.jobs.results(desk.reference, data, lines):
+                for result in context.jobs.results(context.reference, data, lines):
                     yield result
             except ValueError:
-                raise _malformed(desk) from None
+                raise _malformed(context) from None
             return
         async with aclosing(response.chunks()) as chunks:
-            async for result in _results_of_lines(desk, chunks):
+            async for result in _results_of_lines(context, chunks):
                 yield result
 
 
-async def _results_of_lines(desk: JobDesk, chunks: AsyncIterator[bytes]) -> AsyncIterator[JobResult]:
+async def _results_of_lines(context: JobContext, chunks: AsyncIterator[bytes]) -> AsyncIterator[JobResult]:
     """Read a file with a result in each line. Raises `ProviderMalformed` if there is none in it."""
     cutter = LineCutter(MAX_REPLY_BYTES)
     found = faults = 0
@@ -136,7 +136,7 @@ async def _results_of_lines(desk: JobDesk, chunks: AsyncIterator[bytes]) -> Asyn
         done = chunk is None
         for line in cutter.last() if chunk is None else cutter.feed(chunk):
             try:
-                results = list(desk.jobs.results(desk.reference, line.data or b"", ()))
+                results = list(context.jobs.results(context.reference, line.data or b"", ()))
             except ValueError:
                 faults += 1
                 continue
@@ -144,15 +144,15 @@ async def _results_of_lines(desk: JobDesk, chunks: AsyncIterator[bytes]) -> Asyn
                 found += 1
                 yield result
     if faults:
-        log.warning("batch.results_malformed", extra={"batch_id": desk.batch.id, "lines": faults})
+        log.warning("batch.results_malformed", extra={"batch_id": context.batch.id, "lines": faults})
     if faults and not found:
-        raise _malformed(desk)
+        raise _malformed(context)
 
 
-def output_prefix(desk: JobDesk, job: ProviderJob) -> str:
+def output_prefix(context: JobContext, job: ProviderJob) -> str:
     """The prefix below which a provider writes results into the bucket."""
-    return desk.key(f"output/{job.reference}/")
+    return context.key(f"output/{job.reference}/")
 
 
-def _malformed(desk: JobDesk) -> ProviderMalformed:
-    return ProviderMalformed(f"{desk.deployment.provider} returned something else than the results of the batch.")
+def _malformed(context: JobContext) -> ProviderMalformed:
+    return ProviderMalformed(f"{context.deployment.provider} returned something else than the results of the batch.")

@@ -19,10 +19,10 @@ from tidegate.providers.batch_jobs.protocol import (
     CANCELLED_RESULT,
     EXPIRED_RESULT,
     JobLimits,
-    JobOrder,
     JobPage,
     JobRequest,
     JobResult,
+    JobSpec,
     JobState,
     NoUpload,
     json_object,
@@ -63,22 +63,22 @@ class AnthropicJobs(NoUpload, Struct, frozen=True):
             return None
         return b'{"custom_id":"%s","params":%s}\n' % (line_key(reference, line).encode(), request.body)
 
-    def create(self, order: JobOrder, content: bytes) -> JobRequest:
+    def create(self, spec: JobSpec, content: bytes) -> JobRequest:
         body = b'{"requests":[%s]}' % content.rstrip(b"\n").replace(b"\n", b",")
-        headers = {"content-type": "application/json", **self._headers(order)}
+        headers = {"content-type": "application/json", **self._headers(spec)}
         return JobRequest("POST", UpstreamRequest(self._url(), body, headers, _AUTH))
 
-    def look_up(self, order: JobOrder, page: str | None) -> JobRequest:
-        return self._get(order, f"?limit=100&after_id={page}" if page else "?limit=100")
+    def look_up(self, spec: JobSpec, page: str | None) -> JobRequest:
+        return self._get(spec, f"?limit=100&after_id={page}" if page else "?limit=100")
 
-    def parse_jobs(self, order: JobOrder, body: Json, created_after: float) -> JobPage:
+    def parse_jobs(self, spec: JobSpec, body: Json, created_after: float) -> JobPage:
         found, has_more = list_of(body)
         recent = [item for item in found if _seconds(item.get("created_at")) >= created_after - _CLOCK_SKEW_SECONDS]
         is_last = not has_more or len(recent) < len(found)
         return JobPage(tuple(map(self.parse_job, recent)), None if is_last else text_of(found[-1], "id"))
 
-    def status(self, order: JobOrder, job_id: str) -> JobRequest:
-        return self._get(order, f"/{job_id}")
+    def status(self, spec: JobSpec, job_id: str) -> JobRequest:
+        return self._get(spec, f"/{job_id}")
 
     def parse_job(self, body: Json) -> JobState:
         job = json_object(body)
@@ -92,11 +92,11 @@ class AnthropicJobs(NoUpload, Struct, frozen=True):
             lines=sum(numbers) if numbers else None,
         )
 
-    def cancel(self, order: JobOrder, job_id: str) -> JobRequest:
-        return JobRequest("POST", UpstreamRequest(self._url(f"/{job_id}/cancel"), b"", self._headers(order), _AUTH))
+    def cancel(self, spec: JobSpec, job_id: str) -> JobRequest:
+        return JobRequest("POST", UpstreamRequest(self._url(f"/{job_id}/cancel"), b"", self._headers(spec), _AUTH))
 
-    def download(self, order: JobOrder, job: JobState, file: str) -> JobRequest:
-        return self._get(order, f"/{job.id}/results")
+    def download(self, spec: JobSpec, job: JobState, file: str) -> JobRequest:
+        return self._get(spec, f"/{job.id}/results")
 
     def results(self, reference: str, data: bytes, lines: Sequence[int]) -> Iterator[JobResult]:
         entry = result_object(data)
@@ -116,11 +116,11 @@ class AnthropicJobs(NoUpload, Struct, frozen=True):
     def _url(self, path: str = "") -> str:
         return f"{self.base_url}{_ENDPOINT}/batches{path}"
 
-    def _get(self, order: JobOrder, path: str) -> JobRequest:
-        return JobRequest("GET", UpstreamRequest(self._url(path), b"", self._headers(order), _AUTH))
+    def _get(self, spec: JobSpec, path: str) -> JobRequest:
+        return JobRequest("GET", UpstreamRequest(self._url(path), b"", self._headers(spec), _AUTH))
 
-    def _headers(self, order: JobOrder) -> dict[str, str]:
-        return {"anthropic-version": VERSION, **order.headers}
+    def _headers(self, spec: JobSpec) -> dict[str, str]:
+        return {"anthropic-version": VERSION, **spec.headers}
 
 
 def _status_of(error: JsonObject) -> int:

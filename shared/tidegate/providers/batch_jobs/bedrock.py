@@ -17,10 +17,10 @@ from tidegate.json import Json, JsonObject, decode, encode
 from tidegate.providers.base import Auth, KeyAuth, SigV4Auth, UpstreamRequest
 from tidegate.providers.batch_jobs.protocol import (
     JobLimits,
-    JobOrder,
     JobPage,
     JobRequest,
     JobResult,
+    JobSpec,
     JobState,
     JobStatus,
     NoUpload,
@@ -62,34 +62,34 @@ class BedrockJobs(NoUpload, Struct, frozen=True):
             return None
         return b'{"recordId":"%s","modelInput":%s}\n' % (f"{line:0{_RECORD_DIGITS}}".encode(), request.body)
 
-    def create(self, order: JobOrder, content: bytes) -> JobRequest:
+    def create(self, spec: JobSpec, content: bytes) -> JobRequest:
         body: JsonObject = {
-            "jobName": order.reference,
-            "clientRequestToken": order.reference,
-            "roleArn": order.role,
-            "modelId": order.deployment.model,
-            "modelInvocationType": order.endpoint,
-            "inputDataConfig": {"s3InputDataConfig": {"s3Uri": order.input_uri, "s3InputFormat": "JSONL"}},
-            "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": order.output_uri}},
+            "jobName": spec.reference,
+            "clientRequestToken": spec.reference,
+            "roleArn": spec.role,
+            "modelId": spec.deployment.model,
+            "modelInvocationType": spec.endpoint,
+            "inputDataConfig": {"s3InputDataConfig": {"s3Uri": spec.input_uri, "s3InputFormat": "JSONL"}},
+            "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": spec.output_uri}},
             "timeoutDurationInHours": 24,
         }
         return JobRequest(
             "POST", UpstreamRequest(f"{self.base_url}/model-invocation-job", encode(body), auth=self.auth)
         )
 
-    def look_up(self, order: JobOrder, page: str | None) -> JobRequest:
-        query = f"maxResults=100&nameContains={order.reference}"
+    def look_up(self, spec: JobSpec, page: str | None) -> JobRequest:
+        query = f"maxResults=100&nameContains={spec.reference}"
         return self._get(f"/model-invocation-jobs?{query}" + (f"&nextToken={quote(page, safe='')}" if page else ""))
 
-    def parse_jobs(self, order: JobOrder, body: Json, created_after: float) -> JobPage:
+    def parse_jobs(self, spec: JobSpec, body: Json, created_after: float) -> JobPage:
         listed = json_object(body)
         summaries = listed.get("invocationJobSummaries")
         found = [each for each in summaries if isinstance(each, dict)] if isinstance(summaries, list) else []
         page = listed.get("nextToken")
-        ours = tuple(self.parse_job(each) for each in found if each.get("jobName") == order.reference)
+        ours = tuple(self.parse_job(each) for each in found if each.get("jobName") == spec.reference)
         return JobPage(ours, page if isinstance(page, str) and page else None)
 
-    def status(self, order: JobOrder, job_id: str) -> JobRequest:
+    def status(self, spec: JobSpec, job_id: str) -> JobRequest:
         return self._get(f"/model-invocation-job/{job_id}")
 
     def parse_job(self, body: Json) -> JobState:
@@ -105,11 +105,11 @@ class BedrockJobs(NoUpload, Struct, frozen=True):
             lines=total if isinstance(total, int) else None,
         )
 
-    def cancel(self, order: JobOrder, job_id: str) -> JobRequest:
+    def cancel(self, spec: JobSpec, job_id: str) -> JobRequest:
         url = f"{self.base_url}/model-invocation-job/{job_id}/stop"
         return JobRequest("POST", UpstreamRequest(url, b"", {}, self.auth))
 
-    def download(self, order: JobOrder, job: JobState, file: str) -> None:
+    def download(self, spec: JobSpec, job: JobState, file: str) -> None:
         return None
 
     def results(self, reference: str, data: bytes, lines: Sequence[int]) -> Iterator[JobResult]:

@@ -12,10 +12,10 @@ from tidegate.json import Json, JsonObject, decode_reply_or_none, encode
 from tidegate.providers.base import KeyAuth, UpstreamRequest
 from tidegate.providers.batch_jobs.protocol import (
     JobLimits,
-    JobOrder,
     JobPage,
     JobRequest,
     JobResult,
+    JobSpec,
     JobState,
     JobStatus,
     NoUpload,
@@ -54,27 +54,27 @@ class GeminiJobs(NoUpload, Struct, frozen=True):
             return None
         return b'{"request":%s,"metadata":{"key":"%s"}}\n' % (request.body, line_key(reference, line).encode())
 
-    def create(self, order: JobOrder, content: bytes) -> JobRequest:
+    def create(self, spec: JobSpec, content: bytes) -> JobRequest:
         requests = content.rstrip(b"\n").replace(b"\n", b",")
         body = b'{"batch":{"displayName":"%s","inputConfig":{"requests":{"requests":[%s]}}}}' % (
-            order.reference.encode(),
+            spec.reference.encode(),
             requests,
         )
-        url = f"{self.base_url}/{order.endpoint}:batchGenerateContent"
+        url = f"{self.base_url}/{spec.endpoint}:batchGenerateContent"
         return JobRequest("POST", UpstreamRequest(url, body, auth=_AUTH))
 
-    def look_up(self, order: JobOrder, page: str | None) -> JobRequest:
+    def look_up(self, spec: JobSpec, page: str | None) -> JobRequest:
         return self._get(f"batches?pageSize=100&pageToken={page}" if page else "batches?pageSize=100")
 
-    def parse_jobs(self, order: JobOrder, body: Json, created_after: float) -> JobPage:
+    def parse_jobs(self, spec: JobSpec, body: Json, created_after: float) -> JobPage:
         listed = json_object(body)
         operations = listed.get("operations")
         found = [each for each in operations if isinstance(each, dict)] if isinstance(operations, list) else []
-        ours = tuple(self.parse_job(each) for each in found if _metadata(each).get("displayName") == order.reference)
+        ours = tuple(self.parse_job(each) for each in found if _metadata(each).get("displayName") == spec.reference)
         page = listed.get("nextPageToken")
         return JobPage(ours, page if isinstance(page, str) and page else None)
 
-    def status(self, order: JobOrder, job_id: str) -> JobRequest:
+    def status(self, spec: JobSpec, job_id: str) -> JobRequest:
         return self._get(job_id)
 
     def parse_job(self, body: Json) -> JobState:
@@ -90,11 +90,11 @@ class GeminiJobs(NoUpload, Struct, frozen=True):
         has_results = status != "running" and bool(_responses(job))
         return JobState(text_of(job, "name"), status, ("responses",) if has_results else (), reason=reason)
 
-    def cancel(self, order: JobOrder, job_id: str) -> JobRequest:
+    def cancel(self, spec: JobSpec, job_id: str) -> JobRequest:
         headers = {"content-type": "application/json"}
         return JobRequest("POST", UpstreamRequest(f"{self.base_url}/v1beta/{job_id}:cancel", b"{}", headers, _AUTH))
 
-    def download(self, order: JobOrder, job: JobState, file: str) -> JobRequest:
+    def download(self, spec: JobSpec, job: JobState, file: str) -> JobRequest:
         return self._get(job.id)
 
     def results(self, reference: str, data: bytes, lines: Sequence[int]) -> Iterator[JobResult]:

@@ -18,10 +18,10 @@ from tidegate.providers.batch_jobs.protocol import (
     CANCELLED_RESULT,
     EXPIRED_RESULT,
     JobLimits,
-    JobOrder,
     JobPage,
     JobRequest,
     JobResult,
+    JobSpec,
     JobState,
     JobStatus,
     UploadedFile,
@@ -71,10 +71,10 @@ class OpenAIJobs(Struct, frozen=True):
         head = encode({"custom_id": line_key(reference, line), "method": "POST", "url": endpoint})
         return head[:-1] + b',"body":' + request.body + b"}\n"
 
-    def upload(self, order: JobOrder, content: bytes) -> JobRequest:
+    def upload(self, spec: JobSpec, content: bytes) -> JobRequest:
         parts = (
             f'--{_BOUNDARY}\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
-            f'--{_BOUNDARY}\r\ncontent-disposition: form-data; name="file"; filename="{order.reference}.jsonl"\r\n'
+            f'--{_BOUNDARY}\r\ncontent-disposition: form-data; name="file"; filename="{spec.reference}.jsonl"\r\n'
             "content-type: application/jsonl\r\n\r\n"
         )
         body = b"".join((parts.encode(), content, f"\r\n--{_BOUNDARY}--\r\n".encode()))
@@ -86,28 +86,28 @@ class OpenAIJobs(Struct, frozen=True):
         file = json_object(body)
         return UploadedFile(text_of(file, "id"), file.get("status") not in _UNREADY)
 
-    def upload_status(self, order: JobOrder, file_id: str) -> JobRequest:
+    def upload_status(self, spec: JobSpec, file_id: str) -> JobRequest:
         return self._get(f"/files/{file_id}")
 
-    def create(self, order: JobOrder, content: bytes) -> JobRequest:
+    def create(self, spec: JobSpec, content: bytes) -> JobRequest:
         body: JsonObject = {
             "input_file_id": content.decode(),
-            "endpoint": order.endpoint,
+            "endpoint": spec.endpoint,
             "completion_window": "24h",
-            "metadata": {METADATA_KEY: order.reference},
+            "metadata": {METADATA_KEY: spec.reference},
         }
         return JobRequest("POST", UpstreamRequest(self._url("/batches"), encode(body), auth=self.auth))
 
-    def look_up(self, order: JobOrder, page: str | None) -> JobRequest:
+    def look_up(self, spec: JobSpec, page: str | None) -> JobRequest:
         return self._get("/batches", {"limit": "100"} | ({"after": page} if page else {}))
 
-    def parse_jobs(self, order: JobOrder, body: Json, created_after: float) -> JobPage:
+    def parse_jobs(self, spec: JobSpec, body: Json, created_after: float) -> JobPage:
         found, has_more = list_of(body)
-        ours = tuple(self.parse_job(item) for item in found if _reference(item) == order.reference)
+        ours = tuple(self.parse_job(item) for item in found if _reference(item) == spec.reference)
         is_last = not has_more or _is_before(found[-1], created_after - _CLOCK_SKEW_SECONDS)
         return JobPage(ours, None if is_last else text_of(found[-1], "id"))
 
-    def status(self, order: JobOrder, job_id: str) -> JobRequest:
+    def status(self, spec: JobSpec, job_id: str) -> JobRequest:
         return self._get(f"/batches/{job_id}")
 
     def parse_job(self, body: Json) -> JobState:
@@ -123,10 +123,10 @@ class OpenAIJobs(Struct, frozen=True):
             reason=_reason(job),
         )
 
-    def cancel(self, order: JobOrder, job_id: str) -> JobRequest:
+    def cancel(self, spec: JobSpec, job_id: str) -> JobRequest:
         return JobRequest("POST", UpstreamRequest(self._url(f"/batches/{job_id}/cancel"), b"", {}, self.auth))
 
-    def download(self, order: JobOrder, job: JobState, file: str) -> JobRequest:
+    def download(self, spec: JobSpec, job: JobState, file: str) -> JobRequest:
         return self._get(f"/files/{file}/content")
 
     def results(self, reference: str, data: bytes, lines: Sequence[int]) -> Iterator[JobResult]:

@@ -1,10 +1,10 @@
 """The protocol of providers' batch APIs: lines in, one job, and a result for each line, in any order.
 
 jobs = registry.find_jobs(deployment)
-jobs.line(order, 12, request)                     # one line of the job's input, or None
-jobs.create(order, content)                       # the request that creates the job
+jobs.line(reference, 12, request)                     # one line of the job's input, or None
+jobs.create(spec, content)                       # the request that creates the job
 jobs.parse_job(body).status                       # "running", "ended", …
-jobs.parse_result(order.reference, data).line     # 12
+jobs.parse_result(spec.reference, data).line      # 12
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,8 +39,8 @@ class JobLimits(Struct, frozen=True):
     window_hours: int = 24
 
 
-class JobOrder(Struct, frozen=True):
-    """The identity of a job before it exists. `reference` is ours and unique; it has letters and digits only.
+class JobSpec(Struct, frozen=True):
+    """The facts with which a job is created, and found. `reference` is ours and unique; it has letters and digits only.
 
     `endpoint` is that of its lines (`BatchJobs.endpoint`), `headers` are sent with them. A job over a bucket reads the
     object `input_uri`, writes below `output_uri`, and has the permissions of `role`.
@@ -80,7 +80,7 @@ class UploadedFile(NamedTuple):
 
 
 class JobPage(NamedTuple):
-    """One page of a list of jobs: those that may be the one of an order, and where the next page begins."""
+    """One page of a list of jobs: those that may have the searched reference, and where the next page begins."""
 
     jobs: tuple[JobState, ...]
     next: str | None
@@ -114,7 +114,7 @@ class BatchJobs(Protocol):
         """Return the line with its end, as the job reads it; None if the batch API does not support the request."""
         ...
 
-    def upload(self, order: JobOrder, content: bytes) -> JobRequest | None:
+    def upload(self, spec: JobSpec, content: bytes) -> JobRequest | None:
         """Return the request that uploads the lines, None where none is needed."""
         ...
 
@@ -122,31 +122,31 @@ class BatchJobs(Protocol):
         """Return the file that was uploaded or looked up."""
         ...
 
-    def upload_status(self, order: JobOrder, file_id: str) -> JobRequest:
+    def upload_status(self, spec: JobSpec, file_id: str) -> JobRequest:
         """Return the request that looks up an uploaded file."""
         ...
 
-    def create(self, order: JobOrder, content: bytes) -> JobRequest:
+    def create(self, spec: JobSpec, content: bytes) -> JobRequest:
         """Return the request that creates the job. `content` has the lines, or the id of the uploaded file."""
         ...
 
-    def look_up(self, order: JobOrder, page: str | None) -> JobRequest:
-        """Return the request that lists jobs among which one of the order would be, on its first or another page."""
+    def look_up(self, spec: JobSpec, page: str | None) -> JobRequest:
+        """Return the request that lists jobs among which that of the spec would be, on its first or another page."""
         ...
 
-    def parse_jobs(self, order: JobOrder, body: Json, created_after: float) -> JobPage:
-        """Return the jobs that are, or may be, that of the order; it was not created before the given time."""
+    def parse_jobs(self, spec: JobSpec, body: Json, created_after: float) -> JobPage:
+        """Return the jobs that are, or may be, that of the spec; it was not created before the given time."""
         ...
 
-    def status(self, order: JobOrder, job_id: str) -> JobRequest: ...
+    def status(self, spec: JobSpec, job_id: str) -> JobRequest: ...
 
     def parse_job(self, body: Json) -> JobState:
         """Return the state of a job that was created or looked up."""
         ...
 
-    def cancel(self, order: JobOrder, job_id: str) -> JobRequest: ...
+    def cancel(self, spec: JobSpec, job_id: str) -> JobRequest: ...
 
-    def download(self, order: JobOrder, job: JobState, file: str) -> JobRequest | None:
+    def download(self, spec: JobSpec, job: JobState, file: str) -> JobRequest | None:
         """Return the request for one of the job's files; None if it is an object in the bucket."""
         ...
 
@@ -166,13 +166,13 @@ class BatchJobs(Protocol):
 class NoUpload:
     """Base of the batch APIs that need no upload."""
 
-    def upload(self, order: JobOrder, content: bytes) -> JobRequest | None:
+    def upload(self, spec: JobSpec, content: bytes) -> JobRequest | None:
         return None
 
     def parse_upload(self, body: Json) -> UploadedFile:
         raise ValueError("Nothing is uploaded.")
 
-    def upload_status(self, order: JobOrder, file_id: str) -> JobRequest:
+    def upload_status(self, spec: JobSpec, file_id: str) -> JobRequest:
         raise ValueError("Nothing is uploaded.")
 
 

@@ -1,7 +1,7 @@
-"""The plan of a part: its lines as a job sends them, and what is needed to read their results.
+"""Prepared parts: their lines as a job sends them, and what is needed to read their results.
 
-Each part has two objects: the lines for the provider, and the plan. The plan is written last, and makes the part
-planned: what it says about guardrails and translation is then not decided again.
+Each prepared part has two objects: the lines for the provider, and a description of part and lines. The description is
+written last, and makes the part prepared: what it says about guardrails and translation is then not decided again.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from msgspec import Raw, Struct, field
 from msgspec.structs import replace
 
 from tidegate.batch.lines import BatchLine, parse_line, part_lines
-from tidegate.batch.provider_jobs.desk import JobDesk
+from tidegate.batch.provider_jobs.job_context import JobContext
 from tidegate.batch.results import answered, not_asked
 from tidegate.catalog import call_cost, price_options
 from tidegate.domain.batch import PartRange
@@ -76,8 +76,8 @@ class SentRequest(Struct, frozen=True, omit_defaults=True):
         )
 
 
-class PlannedLine(Struct, frozen=True, omit_defaults=True):
-    """A line of a planned part: what was sent, or the entry of the error file of one that was not.
+class PreparedLine(Struct, frozen=True, omit_defaults=True):
+    """A line of a prepared part: what was sent, or the entry of the error file of one that was not.
 
     `masked` is the body that guardrails have changed.
     """
@@ -88,8 +88,8 @@ class PlannedLine(Struct, frozen=True, omit_defaults=True):
     refused: Raw = _NOTHING
 
 
-class PartPlan(Struct, frozen=True):
-    """The plan of a part: `lines` of it are sent, `size` bytes long. `needs` is their worst case.
+class PreparedPart(Struct, frozen=True):
+    """A prepared part: `lines` of it are sent, `size` bytes long. `needs` is their worst case.
 
     `unsuited` is why the part cannot be in a job; then it is answered by calls.
     """
@@ -108,108 +108,112 @@ class PartPlan(Struct, frozen=True):
         return self.unsuited is None
 
 
-class _Planned(Struct):
-    """One line while its part is planned."""
+class _LineInPreparation(Struct):
+    """One line while its part is prepared."""
 
-    line: PlannedLine
+    line: PreparedLine
     call: Call | None = None
     request: UpstreamRequest | None = None
 
 
-_decode_head = msgspec.json.Decoder(PartPlan).decode
-_decode_line = msgspec.json.Decoder(PlannedLine).decode
+_decode_head = msgspec.json.Decoder(PreparedPart).decode
+_decode_line = msgspec.json.Decoder(PreparedLine).decode
 
 
-def plan_key(desk: JobDesk, number: int) -> str:
-    return desk.key(f"plan/{number:06}.jsonl")
+def prepared_part_key(context: JobContext, number: int) -> str:
+    return context.key(f"prepared/{number:06}.jsonl")
 
 
-def lines_key(desk: JobDesk, number: int) -> str:
-    return desk.key(f"lines/{number:06}.jsonl")
+def lines_key(context: JobContext, number: int) -> str:
+    return context.key(f"lines/{number:06}.jsonl")
 
 
-async def plan_part(desk: JobDesk, part: PartRange) -> PartPlan:
-    """Return the plan of a part, which is made if it does not exist. Raises `StoreUnavailable`."""
-    head = await desk.components.objects.read(plan_key(desk, part.number), 0, _HEAD_BYTES)
+async def prepare_part(context: JobContext, part: PartRange) -> PreparedPart:
+    """Return the part as it was prepared, or prepare it now. Raises `NotFound` and `StoreUnavailable`."""
+    head = await context.components.objects.read(prepared_part_key(context, part.number), 0, _HEAD_BYTES)
     if head is not None:
         return _decode_head(head.partition(b"\n")[0])
-    data = await desk.components.objects.read(desk.batch.input_key, part.first_byte, part.length)
+    data = await context.components.objects.read(context.batch.input_key, part.first_byte, part.length)
     if data is None:
         raise NotFound("The input file does not exist any more.")
-    planned: list[_Planned] = []
+    lines: list[_LineInPreparation] = []
     numbered = list(enumerate(part_lines(data, part.lines), part.first_line))
     for first in range(0, len(numbered), _AT_ONCE):
-        planned += await asyncio.gather(*(_plan_line(desk, *each) for each in numbered[first : first + _AT_ONCE]))
-    plan, content = _plan_of(desk, part, planned)
+        lines += await asyncio.gather(*(_prepare_line(context, *each) for each in numbered[first : first + _AT_ONCE]))
+    prepared, content = _prepared_part(context, part, lines)
     if content:
-        await desk.components.objects.put(lines_key(desk, part.number), content)
-    entries = (encode(plan), *(msgspec.json.encode(each.line) for each in planned))
-    await desk.components.objects.put(plan_key(desk, part.number), b"\n".join(entries))
-    return plan
+        await context.components.objects.put(lines_key(context, part.number), content)
+    entries = (encode(prepared), *(msgspec.json.encode(each.line) for each in lines))
+    await context.components.objects.put(prepared_part_key(context, part.number), b"\n".join(entries))
+    return prepared
 
 
-async def read_plan(desk: JobDesk, number: int) -> list[PlannedLine]:
-    """Return the lines of a planned part. Raises `StoreUnavailable` if the plan is gone."""
-    data = await desk.components.objects.read(plan_key(desk, number))
+async def read_prepared_lines(context: JobContext, number: int) -> list[PreparedLine]:
+    """Return the lines of a prepared part. Raises `StoreUnavailable` if its description is gone."""
+    data = await context.components.objects.read(prepared_part_key(context, number))
     if data is None:
-        raise StoreUnavailable("The plan of a part of the batch is gone.")
+        raise StoreUnavailable("The description of a prepared part of the batch is gone.")
     return [_decode_line(entry) for entry in data.split(b"\n")[1:]]
 
 
-async def _plan_line(desk: JobDesk, number: int, data: bytes) -> _Planned:
-    batch = desk.batch
-    line = parse_line(data, batch.endpoint, desk.components.endpoints)
+async def _prepare_line(context: JobContext, number: int, data: bytes) -> _LineInPreparation:
+    batch = context.batch
+    line = parse_line(data, batch.endpoint, context.components.endpoints)
     if not isinstance(line, BatchLine):
-        return _Planned(PlannedLine(refused=Raw(not_asked(batch.id, number, None, line.code, line.message).text)))
+        return _LineInPreparation(
+            PreparedLine(refused=Raw(not_asked(batch.id, number, None, line.code, line.message).text))
+        )
     call: Call | None = None
     try:
-        call = new_call(desk, number, desk.surface.parse(desk.operation, line.body))
-        guard = desk.gateway.guardrails.for_call(call)
+        call = new_call(context, number, context.surface.parse(context.operation, line.body))
+        guard = context.gateway.guardrails.for_call(call)
         checked = await guard.check_prompt(call) if guard else call
-        resolution = desk.gateway.router.resolve(call.request.model, desk.workspace)
+        resolution = context.gateway.router.resolve(call.request.model, context.workspace)
         allowed_deployments(call, resolution)
-        prepared = await translate(desk.gateway, checked, desk.deployment, UNLIMITED_HEADROOM)
+        translated = await translate(context.gateway, checked, context.deployment, UNLIMITED_HEADROOM)
     except StoreUnavailable:
         raise
     except TidegateError as error:
-        body, call_id = desk.surface.error(error), "" if call is None else call.id
+        body, call_id = context.surface.error(error), "" if call is None else call.id
         result = answered(batch.id, number, line.custom_id, error.status, call_id, body)
-        return _Planned(PlannedLine(line.custom_id, refused=Raw(result.text)))
+        return _LineInPreparation(PreparedLine(line.custom_id, refused=Raw(result.text)))
     masked = _NOTHING if checked.request is call.request else Raw(encode(checked.request.body))
-    planned = PlannedLine(line.custom_id, SentRequest.of(prepared.request), masked)
-    return _Planned(planned, checked, prepared.request)
+    lines = PreparedLine(line.custom_id, SentRequest.of(translated.request), masked)
+    return _LineInPreparation(lines, checked, translated.request)
 
 
-def new_call(desk: JobDesk, line: int, request: Request) -> Call:
+def new_call(context: JobContext, line: int, request: Request) -> Call:
     """Return the call of a line."""
-    call = desk.gateway.new_call(desk.principal, desk.workspace, desk.surface, desk.operation, request)
-    return replace(call, batch_id=desk.batch.id, batch_line=line)
+    call = context.gateway.new_call(context.principal, context.workspace, context.surface, context.operation, request)
+    return replace(call, batch_id=context.batch.id, batch_line=line)
 
 
 @exact_money
-def _plan_of(desk: JobDesk, part: PartRange, planned: list[_Planned]) -> tuple[PartPlan, bytes]:
-    """Return the part's plan, and its lines for the provider."""
+def _prepared_part(context: JobContext, part: PartRange, lines: list[_LineInPreparation]) -> tuple[PreparedPart, bytes]:
+    """Return the prepared part, and its lines for the provider."""
     content: list[bytes] = []
     tokens, words, usd, input_tokens = 0, 0, Decimal(0), 0
     endpoints: set[str] = set()
     headers: dict[str, str] = {}
-    for number, each in enumerate(planned, part.first_line):
+    for number, each in enumerate(lines, part.first_line):
         if each.request is None or each.call is None:
             continue
-        line = desk.jobs.line(desk.reference, number, each.request)
+        line = context.jobs.line(context.reference, number, each.request)
         if line is None:
-            return PartPlan(part.number, unsuited="The provider's batch API does not support some of the lines."), b""
-        endpoints.add(desk.jobs.endpoint(each.request) or "")
+            return PreparedPart(
+                part.number, unsuited="The provider's batch API does not support some of the lines."
+            ), b""
+        endpoints.add(context.jobs.endpoint(each.request) or "")
         content.append(line)
         _add_headers(headers, each.request.headers)
-        model = desk.gateway.catalog.find_model(desk.deployment.model_id, price_options(each.call.request.body))
+        model = context.gateway.catalog.find_model(context.deployment.model_id, price_options(each.call.request.body))
         worst = worst_case_tokens(each.call, model, each.request.body)
         cost = None if model is None else call_cost(model, worst, each.call.started_at)
         tokens, input_tokens = tokens + worst.input + worst.output, input_tokens + worst.input
         words, usd = words + worst_case_words(each.call, worst), usd + quantize_usd(cost or Decimal(0))
     if len(endpoints) > 1:
-        return PartPlan(part.number, unsuited="The lines need several endpoints of the provider."), b""
-    plan = PartPlan(
+        return PreparedPart(part.number, unsuited="The lines need several endpoints of the provider."), b""
+    prepared = PreparedPart(
         number=part.number,
         lines=len(content),
         size=sum(map(len, content)),
@@ -218,7 +222,7 @@ def _plan_of(desk: JobDesk, part: PartRange, planned: list[_Planned]) -> tuple[P
         needs=Amounts(tokens, words, usd),
         input_tokens=input_tokens,
     )
-    return plan, b"".join(content)
+    return prepared, b"".join(content)
 
 
 def _add_headers(headers: dict[str, str], other: dict[str, str]) -> None:
@@ -229,9 +233,9 @@ def _add_headers(headers: dict[str, str], other: dict[str, str]) -> None:
             headers[name] = ",".join(dict.fromkeys(each for each in listed if each))
 
 
-def joined_headers(plans: list[PartPlan]) -> dict[str, str]:
+def joined_headers(prepared_parts: list[PreparedPart]) -> dict[str, str]:
     """Return the headers for a job of these parts."""
     headers: dict[str, str] = {}
-    for plan in plans:
-        _add_headers(headers, plan.headers)
+    for prepared in prepared_parts:
+        _add_headers(headers, prepared.headers)
     return headers

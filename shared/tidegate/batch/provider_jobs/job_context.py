@@ -21,7 +21,7 @@ from tidegate.errors import ProviderMalformed
 from tidegate.gateway import Gateway
 from tidegate.json import Json, decode_reply
 from tidegate.providers.base import Translator
-from tidegate.providers.batch_jobs.protocol import BatchJobs, JobOrder, JobRequest
+from tidegate.providers.batch_jobs.protocol import BatchJobs, JobRequest, JobSpec
 from tidegate.transport.base import HttpResponse
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
@@ -29,7 +29,7 @@ MAX_SECONDS = 600.0
 """The longest request: a download of results, or an upload of lines."""
 
 
-class JobDesk(Struct, frozen=True):
+class JobContext(Struct, frozen=True):
     """One batch with its jobs, in one process, until `deadline` in UTC seconds.
 
     `gateway` has the provider's prices for batches.
@@ -70,15 +70,15 @@ class JobDesk(Struct, frozen=True):
         """The name of an object of the batch's jobs, which is deleted with those of the batch."""
         return f"{batch_prefix(self.batch.workspace_id, self.batch.id)}jobs/{name}"
 
-    def order(self, job: ProviderJob, headers: dict[str, str] | None = None) -> JobOrder:
-        return JobOrder(self.deployment, job.reference, job.endpoint, headers or {})
+    def spec(self, job: ProviderJob, headers: dict[str, str] | None = None) -> JobSpec:
+        return JobSpec(self.deployment, job.reference, job.endpoint, headers or {})
 
-    async def change(self, change: Callable[[Batch], Batch | None]) -> "JobDesk | None":
-        """Write a change of the batch; return the desk with the batch as stored, None if nothing was written."""
+    async def change(self, change: Callable[[Batch], Batch | None]) -> "JobContext | None":
+        """Write a change of the batch; return the context with the batch as stored, None if nothing was written."""
         changed = await change_batch(self.components, self.batch.workspace_id, self.batch.id, change)
         return None if changed is None else replace(self, batch=changed)
 
-    async def change_job(self, job: ProviderJob, **fields: object) -> "JobDesk | None":
+    async def change_job(self, job: ProviderJob, **fields: object) -> "JobContext | None":
         """Change fields of a job. None if the job is not as it was when this process read it."""
 
         def change(stored: Batch) -> Batch | None:
