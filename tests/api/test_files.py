@@ -186,6 +186,38 @@ async def test_a_file_that_is_too_large_is_413_with_the_number(purpose: str, lim
         assert await world.components.objects.list_keys("") == []
 
 
+@pytest.mark.parametrize("order", [("purpose", "file"), ("file", "purpose")])
+async def test_a_file_for_which_the_workspace_has_no_room_is_413_and_leaves_nothing(order: tuple[str, ...]) -> None:
+    async with batch_app(options=BatchOptions(max_stored_bytes=len(LINES) + 10)) as (client, world):
+        kept = await upload(client)
+        body = form({name: {"purpose": "batch", "file": FILE}[name] for name in order})
+        for path, sent in (("/v1/files", body), ("/openai/v1/files", body)):
+            refused = await send(client, sent, path)
+            error = refused.json["error"]
+            message = error.pop("message")
+            assert (refused.status, error) == (
+                413,
+                {"type": "invalid_request_error", "param": "file", "code": "storage_limit_exceeded"},
+            )
+            assert f"stores 1 files with {len(LINES):,} bytes" in message and "delete files first" in message
+        assert [each["id"] for each in (await client.get("/v1/files")).json["data"]] == [kept["id"]]
+        assert len(await world.components.objects.list_keys("")) == 1
+        await client.post(b"", f"/v1/files/{kept['id']}", method="DELETE")
+        await upload(client)
+
+
+async def test_a_pending_file_for_which_the_workspace_has_no_room_is_413() -> None:
+    def presigning(components: Any) -> Any:
+        return replace(components, objects=PresignedObjects())
+
+    async with batch_app(components=presigning, options=BatchOptions(max_stored_bytes=100)) as (client, _):
+        body = {"filename": "in.jsonl", "bytes": 60, "purpose": "batch"}
+        assert (await client.post(body, "/v1/files")).status == 200
+        refused = await client.post(body, "/v1/files")
+        assert (refused.status, refused.json["error"]["code"]) == (413, "storage_limit_exceeded")
+        assert len((await client.get("/v1/files")).json["data"]) == 1
+
+
 async def test_a_declared_length_that_is_too_large_is_413_before_the_body_is_read() -> None:
     async with batch_app() as (client, _):
         reply = await send(client, b"", **{"content-length": "999999999999"})

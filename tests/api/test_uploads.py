@@ -10,6 +10,7 @@ from tests.api.batch_app import FORM, batch_app, form
 from tests.batch.world import NOON, jsonl, requests
 from tests.world import Client
 from tidegate.api.app import BATCH_PREFIXES
+from tidegate.domain.batch_options import BatchOptions
 
 LINES = jsonl(requests(5))
 FIELDS = {"filename": "in.jsonl", "bytes": len(LINES), "mime_type": "application/jsonl", "purpose": "batch"}
@@ -81,6 +82,37 @@ async def test_a_part_that_is_wrong_is_refused(body: bytes, status: int, message
         at = await begin(client)
         reply = await client.post(body, f"{at}/parts", {"content-type": FORM})
         assert reply.status == status and message in reply.json["error"]["message"]
+
+
+async def test_parts_beyond_the_declared_size_are_413() -> None:
+    async with batch_app() as (client, world):
+        created = await client.post({**FIELDS, "bytes": 500}, "/v1/uploads")
+        at = f"/v1/uploads/{created.json['id']}"
+        replies = [await add(client, at, LINES[:500]) for _ in range(5)]
+        assert [reply.status for reply in replies] == [200, 413, 413, 413, 413]
+        error = replies[1].json["error"]
+        assert (error["code"], error["param"]) == ("request_too_large", "data")
+        assert "have 500 of its 500 bytes" in error["message"]
+        assert len(await world.components.objects.list_keys("")) == 1
+
+
+async def test_uploads_for_which_the_workspace_has_no_room_are_refused() -> None:
+    options = BatchOptions(max_stored_bytes=3 * len(LINES), max_open_uploads=2)
+    async with batch_app(options=options) as (client, _):
+        large = await client.post({**FIELDS, "bytes": 3 * len(LINES) + 1}, "/v1/uploads")
+        assert (large.status, large.json["error"]["code"]) == (413, "storage_limit_exceeded")
+        at = await begin(client)
+        await begin(client)
+        many = await client.post(FIELDS, "/v1/uploads")
+        assert (many.status, many.json["error"]["type"], many.headers["x-should-retry"]) == (
+            429,
+            "rate_limit_error",
+            "false",
+        )
+        assert "has 2 open uploads, and may have 2" in many.json["error"]["message"]
+        part_id = (await add(client, at, LINES)).json["id"]
+        assert (await client.post({"part_ids": [part_id]}, f"{at}/complete")).json["status"] == "completed"
+        await begin(client)
 
 
 async def test_a_foreign_upload_and_a_stranger_are_refused() -> None:

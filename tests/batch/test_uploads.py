@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.batch.world import NOON, BatchWorld, batch_world, jsonl, requests
 from tests.world import WORKSPACE
@@ -201,6 +202,104 @@ async def test_sizes_are_limited_at_once() -> None:
         with pytest.raises(InvalidRequest, match="The part is empty"):
             await add(world, upload, b"")
         assert await world.components.objects.list_keys("") == []
+
+
+async def test_parts_have_at_most_the_bytes_of_the_upload_together() -> None:
+    async with batch_world() as world:
+        upload = await begin(world, 1_000, purpose="evals")
+        part_ids = [await add(world, upload, bytes(400)), await add(world, upload, bytes(500))]
+        for size in (101, 1_000):
+            with pytest.raises(
+                RequestTooLarge, match="have 900 of its 1,000 bytes, so another one may have at most 100"
+            ):
+                await add(world, upload, bytes(size))
+        part_ids.append(await add(world, upload, bytes(100)))
+        with pytest.raises(RequestTooLarge, match="at most 0"):
+            await add(world, upload, b"1")
+        assert len(await world.components.objects.list_keys("")) == 3
+        _, file = await complete(world, upload, part_ids)
+        assert file is not None and file.bytes == 1_000
+
+
+async def test_a_part_stops_as_soon_as_the_upload_is_full() -> None:
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 10
+            yield bytes(10)
+
+    async with batch_world() as world:
+        upload = await begin(world, 1_000, purpose="evals")
+        await add(world, upload, bytes(950))
+        for left in (50, 0):
+            pending = await uploads.find_pending(world.components, WORKSPACE.id, upload.id)
+            with pytest.raises(RequestTooLarge, match=f"at most {left}"):
+                await uploads.add_part(world.components, pending, endless())
+            assert taken == 60  # nothing at all when it is full
+            if left:
+                await add(world, upload, bytes(left))
+        assert len(await world.components.objects.list_keys("")) == 2
+
+
+async def test_parts_that_arrive_at_once_are_all_counted() -> None:
+    async with batch_world() as world:
+        upload = await begin(world, 3_000, purpose="evals")
+        tries = await asyncio.gather(*(add(world, upload, bytes(1_000)) for _ in range(10)), return_exceptions=True)
+        part_ids = [each for each in tries if isinstance(each, str)]
+        assert len(part_ids) == 3
+        assert {type(each) for each in tries} == {str, RequestTooLarge}
+        assert len(await world.components.objects.list_keys("")) == 3
+        stored = await uploads.find_pending(world.components, WORKSPACE.id, upload.id)
+        assert (stored.received_bytes, stored.received_parts) == (3_000, 3)
+        assert (await complete(world, upload, part_ids))[1] is not None
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+async def test_a_part_that_arrives_when_the_upload_has_ended_is_refused_and_leaves_nothing(is_cancelled: bool) -> None:
+    async with batch_world() as world:
+        upload = await begin(world, 100, purpose="evals")
+        part_id = await add(world, upload, bytes(100))
+        late = await begin(world, 100, purpose="evals")
+
+        async def content() -> AsyncIterator[bytes]:
+            yield bytes(50)
+            if is_cancelled:
+                await uploads.cancel_upload(world.components, WORKSPACE.id, late.id)
+            else:
+                world.clock.move(3600)
+
+        _, file = await complete(world, upload, [part_id])
+        with pytest.raises(InvalidRequest, match="is cancelled" if is_cancelled else "is expired"):
+            await uploads.add_part(world.components, late, content())
+        assert file is not None
+        assert await world.components.objects.list_keys("") == [file.key]
+
+
+async def test_a_part_that_breaks_off_does_not_count() -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield bytes(60)
+        raise ConnectionError
+
+    async with batch_world() as world:
+        upload = await begin(world, 100, purpose="evals")
+        for _ in range(3):
+            with pytest.raises(ConnectionError):
+                await uploads.add_part(world.components, upload, broken())
+        await add(world, upload, bytes(100))
+        assert len(await world.components.objects.list_keys("")) == 1
+
+
+async def test_an_upload_has_at_most_as_many_parts_as_can_be_completed() -> None:
+    async with batch_world() as world:
+        upload = await begin(world, 20_000, purpose="evals")
+        full = replace(upload, received_bytes=9_999, received_parts=9_999, version=1)
+        assert await world.components.table.save(full)
+        await add(world, upload, b"1")
+        with pytest.raises(InvalidRequest, match="at most 10,000 parts"):
+            await add(world, upload, b"1")
+        assert len(await world.components.objects.list_keys("")) == 1
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ ranges        the places of parts in the input
 results       lines of output and error files, and of the journal
 settled_lines  settles many lines as one: record, counters, hold
 single_calls  answers one request of an event
+storage       what workspaces store, and its limits
 steps         steps that one process at a time may do
 sweep         looks after all open batches
 transitions   changes of a stored batch

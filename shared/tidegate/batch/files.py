@@ -14,10 +14,11 @@ from tidegate.batch.fields import MAX_FILE_SECONDS, MAX_FILENAME, Fields, invali
 from tidegate.batch.file_content import FirstLine, check_file_size, receive_content
 from tidegate.batch.keys import file_key, upload_part_key
 from tidegate.batch.ports import Page
+from tidegate.batch.storage import find_storage, save_file
 from tidegate.batch.views import NOT_JSONL
 from tidegate.domain.batch import Batch, FilePurpose, StoredFile
 from tidegate.domain.ids import ulid
-from tidegate.errors import NotFound, StoreUnavailable
+from tidegate.errors import NotFound
 
 PURPOSES: tuple[FilePurpose, ...] = ("fine-tune", "assistants", "batch", "user_data", "vision", "evals")
 """The purposes of files that callers create."""
@@ -84,9 +85,12 @@ class FileReceiver:
 
     async def receive(self, chunks: AsyncIterable[bytes], purpose: str | None) -> None:
         """Write the content. Raises `RequestTooLarge`, and what `chunks` raises; then nothing is stored."""
+        storage = await find_storage(self._components, self._workspace_id)
+        storage.check(files=1, bytes=1)
 
         def check_size(size: int) -> None:
             check_file_size(self._components.options, purpose, size)
+            storage.check(files=1, bytes=size)
 
         self._size = await receive_content(self._components.objects, self._key, chunks, check_size, self._first_line)
 
@@ -107,7 +111,7 @@ class FileReceiver:
             created_at=self._now,
             expires_at=new_file.expires_at(self._now),
         )
-        await _save(self._components, file)
+        await save_file(self._components, file)
         return file
 
     async def discard(self) -> None:
@@ -120,6 +124,7 @@ async def create_pending_file(
 ) -> tuple[StoredFile, PendingUpload]:
     """Create a file whose content is sent to a presigned URL. Raises `RequestTooLarge`, and `InvalidRequest`."""
     check_file_size(components.options, new_file.purpose, size)
+    (await find_storage(components, workspace_id)).check(files=1, bytes=size)
     now = components.clock()
     file_id = f"file-{ulid(now)}"
     # The content is copied from there, so that whoever has the URL cannot change it later.
@@ -141,7 +146,7 @@ async def create_pending_file(
         expires_at=new_file.expires_at(now),
         status="pending",
     )
-    await _save(components, file)
+    await save_file(components, file)
     return file, PendingUpload(url, now + PENDING_SECONDS)
 
 
@@ -235,11 +240,6 @@ async def _may_be_jsonl(components: BatchComponents, key: str) -> bool:
     first_line = FirstLine(components.options.max_line_bytes)
     first_line.add(await components.objects.read(key, 0, components.options.max_line_bytes + 1) or b"")
     return first_line.may_be_json
-
-
-async def _save(components: BatchComponents, file: StoredFile) -> None:
-    if not await components.table.save(file):
-        raise StoreUnavailable("The file could not be stored; try again.", retry_after_seconds=1)
 
 
 def _no_such_file(file_id: str, param: str) -> NotFound:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 
 from anyio import to_thread
 from msgspec.structs import replace
@@ -13,6 +13,8 @@ from tidegate.batch.fields import MAX_BYTES, Fields, invalid
 from tidegate.batch.file_content import FirstLine, check_file_size, receive_content
 from tidegate.batch.files import parse_new_file
 from tidegate.batch.keys import file_key, upload_part_key
+from tidegate.batch.storage import find_storage
+from tidegate.batch.transitions import CHANGE_TRIES
 from tidegate.batch.views import NOT_JSONL
 from tidegate.domain.batch import StoredFile, Upload
 from tidegate.domain.ids import ulid
@@ -30,11 +32,14 @@ _MD5 = re.compile(r"[0-9a-fA-F]{32}")
 
 
 async def create_upload(components: BatchComponents, workspace_id: str, fields: Fields) -> Upload:
-    """Create the upload that the fields describe. Raises `InvalidRequest` and `RequestTooLarge`."""
+    """Create the upload that the fields describe. Raises `InvalidRequest`, `RequestTooLarge` and `RateLimited`."""
     new_file = parse_new_file(fields)
     size = fields.integer("bytes", 1, MAX_BYTES)
     mime_type = fields.text("mime_type")
     check_file_size(components.options, new_file.purpose, size)
+    storage = await find_storage(components, workspace_id)
+    storage.check_uploads(1)
+    storage.check(files=1, bytes=size)
     now = components.clock()
     upload = Upload(
         id=f"upload_{ulid(now)}",
@@ -49,6 +54,14 @@ async def create_upload(components: BatchComponents, workspace_id: str, fields: 
     )
     if not await components.table.save(upload):
         raise _unstored()
+    try:
+        # Of two uploads at once, the later one sees the other here.
+        storage = await find_storage(components, workspace_id)
+        storage.check_uploads()
+        storage.check()
+    except BaseException:
+        await components.table.save(replace(upload, status="cancelled", version=1))
+        raise
     return upload
 
 
@@ -60,19 +73,31 @@ async def find_pending(components: BatchComponents, workspace_id: str, upload_id
 
 
 async def add_part(components: BatchComponents, upload: Upload, chunks: AsyncIterable[bytes]) -> str:
-    """Store a part, and return its id. Raises `InvalidRequest` for an empty one, and `RequestTooLarge`."""
-    maximum = min(MAX_PART_BYTES, upload.bytes)
+    """Store a part, and return its id. Raises `InvalidRequest`, and `RequestTooLarge`; then nothing is stored.
+
+    All parts together have at most the bytes of the upload, whether it is completed with them or not.
+    """
 
     def check_size(size: int) -> None:
-        if size > maximum:
-            limit = f"{maximum:,} bytes" + (", the size of the whole file" if maximum == upload.bytes else "")
-            raise RequestTooLarge(f"A part of this upload may have at most {limit}.", param="data")
+        _check_part(upload, size)
 
+    def count(stored: Upload) -> Upload:
+        _check_pending(components, stored)
+        _check_part(stored, size)
+        received = stored.received_bytes + size
+        return replace(stored, received_bytes=received, received_parts=stored.received_parts + 1)
+
+    _check_part(upload, 1)
     part_id = f"part_{ulid(components.clock())}"
     key = upload_part_key(upload.workspace_id, upload.id, part_id)
-    if await receive_content(components.objects, key, chunks, check_size) == 0:
+    size = await receive_content(components.objects, key, chunks, check_size)
+    try:
+        if size == 0:
+            raise invalid("The part is empty: send the field 'data' with content.", "data", None)
+        await _change(components, upload, count)
+    except BaseException:
         await components.objects.delete([key])
-        raise invalid("The part is empty: send the field 'data' with content.", "data", None)
+        raise
     return part_id
 
 
@@ -109,6 +134,7 @@ async def _complete(components: BatchComponents, upload: Upload, part_ids: Seque
         raise invalid(message, "part_ids", None)
     if upload.purpose == "batch":
         await _check_first_line(components, keys, sizes)
+    (await find_storage(components, upload.workspace_id)).check()
     return await _join(components, upload, keys, sizes, md5)
 
 
@@ -117,10 +143,13 @@ async def cancel_upload(components: BatchComponents, workspace_id: str, upload_i
     upload = await _find(components, workspace_id, upload_id)
     if upload.status == "cancelled":
         return upload
-    _check_pending(components, upload)
-    cancelled = replace(upload, status="cancelled")
-    if not await components.table.save(cancelled):
-        raise _unstored()
+
+    def cancel(stored: Upload) -> Upload:
+        if stored.status != "cancelled":
+            _check_pending(components, stored)
+        return replace(stored, status="cancelled")
+
+    cancelled = await _change(components, upload, cancel)
     await _delete_parts(components, upload)
     return cancelled
 
@@ -132,6 +161,40 @@ async def _find(components: BatchComponents, workspace_id: str, upload_id: str) 
         error.code = None
         raise error
     return upload
+
+
+async def _change(
+    components: BatchComponents, upload: Upload, change: Callable[[Upload], Upload], *files: StoredFile
+) -> Upload:
+    """Write what `change` makes of the upload together with the new files, and return it. Raises what `change` raises.
+
+    `upload` may be an earlier version of the stored one.
+    """
+    for _ in range(CHANGE_TRIES):
+        changed = change(upload)
+        if await components.table.save(*files, changed):
+            return replace(changed, version=changed.version + 1)
+        upload = await _find(components, upload.workspace_id, upload.id)
+    raise _unstored()
+
+
+def _check_part(upload: Upload, size: int) -> None:
+    """Raise `RequestTooLarge` for a part that is too large for what has arrived, `InvalidRequest` for one too many."""
+    left = upload.bytes - upload.received_bytes
+    if size > MAX_PART_BYTES or size > upload.bytes:
+        limit = f"{min(MAX_PART_BYTES, upload.bytes):,} bytes"
+        limit += ", the size of the whole file" if upload.bytes <= MAX_PART_BYTES else ""
+        raise RequestTooLarge(f"A part of this upload may have at most {limit}.", param="data")
+    if size > left:
+        message = (
+            f"The parts of this upload have {upload.received_bytes:,} of its {upload.bytes:,} bytes, so another one "
+            f"may have at most {left:,}. A part that was sent twice counts twice: cancel this upload, and create "
+            "another one."
+        )
+        raise RequestTooLarge(message, param="data")
+    if upload.received_parts >= MAX_PARTS:
+        message = f"An upload may have at most {MAX_PARTS:,} parts: cancel it, and create one with larger parts."
+        raise invalid(message, "data", None)
 
 
 def _check_pending(components: BatchComponents, upload: Upload) -> None:
@@ -179,7 +242,7 @@ async def _check_first_line(components: BatchComponents, keys: Sequence[str], si
 async def _join(
     components: BatchComponents, upload: Upload, keys: Sequence[str], sizes: Sequence[int], md5: str | None
 ) -> Upload:
-    """Write the file, and complete the upload together with it. Another process may have done so meanwhile."""
+    """Write the file, and complete the upload together with it. Raises `InvalidRequest` if another process has."""
     now = components.clock()
     file_id = f"file-{ulid(now)}"
     key = file_key(upload.workspace_id, file_id)
@@ -197,16 +260,18 @@ async def _join(
         created_at=now,
         expires_at=None if upload.file_seconds is None else now + upload.file_seconds,
     )
-    completed = replace(upload, status="completed", file_id=file_id)
-    if await components.table.save(file, completed):
-        await _delete_parts(components, upload)
-        return completed
-    await components.objects.delete([key])
-    stored = await _find(components, upload.workspace_id, upload.id)
-    if stored.status != "completed":
+
+    def complete(stored: Upload) -> Upload:
         _check_pending(components, stored)
-        raise _unstored()
-    return stored
+        return replace(stored, status="completed", file_id=file_id)
+
+    try:
+        completed = await _change(components, upload, complete, file)
+    except (InvalidRequest, NotFound):
+        await components.objects.delete([key])
+        raise
+    await _delete_parts(components, upload)
+    return completed
 
 
 async def _write_joined(

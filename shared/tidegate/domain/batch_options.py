@@ -16,6 +16,7 @@ class BatchOptions(Struct, frozen=True, forbid_unknown_fields=True):
     `max_lines` and `max_input_bytes` are OpenAI's, for batches of the API; dropped objects may be larger. A worker has
     `parallel_calls` at once. `batch_window`, `workspace_window` and `provider_window` limit the parts in flight.
     `rates` are requests and tokens per minute by provider, of which batches may take the part `share`.
+    `max_stored_bytes` and `max_stored_files` limit what a workspace stores in files and uploads of the API.
     `bedrock_role` is the role with which Bedrock's batch jobs read and write the bucket of batches.
     """
 
@@ -33,6 +34,9 @@ class BatchOptions(Struct, frozen=True, forbid_unknown_fields=True):
     workspace_window: int = 16
     provider_window: int = 32
     max_open_batches: int = 100
+    max_stored_bytes: int = 100 * 1024 * 1024 * 1024
+    max_stored_files: int = 10_000
+    max_open_uploads: int = 100
     share: float = 0.5
     rates: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict[str, tuple[int | None, int | None]])
     bedrock_role: str = ""
