@@ -93,6 +93,7 @@ class Site:
     async def calls(self, count: int) -> list[dict[str, object]]:
         """The workspace's metered calls, once there are `count`: the last is written after its reply has ended."""
         async with asyncio.timeout(10):
+            # Another process writes the records.
             while len(found := list(await self.store.usages.calls(WORKSPACE, 10))) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         return found

@@ -51,10 +51,9 @@ class Running:
         return await self.function.handle(content, seconds)
 
     @property
-    def returned(self) -> list[tuple[str, str, int]]:
+    def returned(self) -> list[tuple[object, object, object]]:
         """The messages that come again: the queue, the receipt handle and the seconds."""
-        names = ("QueueUrl", "ReceiptHandle", "VisibilityTimeout")
-        return [tuple(body[name] for name in names) for body in self.sqs.bodies]  # type: ignore[misc]
+        return [(body["QueueUrl"], body["ReceiptHandle"], body["VisibilityTimeout"]) for body in self.sqs.bodies]
 
 
 @asynccontextmanager

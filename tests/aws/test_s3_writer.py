@@ -147,6 +147,7 @@ async def test_a_cancelled_writer_deletes_its_parts() -> None:
             await writer.write(b"x")
 
     task = asyncio.create_task(write())
+    # The transport has no event for a request that has come.
     while len(transport.requests) < 2:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     transport.answers = [(204, b"")]

@@ -74,11 +74,11 @@ async def test_an_event_that_is_wrong_fails_the_invocation(fields: dict[str, Any
 
 async def test_a_repetition_with_an_idempotency_key_is_charged_once() -> None:
     async with batch_world() as world:
-        one, two, other = [
+        answers: list[Any] = [
             await answer_invocation(world.components, event(*requests(2), idempotency_key=key), world.clock() + 60)
             for key in ("a", "a", "b")
         ]
-        bodies: Any = [[line["response"]["body"] for line in each["results"]] for each in (one, two, other)]  # type: ignore[union-attr,index,call-overload]
+        bodies = [[line["response"]["body"] for line in each["results"]] for each in answers]
         assert bodies[0] == bodies[1] != bodies[2]
         assert len(world.provider.prompts) == 4
 

@@ -2,9 +2,10 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import openai
@@ -19,6 +20,7 @@ from tidegate.batch.transitions import change_batch
 from tidegate.batch.webhook import MAX_ATTEMPTS, WebhookSender
 from tidegate.domain.batch import Batch, BatchStatus
 from tidegate.domain.webhook import WEBHOOK_SECRET
+from tidegate.domain.workspace import Workspace
 from tidegate.transport.httpx import HttpxTransport
 from tidegate.transport.media_fetcher import MediaFetcher
 
@@ -56,9 +58,10 @@ async def hooked(
 
         @dataclass
         class Timed:
-            async def send(self, *arguments: object) -> int | None:
+            async def send(self, workspace: Workspace, event_id: str, body: bytes) -> int | None:
                 hook.times.append(world.clock() - NOON)
-                return await WebhookSender(fetcher, world.memory.vault, world.clock).send(*arguments)  # type: ignore[arg-type]
+                sender = WebhookSender(fetcher, world.memory.vault, world.clock)
+                return await sender.send(workspace, event_id, body)
 
         world.components = replace(world.components, webhooks=Timed())
         yield world
@@ -68,8 +71,11 @@ async def ended(world: BatchWorld, status: BatchStatus = "completed") -> Batch:
     """A batch that has just ended, without messages of its other steps."""
     batch = await world.submit(requests(1))
     world.queue.due.clear()
-    change: Callable[[Batch], Batch] = lambda each: replace(each, status=status, **{f"{status}_at": NOON + 60})  # noqa: E731
-    done = await change_batch(world.components, batch.workspace_id, batch.id, change)
+
+    def end(stored: Batch) -> Batch:
+        return replace(stored, status=status, **{f"{status}_at": NOON + 60})
+
+    done = await change_batch(world.components, batch.workspace_id, batch.id, end)
     assert done is not None
     await announce_end(world.components, done)
     return done
@@ -141,9 +147,9 @@ async def test_a_message_that_is_delivered_twice_does_not_double_the_attempts() 
     [{"url": None}, {"url": "http://hook.example/"}, {"secret": None}],
     ids=["no url", "not https", "no secret"],
 )
-async def test_nothing_is_sent_without_a_url_and_a_secret(options: dict[str, str | None]) -> None:
+async def test_nothing_is_sent_without_a_url_and_a_secret(options: dict[str, Any]) -> None:
     hook = Hook()
-    async with hooked(hook, **options) as world:  # type: ignore[arg-type]
+    async with hooked(hook, **options) as world:
         await ended(world)
         await world.run_until_idle()
     assert (hook.requests, len(hook.times) <= 1) == ([], True)

@@ -21,7 +21,7 @@ from tidegate.domain.usage import TokenCounts
 
 origins = run_path(str(Path(__file__).parents[2] / "infra/catalog.py"))["origins"]
 
-CHECKED = load_catalog().find_model("openai/gpt-4o").checked  # pyright: ignore[reportOptionalMemberAccess]
+CHECKED = load_catalog().find_model("openai/gpt-4o").checked
 THEIRS = [
     (f"{origin.name}/{model.id}{origin.suffix}", origin.provider, model)
     for origin in origins()

@@ -59,6 +59,7 @@ async def test_a_call_is_soon_in_the_aggregates(name: str, tmp_path: Path, monke
             aggregates = planes.control.aggregates
             assert aggregates is not None
             await planes.gateway.meter.record(outcome(at=time.time(), workspace_id="ws_demo"))
+            # The server's background task writes them.
             while not (found := await aggregates.find("ws_demo", "2000-01-01T00", "2100-01-01T00")):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     assert [each.calls for each in found.values()] == [1]

@@ -64,7 +64,8 @@ class _Form:
         if not await self._has_event():
             return None
         options = self._parser.events.popleft()
-        assert isinstance(options, dict)  # noqa: S101  # a part begins with them
+        # A part begins with its options.
+        assert isinstance(options, dict)  # noqa: S101
         self._is_in_part = True
         return _names(options)
 

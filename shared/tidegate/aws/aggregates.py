@@ -85,6 +85,7 @@ class DynamoAggregates(Struct, frozen=True):
         items = await self.store.query_range(low.pk, low.sk, high.sk)
         aggregates: dict[str, Aggregate] = {}
         for item in items:
+            # The roller writes nothing else there.
             aggregates[str(item["sk"]).partition("#")[2]] = decode_aggregate(cast(bytes, item["document"]))
             await asyncio.sleep(0)  # each takes milliseconds: calls in the same process go on
         return aggregates

@@ -191,6 +191,7 @@ class DynamoBatchTable(Struct, frozen=True):
         """Make all writes or none; False if a condition does not hold, unless a lost try of this write was made."""
         try:
             if len(writes) == 1:
+                # A single write is that of the value: a deletion never comes without it.
                 await self.store.put(cast(Put, writes[0]))
             else:
                 await self.store.write(writes, token=token)
@@ -216,6 +217,7 @@ def _item_key(value: _Value) -> ItemKey:
 
 def _value_of(item: Item, kind: type[_T]) -> _T:
     try:
+        # The decoder is that of the kind.
         return cast(_T, _DECODERS[kind](str(item["value"])))
     except (KeyError, msgspec.MsgspecError) as error:
         raise StoreUnavailable(f"An item in the table is not a valid {kind.__name__}.") from error

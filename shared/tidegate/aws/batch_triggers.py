@@ -73,6 +73,7 @@ class BatchFunction(Struct, frozen=True):
         deadline = self.components.clock() + seconds - MARGIN_SECONDS
         match event:
             case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
+                # All records of one event of Lambda are from one source.
                 return await self._take_messages(cast("list[dict[str, Any]]", event["Records"]), deadline)
             case {"detail-type": "Scheduled Event"}:
                 await Engine(self.components).handle(Sweep(), deadline)

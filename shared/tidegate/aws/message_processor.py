@@ -39,6 +39,7 @@ class MessageProcessor(AsyncBatchProcessor):
 
     def failures(self) -> list[tuple[SQSRecord, BaseException]]:
         """Return the failed messages, each with its exception."""
+        # The list may also have models in pydantic, which is not installed.
         records = cast("list[SQSRecord]", self.fail_messages)  # pyright: ignore[reportUnknownMemberType]
         exceptions = [failure for _, failure, _ in self.exceptions if failure is not None]
         return list(zip(records, exceptions, strict=True))

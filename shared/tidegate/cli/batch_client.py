@@ -165,4 +165,5 @@ def _decoded(reply: httpx.Response) -> JsonObject | None:
         value = json.loads(reply.content)
     except ValueError:
         return None
+    # json.loads has no type.
     return cast("JsonObject", value) if isinstance(value, dict) else None

@@ -43,6 +43,7 @@ def _upload_open(client: BatchClient, name: str, file: BinaryIO, size: int, on_p
         file_id = _upload_to_storage(client, name, file, size, on_progress)
         if file_id is not None:
             return file_id
+    # httpx uses only those methods of a file that it has.
     content = cast("BinaryIO", _Counted(file, size, on_progress))
     try:
         return _id(client.post_form("/files", {"purpose": PURPOSE}, "file", name, content))

@@ -228,6 +228,7 @@ def answering_model(record: Record) -> str:
 
 
 def _timed_names(record: Record) -> Names:
+    # The fields that are read below are texts.
     text = cast("Mapping[str, str | None]", record).get
     return (
         answering_model(record),

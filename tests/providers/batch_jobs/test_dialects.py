@@ -17,6 +17,7 @@ from tidegate.providers.batch_jobs.protocol import (
     JobResult,
     JobSpec,
     JobState,
+    JobStatus,
     UploadedFile,
 )
 from tidegate.providers.batch_jobs.registry import find_jobs
@@ -121,7 +122,7 @@ def test_openai_gets_a_file_and_then_a_batch_with_our_reference() -> None:
         ("something new", "running"),
     ],
 )
-def test_openais_statuses_are_read(status: str, expected: str) -> None:
+def test_openais_statuses_are_read(status: str, expected: JobStatus) -> None:
     body: Json = {
         "id": "batch_1",
         "status": status,
@@ -130,7 +131,7 @@ def test_openais_statuses_are_read(status: str, expected: str) -> None:
         "request_counts": {"total": 3, "completed": 0, "failed": 3},
         "errors": {"object": "list", "data": [{"code": "token_limit_exceeded", "message": "…"}]},
     }
-    assert jobs_of(OPENAI).parse_job(body) == JobState("batch_1", expected, ("file-err",), 3, "token_limit_exceeded")  # pyright: ignore[reportArgumentType]
+    assert jobs_of(OPENAI).parse_job(body) == JobState("batch_1", expected, ("file-err",), 3, "token_limit_exceeded")
 
 
 def test_openais_batch_of_a_crashed_process_is_found_by_its_metadata() -> None:
@@ -311,8 +312,8 @@ def gemini_batch(state: str, *responses: Json, **fields: Json) -> dict[str, Json
         ("BATCH_STATE_EXPIRED", "expired"),
     ],
 )
-def test_geminis_states_are_read(state: str, expected: str) -> None:
-    assert jobs_of(GEMINI).parse_job(gemini_batch(state)) == JobState("batches/9", expected)  # pyright: ignore[reportArgumentType]
+def test_geminis_states_are_read(state: str, expected: JobStatus) -> None:
+    assert jobs_of(GEMINI).parse_job(gemini_batch(state)) == JobState("batches/9", expected)
     failed = gemini_batch("", done=True, error={"code": 8, "status": "RESOURCE_EXHAUSTED"})
     assert jobs_of(GEMINI).parse_job(failed) == JobState("batches/9", "failed", reason="RESOURCE_EXHAUSTED")
 
@@ -387,11 +388,11 @@ def test_bedrock_gets_records_in_a_bucket_and_our_token() -> None:
         ("Expired", "expired"),
     ],
 )
-def test_bedrocks_statuses_are_read(status: str, expected: str) -> None:
+def test_bedrocks_statuses_are_read(status: str, expected: JobStatus) -> None:
     arn = "arn:aws:bedrock:eu-west-1:111122223333:model-invocation-job/abc"
     files = () if expected == "running" else (".jsonl.out",)
     state = jobs_of(BEDROCK).parse_job({"jobArn": arn, "status": status, "totalRecordCount": 200})
-    assert state == JobState("abc", expected, files, 200)  # pyright: ignore[reportArgumentType]
+    assert state == JobState("abc", expected, files, 200)
     assert jobs_of(BEDROCK).parse_job({"jobArn": arn}) == JobState("abc", "running")
 
 

@@ -73,9 +73,9 @@ def test_aws_would_send_these_requests() -> None:
     jobs = jobs_of(deployment)
     role = "arn:aws:iam::111122223333:role/batches"
     spec = JobSpec(deployment, "01M7YZMHG0KN1VT4V3NHNSC4DPp0", "Converse", {}, "s3://b/in.jsonl", "s3://b/out/", role)
-    model: Any = botocore.session.get_session().get_service_model("bedrock")  # pyright: ignore[reportUnknownMemberType]
+    model: Any = botocore.session.get_session().get_service_model("bedrock")
     operation = model.operation_model("CreateModelInvocationJob")
-    report: Any = ParamValidator().validate(decode(jobs.create(spec, b"").request.body), operation.input_shape)  # pyright: ignore[reportUnknownMemberType]
+    report: Any = ParamValidator().validate(decode(jobs.create(spec, b"").request.body), operation.input_shape)
     assert report.generate_report() == ""
     assert operation.http["requestUri"] == "/model-invocation-job"
     stop, get = model.operation_model("StopModelInvocationJob"), model.operation_model("GetModelInvocationJob")
