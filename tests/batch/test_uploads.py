@@ -24,6 +24,7 @@ FIELDS: dict[str, Any] = {"filename": "in.jsonl", "purpose": "batch", "mime_type
 
 async def pieces(data: bytes) -> AsyncIterator[bytes]:
     for first in range(0, len(data), 70):
+        await asyncio.sleep(0)  # others go on meanwhile
         yield data[first : first + 70]
 
 
