@@ -13,7 +13,7 @@ from openai import AzureOpenAI, OpenAI
 
 from tests.clients import published
 from tests.clients.programs import printed
-from tests.clients.world import DEMO_KEY, Server
+from tests.clients.world import DEMO_KEY, Server, serving
 
 pytestmark = pytest.mark.slow
 
@@ -159,6 +159,34 @@ def test_a_file_that_is_too_large_is_413_and_not_a_broken_connection(client: Ope
     with path.open("rb") as content, pytest.raises(openai.APIStatusError, match="209,715,200") as raised:
         client.files.create(file=content, purpose="batch")
     assert raised.value.status_code == 413
+
+
+def test_a_workspace_without_room_is_told_to_delete_files() -> None:
+    data = lines(10)
+    env = {"TIDEGATE_BATCH_OPTIONS": json.dumps({"max_stored_bytes": 2 * len(data), "max_open_uploads": 1})}
+    with (
+        serving("--store", "memory", env=env) as (_, port),
+        OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=DEMO_KEY, timeout=30) as client,
+    ):
+        file = client.files.create(file=data, purpose="batch")
+        fields: Any = {"filename": "a", "mime_type": "application/jsonl", "purpose": "batch"}
+        upload = client.uploads.create(bytes=len(data), **fields)
+        with pytest.raises(openai.RateLimitError, match="has 1 open uploads, and may have 1"):
+            client.uploads.create(bytes=1, **fields)
+        part = client.uploads.parts.create(upload.id, data=data)
+        for parts in (data, data[:1]):
+            with pytest.raises(openai.APIStatusError, match="so another one may have at most 0") as refused:
+                client.uploads.parts.create(upload.id, data=parts)
+            assert (refused.value.status_code, refused.value.param) == (413, "data")
+        assert client.uploads.complete(upload.id, part_ids=[part.id]).status == "completed"
+        with pytest.raises(openai.APIStatusError, match=r"stores 2 files .* delete files first") as full:
+            client.files.create(file=data, purpose="batch")
+        assert (full.value.status_code, full.value.code) == (413, "storage_limit_exceeded")
+        client.files.delete(file.id)
+        uploaded = client.uploads.upload_file_chunked(
+            file=data, filename="a", bytes=len(data), mime_type="application/jsonl", purpose="batch", part_size=500
+        )
+        assert uploaded.file is not None and client.files.content(uploaded.file.id).read() == data
 
 
 def test_openai_node_does_the_same(running_server: Server, tmp_path: Path) -> None:
