@@ -87,11 +87,6 @@ class PartLedger:
         self._taken = _sum(self._taken, used, _negative(self._open.pop(call_id, Amounts())))
         self._changed.set()
 
-    @property
-    def has_waiting(self) -> bool:
-        """True while lines wait for room."""
-        return bool(self._pending)
-
     def close(self) -> None:
         """End all waits with `LineStopped`: no line begins any more."""
         self._is_closed = True
