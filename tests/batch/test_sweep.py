@@ -253,7 +253,7 @@ async def test_progress_is_told_when_there_is_some() -> None:
         assert await world.components.table.save(replace(stored, usage=BatchUsage(completed=3, failed=1)))
         await sweep(world)
         await sweep(world)
-        assert [(kind, told.progress_told) for kind, told in world.events.emitted] == [("BatchProgress", 4)]
+        assert [(kind, told.announced_lines) for kind, told in world.events.emitted] == [("BatchProgress", 4)]
 
 
 async def test_jobs_at_providers_are_looked_after() -> None:

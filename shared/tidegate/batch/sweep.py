@@ -114,9 +114,9 @@ async def _tell_progress(components: BatchComponents, batch: Batch) -> None:
 
     def told(stored: Batch) -> Batch | None:
         answered = stored.usage.completed + stored.usage.failed
-        return replace(stored, progress_told=answered) if answered > stored.progress_told else None
+        return replace(stored, announced_lines=answered) if answered > stored.announced_lines else None
 
-    if batch.usage.completed + batch.usage.failed > batch.progress_told:
+    if batch.usage.completed + batch.usage.failed > batch.announced_lines:
         changed = await change_batch(components, batch.workspace_id, batch.id, told)
         if changed is not None and not changed.is_terminal:
             await components.events.emit("BatchProgress", changed)

@@ -151,7 +151,7 @@ class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     part is fed; a batch that waits for its budget has the amounts that were refused in `paused_needs`. `cursor` is the
     progress of validation or composition, and `step_lease_until` the end of the time for which one process has that
     step. `key_id` is None for a batch that came as an event: IAM has allowed it. `output_prefix` begins the names of
-    the results of a dropped file. `progress_told` are the answered lines that the last event of progress told.
+    the results of a dropped file. `announced_lines` are the answered lines in the last event of progress.
     `providers` are the names of the rates that its calls probably use: a provider, or with a key of the workspace's own
     `openai@ws_one`. `mode_reason` is why a batch that was to be a provider's is answered by calls. `jobs` are those at
     the provider, in the order of their parts, which count as fed.
@@ -199,7 +199,7 @@ class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     jobs: tuple[ProviderJob, ...] = ()
     cursor: dict[str, int | str] = field(default_factory=dict[str, int | str])
     step_lease_until: float = 0.0
-    progress_told: int = 0
+    announced_lines: int = 0
     version: int = 0
 
     @property
