@@ -197,16 +197,4 @@ async def _queued_parts(components: BatchComponents, batch: Batch, numbers: list
     # A part that was to be in a job at a provider comes back without having been stored.
     ranges = await read_ranges(components.objects, batch, [number for number in numbers if number not in known])
     parts = [replace(part, status="queued", queued_at=now, lease=None, lease_until=0.0) for part in known.values()]
-    for number, range in ranges.items():
-        part = Part(
-            batch_id=batch.id,
-            workspace_id=batch.workspace_id,
-            number=number,
-            first_line=range.first_line,
-            first_byte=range.first_byte,
-            length=range.length,
-            lines=range.lines,
-            queued_at=now,
-        )
-        parts.append(part)
-    return parts
+    return [*parts, *(range.part_of(batch, now) for range in ranges.values())]

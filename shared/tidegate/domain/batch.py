@@ -251,10 +251,23 @@ class Part(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class PartRange(Struct, frozen=True, array_like=True):
-    """The place of a part in the input, as validation found it; `parts.jsonl` objects list them in order."""
+    """The place of a part in the input, as validation found it (`keys.ranges_key`)."""
 
     number: int
     first_line: int
     first_byte: int
     length: int
     lines: int
+
+    def part_of(self, batch: Batch, queued_at: float) -> Part:
+        """The part of the batch that has this place, before anybody has answered it."""
+        return Part(
+            batch_id=batch.id,
+            workspace_id=batch.workspace_id,
+            number=self.number,
+            first_line=self.first_line,
+            first_byte=self.first_byte,
+            length=self.length,
+            lines=self.lines,
+            queued_at=queued_at,
+        )

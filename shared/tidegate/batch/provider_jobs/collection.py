@@ -46,16 +46,9 @@ async def collect_part(context: JobContext, job: ProviderJob, part: PartRange) -
     if errors:
         await objects.put(part_errors_key(batch.workspace_id, batch.id, part.number), errors)
     usage = reduce(add, (each.usage for each in entries), BatchUsage())
-    done = Part(
-        batch_id=batch.id,
-        workspace_id=batch.workspace_id,
-        number=part.number,
-        first_line=part.first_line,
-        first_byte=part.first_byte,
-        length=part.length,
-        lines=part.lines,
+    done = replace(
+        part.part_of(batch, context.components.clock()),
         status="done",
-        queued_at=context.components.clock(),
         usage=usage,
         output_bytes=len(output),
         error_bytes=len(errors),
