@@ -76,7 +76,7 @@ async def _look_after(components: BatchComponents, batch: Batch) -> None:
             await _feed_lost_parts(components, batch)
             await resume_if_possible(components, batch)
             await feed_parts(components, batch.workspace_id, batch.id)
-            await _tell_progress(components, batch)
+            await _announce_progress(components, batch)
 
 
 async def _start_again(components: BatchComponents, batch: Batch, message: Message, since: float) -> None:
@@ -109,14 +109,14 @@ def _is_lost(batch: Batch, part: Part, now: float) -> bool:
     return part.status == "running" and (part.lease_until <= now or over_since + HANDBACK_SECONDS <= now)
 
 
-async def _tell_progress(components: BatchComponents, batch: Batch) -> None:
+async def _announce_progress(components: BatchComponents, batch: Batch) -> None:
     """Emit an event if lines were answered since the last one."""
 
-    def told(stored: Batch) -> Batch | None:
+    def announce(stored: Batch) -> Batch | None:
         answered = stored.usage.completed + stored.usage.failed
         return replace(stored, announced_lines=answered) if answered > stored.announced_lines else None
 
     if batch.usage.completed + batch.usage.failed > batch.announced_lines:
-        changed = await change_batch(components, batch.workspace_id, batch.id, told)
+        changed = await change_batch(components, batch.workspace_id, batch.id, announce)
         if changed is not None and not changed.is_terminal:
             await components.events.emit("BatchProgress", changed)
