@@ -19,12 +19,32 @@ PACKAGE = ROOT / "shared" / "tidegate"
 PYTHON = "3.13"
 """The Python version of the Lambda runtime, as in template.yaml."""
 
-DEVELOPER_TOOLS = {"cli", "local", "__main__.py"}
+DEVELOPER_TOOLS = {"cli", "local", "memory", "sqlite", "__main__.py"}
+BATCH_STEPS = {
+    *("providers/batch_jobs", "catalog/batch_prices.py", "aws/batch_triggers.py", "aws/message_processor.py"),
+    *(
+        f"batch/{name}"
+        for name in (
+            *("provider_jobs", "claim.py", "composition.py", "conclusion.py", "digests.py", "direct.py"),
+            *("dropped_objects.py", "engine.py", "file_cleanup.py", "findings.py", "results.py", "steps.py"),
+            *("intake.py", "journal.py", "line_call.py", "pace.py", "pauses.py", "single_calls.py", "sweep.py"),
+            *("part_answers.py", "part_end.py", "part_ledger.py", "part_meter.py", "part_results.py", "part_run.py"),
+            *("part_settlement.py", "part_worker.py", "settled_lines.py", "validation.py"),
+        )
+    ),
+}
+"""The parts that only workers of batches load."""
+
+AGGREGATES = {
+    *("aws/aggregates.py", "aws/sweeper.py", "domain/aggregate.py", "domain/aggregate_document.py"),
+    *("domain/histogram.py", "policy/metering/roller.py"),
+}
+MANAGEMENT = {"api/admin", "api/console", "aws/control.py", "aws/resources.py", "control"}
 EXCLUDED = {
-    "admin": DEVELOPER_TOOLS | {"runtime"},
-    "batch": DEVELOPER_TOOLS | {"control", "api/admin", "api/console", "runtime"},
-    "chat": DEVELOPER_TOOLS | {"control", "api/admin", "api/console"},
-    "keeper": DEVELOPER_TOOLS | {"control", "api", "runtime"},
+    "admin": DEVELOPER_TOOLS | BATCH_STEPS | {"runtime"},
+    "batch": DEVELOPER_TOOLS | AGGREGATES | MANAGEMENT | {"runtime"},
+    "chat": DEVELOPER_TOOLS | BATCH_STEPS | AGGREGATES | MANAGEMENT,
+    "keeper": DEVELOPER_TOOLS | BATCH_STEPS | {"control", "api", "runtime"},
 }
 """By function: the parts of the package that it never imports."""
 

@@ -108,7 +108,8 @@ def test_the_zip_is_small(either: tuple[str, Path], tmp_path: Path) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):
             archive.write(path, path.relative_to(folder))
-    assert target.stat().st_size <= 14 * MEGABYTE
+    # 13.5 MB before it served files and batches, of which it has no worker.
+    assert target.stat().st_size <= 14.25 * MEGABYTE
 
 
 def test_every_module_is_precompiled_for_lambdas_python_and_never_checked(either: tuple[str, Path]) -> None:
