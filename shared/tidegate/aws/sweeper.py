@@ -7,8 +7,9 @@ and so is a process that settles late: the second write is refused.
 """
 
 import logging
+import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -150,10 +151,15 @@ class Sweeper(Struct, frozen=True):
 
     async def _settle_lost(self, hold: Hold) -> bool:
         """Record a lost call with its whole hold as its usage. Return False if it had a record already."""
-        if await write_settlement(self.store, lost_settlement(hold, self.store.clock())):
+        if await self._write_lost(hold):
             log.warning("call.lost", extra=_log_fields(hold))
             return True
         return await self._release_stale(hold)
+
+    async def _write_lost(self, hold: Hold, kinds: Sequence[ScopeKind] | None = None) -> bool:
+        """Write the settlement, with a token of its own: a call that two sweeps settle at once is counted once."""
+        settlement = lost_settlement(hold, self.store.clock())
+        return await write_settlement(self.store, settlement, kinds, token=secrets.token_urlsafe(16))
 
     async def _release_stale(self, hold: Hold) -> bool:
         """Settle a hold that only some of its accounts still have. Return True if its call had no record until now.
@@ -170,7 +176,7 @@ class Sweeper(Struct, frozen=True):
         if not kinds:
             return False
         if record is None:
-            return await write_settlement(self.store, lost_settlement(hold, self.store.clock()), kinds)
+            return await self._write_lost(hold, kinds)
         # A worker that had lost a batch's part may have booked its hold again, after the part was settled.
         amounts = Amounts() if hold.is_batch else _recorded_amounts(record)
         try:
