@@ -23,7 +23,7 @@ pytestmark = [
 
 EVENTS = ROOT / "tests" / "events" / "batch"
 REGION = "eu-central-1"
-BUCKET = "tidegate-batches"
+BUCKET = "tidegate-batches-of-the-artifact"
 LINES = [
     {
         "custom_id": f"line-{number}",
@@ -36,7 +36,7 @@ LINES = [
 
 
 def event(name: str) -> Any:
-    return json.loads((EVENTS / f"{name}.json").read_text())
+    return json.loads((EVENTS / f"{name}.json").read_text().replace("tidegate-batches", BUCKET))
 
 
 @dataclass
