@@ -1,5 +1,6 @@
 """Both planes in memory with the demo tenant, a second workspace, and clients with keys of every kind."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ class Console:
         return await self.http.get(f"/console/v1{path}", headers=headers, params=parameters)
 
     async def call(self, text: str = "Hello, tide.", key: str = DEMO_KEY, **headers: str) -> str:
-        """Make a call of the demo provider. Returns its id."""
+        """Make a call of the demo provider. Returns its id, which is larger than those of earlier calls."""
+        await asyncio.sleep(0.002)  # ids of one millisecond have no order
         body = {"model": "demo/echo", "messages": [{"role": "user", "content": text}]}
         headers = {"authorization": f"Bearer {key}", **{name.replace("_", "-"): text for name, text in headers.items()}}
         answer = await self.http.post("/v1/chat/completions", json=body, headers=headers)
