@@ -321,69 +321,95 @@ async def test_the_control_plane_may_do_all_that_it_does_and_no_more(aws_endpoin
         assert unused_permissions(guarded.role, guarded.seen) == []
 
 
+class AdminApi:
+    """A client of the admin API that fails with any refusal, and remembers the routes that it has called."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+        self.called: set[tuple[str, str]] = set()
+
+    async def send(self, method: str, route: str, body: Any = None, query: str = "", **ids: str) -> Any:
+        self.called.add((method, route))
+        headers = {"idempotency-key": "one"} if method == "POST" else {}
+        path = f"/admin/v1{route.format(**ids)}{query}"
+        answer = await self._http.request(method, path, json=body, headers=headers)
+        assert answer.status_code in (200, 201, 204), (method, route, answer.text)
+        return answer.json() if answer.content else None
+
+
+ONE = {"workspace_id": "ws_one", "plan_id": "plan_a"}
+
+
 async def administer(app: Any, control: Control, stores: World) -> None:
     """Send at least one successful request to each route of the admin API."""
-    asked = AdminKey("", "", "", ("read", "write"), None, "whole")
-    _, secret = await admins.create_admin_key(control, COMMAND_LINE_ACTOR, asked)
-    called: set[tuple[str, str]] = set()
+    new_admin = AdminKey("", "", "", ("read", "write"), None, "whole")
+    _, secret = await admins.create_admin_key(control, COMMAND_LINE_ACTOR, new_admin)
     headers = {"authorization": f"Bearer {secret}", "if-match": "*"}
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://admin.test", headers=headers) as http:
-
-        async def send(method: str, route: str, body: Any = None, query: str = "", **ids: str) -> Any:
-            called.add((method, route))
-            named = {"idempotency-key": "one"} if method == "POST" else {}
-            answer = await http.request(method, f"/admin/v1{route.format(**ids)}{query}", json=body, headers=named)
-            assert answer.status_code in (200, 201, 204), (method, route, answer.text)
-            return answer.json() if answer.content else None
-
-        await send("POST", "/plans", {"id": "plan_a", "name": "A", "limits": {"words_per_day": 5}})
-        await send("POST", "/workspaces", {"id": "ws_one", "name": "One", "plan_id": "plan_a"})
-        await stores.meter.record(outcome())
-        await stores.ledger.account(AccountScope("workspace", "ws_one", Limits(tokens_per_day=5)))
-        one = {"workspace_id": "ws_one", "plan_id": "plan_a"}
-        for route in ("/plans", "/plans/{plan_id}", "/workspaces", "/workspaces/{workspace_id}"):
-            await send("GET", route, **one)
-        await send("PATCH", "/plans/{plan_id}", {"limits": {"words_per_day": 7}}, **one)
-        await send("PATCH", "/workspaces/{workspace_id}", {"limits": {"tokens_per_day": 7}, "shards": 2}, **one)
-        await send("POST", "/workspaces/{workspace_id}/suspend", **one)
-        await send("POST", "/workspaces/{workspace_id}/resume", **one)
-        subject = {"issuer": "https://issuer.example", "subject": "s", "key": {"workspace_ids": ["ws_one"]}}
-        for _ in range(2):  # the second request finds what the first one has made
-            made = await send("POST", "/keys", {"workspace_ids": ["ws_one"], "name": "app"})
-            await send("POST", "/subjects", subject)
-        await send("GET", "/workspaces/{workspace_id}/keys", **one)
-        key_route = "/workspaces/{workspace_id}/keys/{key_id}"
-        for method, route, body in (
-            ("GET", key_route, None),
-            ("PATCH", key_route, {"limits": {"tokens_per_day": 7}}),
-            ("POST", f"{key_route}/rotate", {"overlap_seconds": 60}),
-            ("DELETE", key_route, None),
-        ):
-            await send(method, route, body, **one, key_id=made["id"])
-        for credential in ("OPENAI_API_KEY", "GROQ_API_KEY"):
-            await send("PUT", "/workspaces/{workspace_id}/credentials/{name}", {"value": "x"}, **one, name=credential)
-        for credential in ("OPENAI_API_KEY", "GROQ_API_KEY"):
-            await send("DELETE", "/workspaces/{workspace_id}/credentials/{name}", **one, name=credential)
-        member = "/workspaces/{workspace_id}/members/{subject}"
-        for method, body in (("PUT", {"role": "reader"}), ("GET", None), ("DELETE", None)):
-            await send(method, member, body, **one, subject="ada")
-        for route in ("/members", "/usage", "/calls", "/audit"):
-            await send("GET", f"/workspaces/{{workspace_id}}{route}", **one)
-        assert stores.store is not None
-        await DynamoBatchTable(stores.store).save(stored_file(), batch(), part())
-        await DynamoAggregates(stores.store).replace("ws_one", "2026-11-21", Aggregate(), NOON)
-        await send("DELETE", "/workspaces/{workspace_id}", query="?force=true", **one)
-        await send("POST", "/workspaces", {"id": "ws_two", "name": "Two"})
-        await send("DELETE", "/workspaces/{workspace_id}", workspace_id="ws_two")
-        await send("DELETE", "/plans/{plan_id}", **one)
-        await send("GET", "/audit")
-        admin = await send("POST", "/admins", {"name": "Ada", "scopes": ["read"]})
+        api = AdminApi(http)
+        await administer_workspace(api, stores)
+        await administer_keys(api)
+        await administer_members(api)
+        await delete_workspaces(api, stores)
+        admin = await api.send("POST", "/admins", {"name": "Ada", "scopes": ["read"]})
         for method, route in (("GET", "/admins"), ("GET", "/admins/{admin_id}"), ("DELETE", "/admins/{admin_id}")):
-            await send(method, route, admin_id=admin["id"])
+            await api.send(method, route, admin_id=admin["id"])
     offered = {
         (method.upper(), path.removeprefix("/admin/v1"))
         for path, methods in app.openapi()["paths"].items()
         for method in methods
     }
-    assert offered == called
+    assert offered == api.called
+
+
+async def administer_workspace(api: AdminApi, stores: World) -> None:
+    await api.send("POST", "/plans", {"id": "plan_a", "name": "A", "limits": {"words_per_day": 5}})
+    await api.send("POST", "/workspaces", {"id": "ws_one", "name": "One", "plan_id": "plan_a"})
+    await stores.meter.record(outcome())
+    await stores.ledger.account(AccountScope("workspace", "ws_one", Limits(tokens_per_day=5)))
+    for route in ("/plans", "/plans/{plan_id}", "/workspaces", "/workspaces/{workspace_id}"):
+        await api.send("GET", route, **ONE)
+    await api.send("PATCH", "/plans/{plan_id}", {"limits": {"words_per_day": 7}}, **ONE)
+    await api.send("PATCH", "/workspaces/{workspace_id}", {"limits": {"tokens_per_day": 7}, "shards": 2}, **ONE)
+    await api.send("POST", "/workspaces/{workspace_id}/suspend", **ONE)
+    await api.send("POST", "/workspaces/{workspace_id}/resume", **ONE)
+    for credential in ("OPENAI_API_KEY", "GROQ_API_KEY"):
+        await api.send("PUT", "/workspaces/{workspace_id}/credentials/{name}", {"value": "x"}, **ONE, name=credential)
+    for credential in ("OPENAI_API_KEY", "GROQ_API_KEY"):
+        await api.send("DELETE", "/workspaces/{workspace_id}/credentials/{name}", **ONE, name=credential)
+
+
+async def administer_keys(api: AdminApi) -> None:
+    subject = {"issuer": "https://issuer.example", "subject": "s", "key": {"workspace_ids": ["ws_one"]}}
+    for _ in range(2):  # the second request finds what the first one has made
+        key = await api.send("POST", "/keys", {"workspace_ids": ["ws_one"], "name": "app"})
+        await api.send("POST", "/subjects", subject)
+    await api.send("GET", "/workspaces/{workspace_id}/keys", **ONE)
+    key_route = "/workspaces/{workspace_id}/keys/{key_id}"
+    for method, route, body in (
+        ("GET", key_route, None),
+        ("PATCH", key_route, {"limits": {"tokens_per_day": 7}}),
+        ("POST", f"{key_route}/rotate", {"overlap_seconds": 60}),
+        ("DELETE", key_route, None),
+    ):
+        await api.send(method, route, body, **ONE, key_id=key["id"])
+
+
+async def administer_members(api: AdminApi) -> None:
+    member = "/workspaces/{workspace_id}/members/{subject}"
+    for method, body in (("PUT", {"role": "reader"}), ("GET", None), ("DELETE", None)):
+        await api.send(method, member, body, **ONE, subject="ada")
+    for route in ("/members", "/usage", "/calls", "/audit"):
+        await api.send("GET", f"/workspaces/{{workspace_id}}{route}", **ONE)
+
+
+async def delete_workspaces(api: AdminApi, stores: World) -> None:
+    assert stores.store is not None
+    await DynamoBatchTable(stores.store).save(stored_file(), batch(), part())
+    await DynamoAggregates(stores.store).replace("ws_one", "2026-11-21", Aggregate(), NOON)
+    await api.send("DELETE", "/workspaces/{workspace_id}", query="?force=true", **ONE)
+    await api.send("POST", "/workspaces", {"id": "ws_two", "name": "Two"})
+    await api.send("DELETE", "/workspaces/{workspace_id}", workspace_id="ws_two")
+    await api.send("DELETE", "/plans/{plan_id}", **ONE)
+    await api.send("GET", "/audit")
