@@ -70,6 +70,10 @@ class FakeJobs(Provider):
         self.jobs.append(job)
         return job
 
+    def list_jobs(self, to_json: Callable[[FakeJob], Json]) -> httpx.Response:
+        """List all jobs, the newest first, as OpenAI and Anthropic do."""
+        return httpx.Response(200, json={"data": [*map(to_json, reversed(self.jobs))], "has_more": False})
+
     def poll(self, job: FakeJob) -> FakeJob:
         job.polls += 1
         if job.status == "cancelling":
@@ -129,8 +133,7 @@ class FakeOpenAI(FakeJobs):
             case "POST", "batches":
                 return "create", lambda: self._create(json.loads(request.content))
             case "GET", "batches":
-                listed = [self._job(job) for job in reversed(self.jobs)]
-                return "list", lambda: httpx.Response(200, json={"data": listed, "has_more": False})
+                return "list", lambda: self.list_jobs(self._job)
             case "GET", "batches", id:
                 return "status", lambda: httpx.Response(200, json=self._job(self.poll(self.job(id))))
             case "POST", "batches", id, "cancel":
@@ -198,8 +201,7 @@ class FakeAnthropic(FakeJobs):
             case "POST", "batches":
                 return "create", lambda: self._create(json.loads(request.content))
             case "GET", "batches":
-                listed = [self._job(job) for job in reversed(self.jobs)]
-                return "list", lambda: httpx.Response(200, json={"data": listed, "has_more": False})
+                return "list", lambda: self.list_jobs(self._job)
             case "GET", "batches", id:
                 return "status", lambda: httpx.Response(200, json=self._job(self.poll(self.job(id))))
             case "POST", "batches", id, "cancel":
