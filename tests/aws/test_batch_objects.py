@@ -1,4 +1,4 @@
-"""What S3 refuses, answers late, or answers in another form."""
+"""Objects in S3 when S3 refuses a request, answers late, or answers in another form."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,4 @@
-"""What docs/BATCH.md tells jobs to send on AWS, with a shell in which `aws` writes down what it is asked.
+"""Run the AWS commands of docs/BATCH.md in a shell whose `aws` records its arguments.
 
 Each command is checked against botocore's model of its service; then the function gets the event that AWS would make
 of it.
@@ -39,7 +39,7 @@ OWN_OPTIONS = ("query", "output", "cli-read-timeout", "cli-binary-format")
 AWS = """#!{python}
 import json, os, sys
 words = sys.argv[1:]
-open(os.environ["ASKED"], "a").write(json.dumps(words) + "\\n")
+open(os.environ["RECORD"], "a").write(json.dumps(words) + "\\n")
 if words[0] == "cloudformation":
     print(words[words.index("--query") + 1])
 """
@@ -54,7 +54,7 @@ validator = untyped(ParamValidator())
 
 
 @dataclass(frozen=True)
-class Asked:
+class AwsCommand:
     """A command of the page: the service and its operation, and the values of its options and other words."""
 
     service: str
@@ -88,19 +88,19 @@ def _parse(kind: str, text: str) -> Any:
 
 
 @pytest.fixture
-def asked(tmp_path: Path) -> list[Asked]:
+def commands(tmp_path: Path) -> list[AwsCommand]:
     """All commands of the page, in one shell."""
     program = tmp_path / "bin" / "aws"
     program.parent.mkdir()
     program.write_text(AWS.format(python=sys.executable))
     program.chmod(0o700)
-    env = {"PATH": f"{program.parent}:{os.environ['PATH']}", "ASKED": str(tmp_path / "asked")}
+    env = {"PATH": f"{program.parent}:{os.environ['PATH']}", "RECORD": str(tmp_path / "record")}
     done = subprocess.run(["sh", "-e", "-c", "\n".join(PAGE)], env=env, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    return [_take_apart(json.loads(line)) for line in (tmp_path / "asked").read_text().splitlines()]
+    return [_take_apart(json.loads(line)) for line in (tmp_path / "record").read_text().splitlines()]
 
 
-def _take_apart(words: list[str]) -> Asked:
+def _take_apart(words: list[str]) -> AwsCommand:
     options: dict[str, str] = {}
     others: list[str] = []
     rest = iter(words[2:])
@@ -109,7 +109,7 @@ def _take_apart(words: list[str]) -> Asked:
             options[word[2:]] = next(rest)
         else:
             others.append(word)
-    return Asked(words[0], words[1], options, others)
+    return AwsCommand(words[0], words[1], options, others)
 
 
 def _key(url: str) -> str:
@@ -134,9 +134,9 @@ def object_event(key: str, size: int) -> Any:
     return event
 
 
-def test_every_command_has_the_parameters_of_its_service(asked: list[Asked]) -> None:
-    assert len(asked) == 14
-    operations = {f"{each.service} {each.operation}" for each in asked if each.service != "s3" and each.parameters}
+def test_every_command_has_the_parameters_of_its_service(commands: list[AwsCommand]) -> None:
+    assert len(commands) == 14
+    operations = {f"{each.service} {each.operation}" for each in commands if each.service != "s3" and each.parameters}
     assert operations == {
         "cloudformation describe-stacks",
         "cloudformation describe-stack-resource",
@@ -149,17 +149,17 @@ def test_every_command_has_the_parameters_of_its_service(asked: list[Asked]) -> 
     }
 
 
-def test_the_stack_has_what_the_commands_look_up(asked: list[Asked]) -> None:
+def test_the_stack_has_what_the_commands_look_up(commands: list[AwsCommand]) -> None:
     template = (ROOT / "template.yaml").read_text()
     outputs = template[template.index("\nOutputs:") :]
-    for each in asked:
+    for each in commands:
         if each.operation == "describe-stacks":
             assert f"\n  {each.options['query'].split(chr(39))[1]}:\n" in outputs
         if each.operation == "describe-stack-resource":
             assert f"\n  {each.options['logical-resource-id']}:\n    Type: AWS::SQS::Queue\n" in template
 
 
-async def test_the_function_does_what_the_page_says_of_each_event(asked: list[Asked]) -> None:
+async def test_the_function_does_what_the_page_says_of_each_event(commands: list[AwsCommand]) -> None:
     data, replies = jsonl(requests(3)), RecordedReplies()
     async with batch_world() as world:
         await world.memory.tenants.put_workspace(ACME)
@@ -167,7 +167,7 @@ async def test_the_function_does_what_the_page_says_of_each_event(asked: list[As
         service = AwsService(ScriptedTransport([(200, {})]), root_key, REGION, "sqs")
         function = BatchFunction(components, service, WORK_QUEUE, BUCKET)
         answers: list[Any] = []
-        for number, each in enumerate(asked):
+        for number, each in enumerate(commands):
             match each.service, each.operation:
                 case "s3", "cp":
                     key = _key(each.others[1])
@@ -198,7 +198,7 @@ async def test_the_function_does_what_the_page_says_of_each_event(asked: list[As
             ("message", "3d", "completed"),
             ("object", "24h", "completed"),
         ]
-        listed = [each.others[0] for each in asked if each.operation == "ls"]
+        listed = [each.others[0] for each in commands if each.operation == "ls"]
         (folder,) = map(_key, listed)
         assert await components.objects.list_keys(folder) == [f"{folder}output.jsonl"]
         assert {batch.endpoint for batch in batches} == {PATH}

@@ -78,6 +78,7 @@ class LineCalls(Struct):
             return LineAnswer(None, _usage(self.meter.take_outcome(call_id)))
         except TidegateError as failure:
             error = failure
+        # A fault of ours in one line must not end the others: the line gets the error of a live call.
         except Exception:
             log.exception("call.crashed", extra={"call_id": call_id, "batch_id": self.batch.id, "line": number})
             error = internal_error()

@@ -35,7 +35,7 @@ OTHER = "other"
 """The name in place of those that are not among the first of their dimension."""
 
 MAX_NAMES = 100
-"""Names of a dimension that are kept: the first by cost and the first by calls, as many each. Callers choose some."""
+"""How many names of a dimension are stored: so many with the highest cost, and so many with the most calls."""
 
 MAX_CELLS = 1_000
 """Cells of one document, and as many of sessions: together about 60 KB, a sixth of DynamoDB's largest item."""
@@ -143,19 +143,19 @@ class Aggregate(Struct):
         totals = self._totals(dimension)
         return sorted(totals, key=lambda name: (-totals[name][1], -totals[name][0], name))[:number]
 
-    def group(self, dimension: str, kept: Set[str] | None = None) -> dict[str, "Aggregate"]:
+    def group(self, dimension: str, top_names: Set[str] | None = None) -> dict[str, "Aggregate"]:
         """Return the cells by their name in the dimension, without sessions; with histograms if it is a timed one.
 
-        Cells whose names are not among `kept` are those of `OTHER`.
+        Cells whose names are not among `top_names` are those of `OTHER`.
         """
         table, at = self._table(dimension)
-        groups = {name: Aggregate(cells) for name, cells in _split(table, at, kept).items()}
+        groups = {name: Aggregate(cells) for name, cells in _split(table, at, top_names).items()}
         if dimension == "session":
             return {name: Aggregate(_cells_of_sessions(group.sums)) for name, group in groups.items()}
         if dimension in TIMED_DIMENSIONS:
-            for name, histograms in _split(self.durations, at, kept).items():
+            for name, histograms in _split(self.durations, at, top_names).items():
                 groups.setdefault(name, Aggregate()).durations = histograms
-            for name, histograms in _split(self.first_tokens, at, kept).items():
+            for name, histograms in _split(self.first_tokens, at, top_names).items():
                 groups.setdefault(name, Aggregate()).first_tokens = histograms
         return groups
 
@@ -182,15 +182,15 @@ class Aggregate(Struct):
             for each in (self.durations, self.first_tokens)
         )
 
-    def _fold_names(self, dimension: str, kept: Set[str]) -> None:
+    def _fold_names(self, dimension: str, top_names: Set[str]) -> None:
         if dimension in CELL_DIMENSIONS:
-            self.sums = _fold_names(self.sums, CELL_DIMENSIONS.index(dimension), kept, _joined_sums)
+            self.sums = _fold_names(self.sums, CELL_DIMENSIONS.index(dimension), top_names, _joined_sums)
         if dimension in SESSION_DIMENSIONS:
-            self.sessions = _fold_names(self.sessions, SESSION_DIMENSIONS.index(dimension), kept, _joined_sums)
+            self.sessions = _fold_names(self.sessions, SESSION_DIMENSIONS.index(dimension), top_names, _joined_sums)
         if dimension in TIMED_DIMENSIONS:
             at = TIMED_DIMENSIONS.index(dimension)
-            self.durations = _fold_names(self.durations, at, kept, _joined_histograms)
-            self.first_tokens = _fold_names(self.first_tokens, at, kept, _joined_histograms)
+            self.durations = _fold_names(self.durations, at, top_names, _joined_histograms)
+            self.first_tokens = _fold_names(self.first_tokens, at, top_names, _joined_histograms)
 
     def _table(self, dimension: str) -> tuple[dict[Names, Sums], int]:
         """Return the sums by cells that have the dimension, and its position in their names."""
@@ -281,10 +281,10 @@ def _select(cells: Mapping[Names, _C], dimensions: Sequence[str], filters: Seque
     return {cell: content for cell, content in cells.items() if all(cell[at] == name for at, name in wanted)}
 
 
-def _split(cells: Mapping[Names, _C], at: int, kept: Set[str] | None) -> dict[str, dict[Names, _C]]:
+def _split(cells: Mapping[Names, _C], at: int, top_names: Set[str] | None) -> dict[str, dict[Names, _C]]:
     parts: dict[str, dict[Names, _C]] = {}
     for cell, content in cells.items():
-        name = cell[at] if kept is None or cell[at] in kept else OTHER
+        name = cell[at] if top_names is None or cell[at] in top_names else OTHER
         part = parts.get(name)
         if part is None:
             part = parts[name] = {}
@@ -300,11 +300,13 @@ def _cells_of_sessions(sessions: Mapping[Names, Sums]) -> dict[Names, Sums]:
     return cells
 
 
-def _fold_names(cells: Mapping[Names, _C], at: int, kept: Set[str], join: Callable[[_C, _C], _C]) -> dict[Names, _C]:
-    """Give the cells whose name is not among `kept` the name `OTHER`."""
+def _fold_names(
+    cells: Mapping[Names, _C], at: int, top_names: Set[str], join: Callable[[_C, _C], _C]
+) -> dict[Names, _C]:
+    """Give the cells whose name is not among `top_names` the name `OTHER`."""
     folded: dict[Names, _C] = {}
     for cell, content in cells.items():
-        names = cell if cell[at] in kept else (*cell[:at], OTHER, *cell[at + 1 :])
+        names = cell if cell[at] in top_names else (*cell[:at], OTHER, *cell[at + 1 :])
         folded[names] = join(folded[names], content) if names in folded else content
     return folded
 

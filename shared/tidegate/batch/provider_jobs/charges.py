@@ -51,7 +51,7 @@ def job_reservation(
 
 
 async def exceeded_budget(context: JobContext, reservation: Reservation | None) -> ExceededLimit | None:
-    """Return the budget that does not allow the reservation now; None if all do, or if there is none."""
+    """Return the first budget that does not allow the reservation now; None if every budget allows it."""
     if reservation is None:
         return None
     for scope in reservation.scopes:

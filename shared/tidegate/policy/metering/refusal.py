@@ -1,4 +1,4 @@
-"""The answer that a limit still allows a call whose worst case it refuses, and the message if there is none.
+"""Find the longest answer that a limit still allows to a refused call, or explain why the limit allows no answer.
 
 Loaded with the first call that a limit does not allow.
 """
