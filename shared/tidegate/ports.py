@@ -134,6 +134,14 @@ class ReplyStore(Protocol):
         ...
 
 
+class Traces(Protocol):
+    """Stores traces: the content of calls, encrypted with a key of their workspace."""
+
+    async def keep(self, workspace_id: str, call_id: str, content: bytes, expires_at: float) -> None:
+        """Store a trace until a time in UTC seconds, or replace it. Raises `StoreUnavailable`."""
+        ...
+
+
 class IdempotencyClaims(Protocol):
     """Idempotency keys: which call owns a key, and the reply that the call produced."""
 

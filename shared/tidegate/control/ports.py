@@ -41,6 +41,22 @@ class Resources(Protocol):
         ...
 
 
+class TraceReader(Protocol):
+    """Reads the traces of calls. All raise `StoreUnavailable`."""
+
+    async def find(self, workspace_id: str, call_id: str) -> bytes | None:
+        """Return the call's trace; None if it has expired, is lost, or the workspace's key has been destroyed."""
+        ...
+
+    async def destroy_key(self, workspace_id: str) -> None:
+        """Destroy the key that the workspace's traces are encrypted with: all of them are unreadable from then on."""
+        ...
+
+    async def delete_all(self, workspace_id: str) -> None:
+        """Delete the workspace's traces and their key. May be repeated after a failure."""
+        ...
+
+
 class WorkspaceBatches(Protocol):
     """Files and batches of a workspace that is deleted. All raise `StoreUnavailable`."""
 

@@ -35,6 +35,7 @@ stored_reply       a reply for the cache or an idempotency key
 surface            a client's dialect, as a protocol
 timed_cache        a bounded cache whose entries age by two clocks
 timeouts           timeouts of providers, by model
+trace              the content of a call: requests, replies and their times
 usage              token counts, word counts and the bill
 webhook            signatures of webhooks by the Standard Webhooks specification
 wordbreak          Unicode's word-break classes, generated
