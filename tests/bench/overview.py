@@ -19,8 +19,9 @@ from tidegate.aws.control import create_aws_control
 from tidegate.aws.table import call_item_key, counters_item_key
 from tidegate.aws.values import to_attributes
 from tidegate.control import overview
+from tidegate.control.aggregate_range import Step
 from tidegate.control.authorization import COMMAND_LINE_ACTOR
-from tidegate.control.overview import OverviewFilters, Step
+from tidegate.control.overview import OverviewFilters
 from tidegate.domain.aggregate_document import encode_aggregate
 from tidegate.domain.ids import ulid
 from tidegate.domain.record import iso_time

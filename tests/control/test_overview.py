@@ -15,7 +15,8 @@ from tests.call_records import SUMMED, call_record, expected_sums
 from tests.control.world import OF_ONE, WHOLE, Managed
 from tests.store_worlds import ASKED, NOON, hold
 from tidegate.control import keys, overview, workspaces
-from tidegate.control.overview import MAX_DAYS, MAX_HOURS, Overview, OverviewFilters
+from tidegate.control.aggregate_range import MAX_DAYS, MAX_HOURS
+from tidegate.control.overview import Overview, OverviewFilters
 from tidegate.domain.account import AccountScope, Reservation
 from tidegate.domain.aggregate import DIMENSIONS, OTHER
 from tidegate.domain.limits import Amounts, Limits

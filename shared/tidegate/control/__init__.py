@@ -15,6 +15,7 @@ keys                 create, list, change, rotate and revoke virtual keys
 admins               create, list and revoke admin keys
 members              add, list and remove the members of a workspace
 credentials          store and delete the provider keys that a workspace brings
+aggregate_range      ranges of hours and days, and the aggregates in them
 overview             calls, tokens, cost and times of workspaces over time and by name, from aggregates
 overview_figures     sums and percentiles of an overview
 overview_budgets     budgets of workspaces and keys, used and held

@@ -5,12 +5,11 @@ machine.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from tidegate.control.aggregate_range import Step, check_range, points_of, read_aggregates
 from tidegate.control.authorization import check_scope, find_workspace
 from tidegate.control.control import Control
 from tidegate.control.overview_budgets import BudgetStatus, find_budgets
@@ -21,19 +20,8 @@ from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest
-from tidegate.policy.metering.roller import Aggregates
 
-Step = Literal["hour", "day"]
-
-DEFAULT_HOURS = 24
-MAX_HOURS = 8 * 24
-"""Points of a series by hour: a week, and the day before it."""
-
-MAX_DAYS = 400
 MAX_WORKSPACES = 100
-
-_HOUR_SECONDS, _DAY_SECONDS = 3600, 86400
-_STEPS: Mapping[Step, int] = {"hour": _HOUR_SECONDS, "day": _DAY_SECONDS}
 
 
 class Overview(Struct, frozen=True):
@@ -107,11 +95,11 @@ async def overview(
     Raises `InvalidRequest`, `NotFound`, `AdminForbidden`.
     """
     workspaces = await _find_workspaces(control, actor, workspace_ids)
-    since, until, step = _check_range(control.clock(), since, until, step)
+    since, until, step = check_range(control.clock(), since, until, step)
     selected = (filters or OverviewFilters()).selected()
-    points = {at: Aggregate() for at in _points(since, until, step)}
+    points = {at: Aggregate() for at in points_of(since, until, step)}
     for workspace in workspaces:
-        async for at, aggregate in _read(control.aggregates, workspace.id, since, until, step):
+        async for at, aggregate in read_aggregates(control.aggregates, workspace.id, since, until, step):
             points[at].add(aggregate.select(selected))
             await asyncio.sleep(0)  # calls in the same process go on
     total = Aggregate()
@@ -141,74 +129,3 @@ async def _find_workspaces(
     if len(workspaces) > MAX_WORKSPACES:
         raise InvalidRequest(f"An overview covers at most {MAX_WORKSPACES} workspaces: name them.", param="workspace")
     return workspaces
-
-
-def _check_range(now: float, since: float | None, until: float | None, step: Step | None) -> tuple[float, float, Step]:
-    """Return the range in whole hours, at most until now, and the step."""
-    end = _ceil_hour(now if until is None else min(until, now))
-    begin = end - DEFAULT_HOURS * _HOUR_SECONDS if since is None else since // _HOUR_SECONDS * _HOUR_SECONDS
-    if begin >= end:
-        raise InvalidRequest("The range is empty: `from` must be before `to`, and not in the future.", param="from")
-    hours = (end - begin) / _HOUR_SECONDS
-    if hours > MAX_DAYS * 24:
-        raise InvalidRequest(f"An overview covers at most {MAX_DAYS} days.", param="from")
-    step = step or ("hour" if hours <= 3 * 24 else "day")
-    if step == "hour" and hours > MAX_HOURS:
-        raise InvalidRequest(f"An overview by hour covers at most {MAX_HOURS // 24} days: use step=day.", param="step")
-    return begin, end, step
-
-
-async def _read(
-    aggregates: Aggregates | None, workspace_id: str, since: float, until: float, step: Step
-) -> AsyncIterator[tuple[float, Aggregate]]:
-    """Yield the aggregates of the range, each with the begin of its point.
-
-    Days that the range has as a whole have one aggregate, unless they are not over or have just ended.
-    """
-    if aggregates is None:
-        return
-    if step == "hour":
-        spans = [(since, until)]
-    else:
-        first, last = _ceil_day(since), until // _DAY_SECONDS * _DAY_SECONDS
-        days: Mapping[str, Aggregate] = {}
-        if first < last:
-            days = await aggregates.find(workspace_id, _day(first), _day(last - 1))
-        for name, aggregate in days.items():
-            yield _begin(name), aggregate
-        summed_until = max((_begin(name) + _DAY_SECONDS for name in days), default=first)
-        spans = [(since, min(first, until)), (max(since, summed_until), until)]
-    for begin, end in spans:
-        if begin < end:
-            for name, aggregate in (await aggregates.find(workspace_id, _hour(begin), _hour(end - 1))).items():
-                yield max(since, _begin(name) // _STEPS[step] * _STEPS[step]), aggregate
-
-
-def _points(since: float, until: float, step: Step) -> Iterator[float]:
-    at = since
-    while at < until:
-        yield at
-        at = (at // _STEPS[step] + 1) * _STEPS[step]
-
-
-def _ceil_hour(at: float) -> float:
-    return -(-at // _HOUR_SECONDS) * _HOUR_SECONDS
-
-
-def _ceil_day(at: float) -> float:
-    return -(-at // _DAY_SECONDS) * _DAY_SECONDS
-
-
-def _hour(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H")
-
-
-def _day(at: float) -> str:
-    return _hour(at)[:10]
-
-
-def _begin(name: str) -> float:
-    """Return the begin of an hour or a day, in UTC seconds."""
-    return (
-        datetime.fromisoformat(name if len(name) == len("2026-11-21") else f"{name}:00").replace(tzinfo=UTC).timestamp()
-    )

@@ -12,10 +12,11 @@ from tidegate.api.admin.dependencies import CallCursor, Context, Limit
 from tidegate.api.admin.logs import Filter, Filters, utc_seconds
 from tidegate.api.admin.responses import AdminContext
 from tidegate.api.console.viewer import PREFIX
+from tidegate.control.aggregate_range import Step
 from tidegate.control.authorization import find_workspace
 from tidegate.control.call_details import find_call
 from tidegate.control.logs import export_calls, list_calls
-from tidegate.control.overview import MAX_WORKSPACES, OverviewFilters, Step, overview
+from tidegate.control.overview import MAX_WORKSPACES, OverviewFilters, overview
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest
 
