@@ -110,19 +110,35 @@ function header(current, query) {
   const kept = workspace ? { workspace } : {};
   return h("header", {},
     h("strong", { class: "brand" }, "Tidegate"),
-    h("nav", { "aria-label": t("Pages") }, PAGES.filter(([, , allows]) => allows()).map(([name, title]) =>
-      h("a", { href: address(name, kept), "aria-current": name === current ? "page" : null }, title()))),
+    navigation(current, kept),
     h("div", { class: "tools" }, workspaceChoice(current, query), preferences(),
       h("span", { class: "quiet who" }, session.me.name), button(t("Sign out"), () => signOut())));
+}
+
+// On a narrow screen, the pages are behind a button. Those for admins are a group of their own.
+function navigation(current, kept) {
+  const links = (isForAdmins) => PAGES.filter(([, , allows]) => allows() && (allows === isAdmin) === isForAdmins)
+    .map(([name, title]) => h("a", { href: address(name, kept), "aria-current": name === current ? "page" : null }, title()));
+  const list = h("div", { class: "pages", id: "pages" }, links(false),
+    isAdmin() && h("div", { class: "group", role: "group", "aria-label": t("Administration") }, links(true)));
+  const menu = button([t("Menu"), h("span", { "aria-hidden": "true" }, " ☰")], () => menu.setAttribute("aria-expanded", String(list.classList.toggle("open"))),
+    { class: "menu", "aria-expanded": "false", "aria-controls": "pages" });
+  const close = (event) => {
+    if (event.key !== "Escape" || !list.classList.contains("open")) return;
+    menu.click();
+    menu.focus();
+  };
+  return h("nav", { "aria-label": t("Pages"), keydown: close }, menu, list);
 }
 
 function workspaceChoice(current, query) {
   const { workspaces } = session.me;
   if (workspaces.length < 2) return null;
-  const all = current === "overview" && h("option", { value: "" }, t("All workspaces"));
+  const hasAll = current === "overview" || (current === "audit" && session.me.whole_gateway);
+  const all = hasAll && h("option", { value: "" }, t("All workspaces"));
   const select = h("select", { "aria-label": t("Workspace"), change: () => go(current, changed(query, { workspace: select.value })) },
     all, workspaces.map(({ id, name }) => h("option", { value: id }, name && name !== id ? `${name} (${id})` : id)));
-  select.value = current === "overview" ? (query.get("workspace") ?? "") : workspaceOf(query);
+  select.value = hasAll ? (query.get("workspace") ?? "") : workspaceOf(query);
   return select;
 }
 
