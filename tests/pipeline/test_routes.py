@@ -295,7 +295,7 @@ async def test_timeouts_of_a_callers_making_do_not_reorder_another_workspaces_ro
         for id in ("ws_test", "ws_neighbour"):
             caller = replace(await admit(gateway, body), workspace=replace(WORKSPACE, id=id))
             order = gateway.balancer.peek_order(gateway.router.resolve("fast"), caller)
-            ends = [gateway.balancer.cooldown_ends_at(each, order, caller) for each in order.deployments]
+            ends = [gateway.balancer.cooldown_ends_at(each, order, caller.workspace) for each in order.deployments]
             cooling.append(any(ends))
         assert cooling == [True, False]
 

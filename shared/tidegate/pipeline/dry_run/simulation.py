@@ -83,7 +83,7 @@ class Simulation(Struct):
         resolution = components.balancer.peek_order(resolution, call)
         for deployment in resolution.deployments:
             step = Step(candidate, when, deployment, resolution.route)
-            step.cools_until = components.balancer.cooldown_ends_at(deployment, resolution, call)
+            step.cools_until = components.balancer.cooldown_ends_at(deployment, resolution, call.workspace)
             try:
                 reservation.allowed_deployments(call, replace(resolution, deployments=(deployment,)))
                 await self._simulate(step, call, deployment)

@@ -7,6 +7,7 @@ from typing import Protocol
 from tidegate.catalog import Catalog
 from tidegate.domain.call import Call, OutcomeStatus
 from tidegate.domain.deployment import Cooldown, Deployment, Resolution
+from tidegate.domain.workspace import Workspace
 from tidegate.errors import ProviderTimeout, StreamCut, TidegateError
 from tidegate.lazy import load
 
@@ -37,7 +38,9 @@ class RouteOrdering(Protocol):
 
     def peek_order(self, resolution: Resolution, call: Call) -> Resolution: ...
 
-    def cooldown_ends_at(self, deployment: Deployment, resolution: Resolution, call: Call) -> float | None: ...
+    def cooldown_ends_at(
+        self, deployment: Deployment, resolution: Resolution, workspace: Workspace
+    ) -> float | None: ...
 
     def is_healthy(self, deployment: Deployment, resolution: Resolution, call: Call) -> bool: ...
 
@@ -75,9 +78,11 @@ class Balancer:
         """Sort the deployments like `order`, without starting a trial (for dry runs)."""
         return self._load_ordering().peek_order(resolution, call) if _has_choice(resolution) else resolution
 
-    def cooldown_ends_at(self, deployment: Deployment, resolution: Resolution, call: Call) -> float | None:
+    def cooldown_ends_at(self, deployment: Deployment, resolution: Resolution, workspace: Workspace) -> float | None:
         """Return the end of the deployment's cooldown in UTC seconds, None if it does not cool down."""
-        return self._load_ordering().cooldown_ends_at(deployment, resolution, call) if _has_choice(resolution) else None
+        if self._ordering is None or not _has_choice(resolution):
+            return None
+        return self._ordering.cooldown_ends_at(deployment, resolution, workspace)
 
     def is_healthy(self, deployment: Deployment, resolution: Resolution, call: Call) -> bool:
         """True if the deployment may be a hedge: its circuit is closed, neither in cooldown nor in need of a trial."""

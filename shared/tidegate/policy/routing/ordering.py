@@ -18,6 +18,7 @@ from tidegate.catalog import Catalog, call_cost
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment, DeploymentKey, Resolution
 from tidegate.domain.usage import TokenCounts
+from tidegate.domain.workspace import Workspace
 from tidegate.errors import TidegateError
 from tidegate.policy.routing.health import Health, deployment_key_of, may_be_callers_doing
 
@@ -38,7 +39,7 @@ class Ordering(Struct, frozen=True):
         if route is None or len(resolution.deployments) < 2:
             return resolution
         resolution = self.peek_order(resolution, call)
-        first, own = _keys_of(resolution.deployments[0], resolution, call)
+        first, own = _keys_of(resolution.deployments[0], resolution, call.workspace)
         is_unknown = route.by == "latency" and self.health.first_event_seconds(first, call.request.stream) is None
         on_trial = [first] if is_unknown or self.health.is_half_open(first) else []
         on_trial += [own] if self.health.is_half_open(own) else []
@@ -49,29 +50,29 @@ class Ordering(Struct, frozen=True):
     def peek_order(self, resolution: Resolution, call: Call) -> Resolution:
         """Sort the deployments without starting a trial (for dry runs)."""
         deployments = resolution.deployments
-        pairs = [_keys_of(deployment, resolution, call) for deployment in deployments]
+        pairs = [_keys_of(deployment, resolution, call.workspace) for deployment in deployments]
         scores = self._scores(resolution, call, [deployment_key for deployment_key, _ in pairs])
         availabilities = [max(map(self._availability, pair)) for pair in pairs]
         ranked = sorted(zip(availabilities, scores, count(), deployments, strict=False))
         return replace(resolution, deployments=tuple(deployment for *_, deployment in ranked))
 
-    def cooldown_ends_at(self, deployment: Deployment, resolution: Resolution, call: Call) -> float | None:
+    def cooldown_ends_at(self, deployment: Deployment, resolution: Resolution, workspace: Workspace) -> float | None:
         """Return the end of the deployment's cooldown in UTC seconds, None if it does not cool down."""
-        ends = map(self.health.cooldown_ends_at, _keys_of(deployment, resolution, call))
+        ends = map(self.health.cooldown_ends_at, _keys_of(deployment, resolution, workspace))
         return max((ends_at for ends_at in ends if ends_at is not None), default=None)
 
     def is_healthy(self, deployment: Deployment, resolution: Resolution, call: Call) -> bool:
         """True if the deployment's circuit is closed: neither open (in cooldown) nor half-open (it needs a trial)."""
-        if self.cooldown_ends_at(deployment, resolution, call) is not None:
+        if self.cooldown_ends_at(deployment, resolution, call.workspace) is not None:
             return False
-        return not any(map(self.health.is_half_open, _keys_of(deployment, resolution, call)))
+        return not any(map(self.health.is_half_open, _keys_of(deployment, resolution, call.workspace)))
 
     def record_first_event(self, deployment: Deployment, resolution: Resolution, call: Call, seconds: float) -> None:
         deployment_key = deployment_key_of(deployment, resolution, call.workspace)
         self.health.record_first_event(deployment_key, seconds, call.request.stream)
 
     def record_success(self, deployment: Deployment, resolution: Resolution, call: Call) -> None:
-        for deployment_key in _keys_of(deployment, resolution, call):
+        for deployment_key in _keys_of(deployment, resolution, call.workspace):
             self.health.record_success(deployment_key)
 
     def record_failure(
@@ -87,7 +88,7 @@ class Ordering(Struct, frozen=True):
         route, name = resolution.route, deployment.display_name
         if route is None:
             return
-        shared, own = _keys_of(deployment, resolution, call)
+        shared, own = _keys_of(deployment, resolution, call.workspace)
         is_callers = may_be_callers_doing(error, call, call_timed_out=call_timed_out)
         self.health.end_trial(shared if is_callers else own)
         self.health.record_failure(
@@ -145,12 +146,14 @@ class Ordering(Struct, frozen=True):
         return prices
 
 
-def _keys_of(deployment: Deployment, resolution: Resolution, call: Call) -> tuple[DeploymentKey, DeploymentKey]:
+def _keys_of(
+    deployment: Deployment, resolution: Resolution, workspace: Workspace
+) -> tuple[DeploymentKey, DeploymentKey]:
     """Return the keys of the deployment's state and of its state for the caller's workspace, which may be the same."""
-    shared = deployment_key_of(deployment, resolution, call.workspace)
+    shared = deployment_key_of(deployment, resolution, workspace)
     if shared.workspace_id is not None:
         return shared, shared
-    return shared, DeploymentKey(call.workspace.id, f"shared#{shared.id}")
+    return shared, DeploymentKey(workspace.id, f"shared#{shared.id}")
 
 
 def _weighted_draw(weight: int, chance: float) -> float:
