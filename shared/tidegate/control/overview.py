@@ -94,7 +94,7 @@ async def overview(
     Times are UTC seconds, rounded to the whole hours around them. By default, the step is an hour up to three days.
     Raises `InvalidRequest`, `NotFound`, `AdminForbidden`.
     """
-    workspaces = await _find_workspaces(control, actor, workspace_ids)
+    workspaces = await find_workspaces(control, actor, workspace_ids)
     since, until, step = check_range(control.clock(), since, until, step)
     selected = (filters or OverviewFilters()).selected()
     points = {at: Aggregate() for at in points_of(since, until, step)}
@@ -117,9 +117,13 @@ async def overview(
     )
 
 
-async def _find_workspaces(
+async def find_workspaces(
     control: Control, actor: AdminKey, workspace_ids: Sequence[str] | None
 ) -> Sequence[Workspace]:
+    """Return the workspaces, at most `MAX_WORKSPACES`; None are all that `actor` may see.
+
+    Raises `InvalidRequest`, `NotFound`, `AdminForbidden`.
+    """
     ids = actor.workspace_ids if workspace_ids is None else workspace_ids
     if ids is None:
         check_scope(actor, "read")
