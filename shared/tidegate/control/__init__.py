@@ -19,6 +19,9 @@ aggregate_range      ranges of hours and days, and the aggregates in them
 overview             calls, tokens, cost and times of workspaces over time and by name, from aggregates
 overview_figures     sums and percentiles of an overview
 overview_budgets     budgets of workspaces and keys, used and held
+sessions             a workspace's sessions, and the calls of one
+session_tree         the calls of a session by agent, with their sums
+providers            the state of providers: calls, errors, cooldowns, missing settings
 reports              usage of a workspace by day, model, key, application or session
 logs                 the call log and the audit log
 call_details         one call: its record, timeline and cost

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from tidegate.control.ports import Resources, WorkspaceBatches
+from tidegate.control.ports import ProviderStates, Resources, WorkspaceBatches
 from tidegate.control.views import to_json
 from tidegate.domain.ids import ulid
 from tidegate.domain.managed_resources import (
@@ -38,7 +38,8 @@ _COLLECTION_NAMES: dict[type[Resource], str] = {
 class Control(Struct, frozen=True):
     """The ports that every use case of the control plane works with.
 
-    `issuer` is the OIDC issuer whose subjects may get grants; None does not check it.
+    `issuer` is the OIDC issuer whose subjects may get grants; None does not check it. `providers` is None in a process
+    without a data plane.
     """
 
     resources: Resources
@@ -49,6 +50,7 @@ class Control(Struct, frozen=True):
     issuer: str | None = None
     batches: WorkspaceBatches | None = None
     aggregates: Aggregates | None = None
+    providers: ProviderStates | None = None
 
     async def apply_change(
         self,

@@ -1,8 +1,9 @@
 """The ports that only the control plane uses, apart so that a cold start of the data plane does not load them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from tidegate.domain.deployment import CoolingTarget, ProviderConfig
 from tidegate.domain.managed_resources import AuditEntry, Resource, ResourceChange
 from tidegate.domain.workspace import Workspace
 
@@ -54,6 +55,19 @@ class TraceReader(Protocol):
 
     async def delete_all(self, workspace_id: str) -> None:
         """Delete the workspace's traces and their key. May be repeated after a failure."""
+        ...
+
+
+class ProviderStates(Protocol):
+    """What the data plane in this process knows of its providers."""
+
+    @property
+    def configs(self) -> Mapping[str, ProviderConfig]:
+        """The operator's configuration of every provider, by its name."""
+        ...
+
+    def cooling_targets(self, workspace: Workspace) -> Iterable[CoolingTarget]:
+        """Return the cooling targets of the routes that the workspace can use: its own, and the operator's."""
         ...
 
 

@@ -80,6 +80,15 @@ class DeploymentKey(NamedTuple):
     id: str
 
 
+class CoolingTarget(NamedTuple):
+    """A target of a route that is asked last until `ends_at` UTC seconds. `name` is its place there: "fast#2"."""
+
+    provider: str
+    model: str
+    name: str
+    ends_at: float
+
+
 class Cooldown(NamedTuple):
     """A cooldown that has begun and ends at `ends_at` UTC seconds. `name` is the deployment's display name."""
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.api.console.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, OTHER_WORKSPACE, Console
 
-PATHS = ("/me", "/overview", "/calls", "/calls.csv", "/calls/01ABC")
+PATHS = ("/me", "/overview", "/providers", "/calls", "/calls.csv", "/calls/01ABC")
 
 
 async def test_a_callers_key_reads_its_workspaces(console: Console) -> None:
@@ -46,7 +46,7 @@ async def test_another_workspace_is_not_found_like_one_that_does_not_exist(conso
         assert workspace_id in answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("path", PATHS[2:])
+@pytest.mark.parametrize("path", PATHS[3:])
 async def test_a_key_of_several_workspaces_names_one(console: Console, path: str) -> None:
     answer = await console.get(path, console.other_key)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "workspace")

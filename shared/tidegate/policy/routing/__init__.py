@@ -8,6 +8,7 @@ fallback          the models to try when one does not answer
 ordering          the order of a route's deployments: listed, weighted, fastest or cheapest first
 health            a circuit breaker and the latency for each deployment
 balancer          loads ordering and health with the first route that has a choice
+states            how providers are configured, and which targets cool down, for the control plane
 attempt_order     the next deployment after a failed attempt
 retry             whether and when to retry; the retry budget
 """
