@@ -22,6 +22,10 @@ def test_the_least_that_is_needed() -> None:
     assert settings.server_options() == ServerOptions(10 * 1024 * 1024, 15.0, ())
 
 
+def test_traces_are_kept_unless_they_are_switched_off() -> None:
+    assert Settings.from_env(NEEDED).keeps_traces
+
+
 def test_everything_that_can_be_set() -> None:
     settings = Settings.from_env(
         {
@@ -44,6 +48,7 @@ def test_everything_that_can_be_set() -> None:
             "TIDEGATE_TRANSPORT": "httpx",
             "TIDEGATE_LOG_LEVEL": "ERROR",
             "TIDEGATE_METRICS": "emf",
+            "TIDEGATE_TRACES": "off",
         }
     )
     assert settings.aws == AwsSettings(
@@ -54,6 +59,7 @@ def test_everything_that_can_be_set() -> None:
     assert (settings.transport, settings.log_level, settings.has_metrics) == ("httpx", "ERROR", True)
     assert settings.reply_bucket == "replies"
     assert (settings.batch_bucket, settings.batch_queue) == ("batches", "http://sqs/1/steps")
+    assert not settings.keeps_traces
     assert settings.reply_queues == ("http://sqs/1/answers", "http://sqs/1/others")
     options = BatchOptions(share=0.25, rates={"openai": (500, None)})
     assert parse_batch_options(settings.batch_options) == options

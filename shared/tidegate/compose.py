@@ -12,6 +12,7 @@ from tidegate import catalog
 from tidegate.domain.guardrails import GuardrailBackend
 from tidegate.gateway import Gateway
 from tidegate.lazy import load
+from tidegate.pipeline.components import no_traces
 from tidegate.pipeline.lazy_reuse import ReuseLoader
 from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.policy.auth.workspace_keys import WorkspaceKeys
@@ -31,6 +32,7 @@ from tidegate.ports import (
     ReasoningSignatures,
     ReplyStore,
     Secrets,
+    Traces,
     UrlFetcher,
     UsageReader,
     Vault,
@@ -58,6 +60,7 @@ class Stores(Struct, frozen=True):
     open_signatures: Callable[[], ReasoningSignatures]
     open_reply_stores: Callable[[], tuple[ReplyStore, IdempotencyClaims]]
     vault: Vault | None = None
+    open_traces: Callable[[], Traces | None] = no_traces
 
 
 class Connections(Struct, frozen=True):
@@ -149,6 +152,7 @@ async def compose_gateway(
         reuse=ReuseLoader(stores.open_reply_stores),
         retries=overrides.retries or Retries(),
         keeps_reasoning=settings.keeps_reasoning,
+        open_traces=stores.open_traces if settings.keeps_traces else no_traces,
         shows_upstream_urls=settings.shows_upstream_urls,
     )
 

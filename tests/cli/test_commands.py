@@ -43,6 +43,10 @@ WORKSPACE = {
     "timeout_seconds": None,
     "batch_webhook": None,
     "batch_mode": "calls",
+    "trace_sample": 0.0,
+    "trace_failures": False,
+    "trace_days": 7,
+    "trace_mask": [],
 }
 
 
@@ -141,6 +145,7 @@ def test_a_key_shows_its_secret_once(tidegate: Terminal) -> None:
         "expires_at": "2027-01-31T00:00:00.000Z",
         "endpoints": None,
         "networks": None,
+        "trace_sample": None,
         "limits": {},
         "previous_prefix": None,
         "previous_expires_at": None,

@@ -77,6 +77,7 @@ async def test_a_key_needs_workspaces_that_there_are(tenants: Managed) -> None:
         (asked(endpoints=()), "endpoints"),
         (asked(endpoints=("chat",)), "endpoints"),
         (asked(networks=("everywhere",)), "networks"),
+        (asked(trace_sample=-0.5), "trace_sample"),
     ):
         with pytest.raises(InvalidRequest) as caught:
             await keys.create_key(tenants.control, WHOLE, wrong)

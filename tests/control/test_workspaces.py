@@ -7,6 +7,7 @@ from tests.control.world import OF_ONE, READER, WHOLE, Managed
 from tests.store_worlds import NOON, hold_tokens, outcome
 from tidegate.control import plans, workspaces
 from tidegate.domain.account import AccountScope, used_amount
+from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.limits import Limits
 from tidegate.domain.managed_resources import Plan
 from tidegate.domain.workspace import Workspace
@@ -122,6 +123,11 @@ async def test_an_account_is_opened_anew_only_when_no_call_is_open(world: Manage
         ({"first_day": 29}, "first_day"),
         ({"name": "x" * 201}, "name"),
         ({"limits": Limits(parallel_calls=-1)}, "limits.parallel_calls"),
+        ({"trace_sample": -0.1}, "trace_sample"),
+        ({"trace_sample": 1.1}, "trace_sample"),
+        ({"trace_sample": float("nan")}, "trace_sample"),
+        ({"trace_days": 0}, "trace_days"),
+        ({"trace_days": 91}, "trace_days"),
     ],
 )
 async def test_fields_that_make_no_sense_are_refused_by_name(world: Managed, fields: dict, param: str) -> None:
@@ -132,6 +138,19 @@ async def test_fields_that_make_no_sense_are_refused_by_name(world: Managed, fie
     with pytest.raises(InvalidRequest) as caught:
         await update(world, workspace, **fields)
     assert caught.value.param == param
+
+
+async def test_traces_are_masked_with_guardrails_that_find_positions(world: Managed) -> None:
+    guardrails = (
+        Guardrail("plans", "words", words=("plan",)),
+        Guardrail("short", "max_input", on="input", max_tokens=5),
+    )
+    workspace = await made(world, guardrails=guardrails, trace_mask=("secrets", "personal-data", "plans"))
+    assert workspace.trace_mask == ("secrets", "personal-data", "plans")
+    for name in ("short", "prompt-injection", "unknown"):
+        with pytest.raises(InvalidRequest) as caught:
+            await update(world, workspace, trace_mask=("secrets", name))
+        assert caught.value.param == "trace_mask[1]"
 
 
 async def test_shards_only_become_more(world: Managed) -> None:

@@ -60,11 +60,12 @@ RECORD: dict[str, Any] = {
     "guardrails": None,
     "ignored": None,
     "timeline": None,
+    "trace_until": None,
 }
 
 ADDED_LATER = (
     *("endpoint", "held_usd", "tokens_per_second", "session_id", "agent_id", "batch_id", "cache", "guardrails"),
-    *("ignored", "timeline"),
+    *("ignored", "timeline", "trace_until"),
 )
 
 COUNTERS = {
@@ -107,6 +108,7 @@ async def test_a_record_says_what_happened_in_the_call(world: World) -> None:
         ignored=("seed", "logit_bias"),
         guardrails={"pii": "mask", "length": "pass"},
         generation_seconds=0.5,
+        trace_until=1_796_083_200.0,
     )
     named = {"endpoint": "/v1/chat/completions", "session_id": "s", "agent_id": "a", "batch_id": "batch_1"}
     await world.meter.record(replace(made, call=replace(made.call, **named)))
@@ -118,6 +120,7 @@ async def test_a_record_says_what_happened_in_the_call(world: World) -> None:
         "guardrails": "pii=mask length=pass",
         "ignored": "seed logit_bias",
         "timeline": "auth@2 cache@3:miss end@1500",
+        "trace_until": "2026-12-01T00:00:00.000Z",
     }
     assert await world.usages.calls("ws_one", 10) == [{**RECORD, **happened}]
 

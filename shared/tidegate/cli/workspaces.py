@@ -116,6 +116,10 @@ def _describe(workspace: Workspace) -> list[tuple[str, object]]:
         ("guardrails", " ".join(guardrail.name for guardrail in workspace.guardrails) or "none"),
         ("batch_webhook", workspace.batch_webhook),
         ("batch_mode", workspace.batch_mode),
+        ("trace_sample", workspace.trace_sample),
+        ("trace_failures", workspace.trace_failures),
+        ("trace_days", workspace.trace_days),
+        ("trace_mask", " ".join(workspace.trace_mask) or "none"),
         ("shards", workspace.shards),
         ("credentials", " ".join(each.name for each in workspace.credentials) or "none"),
     ]

@@ -8,7 +8,14 @@ from msgspec.structs import replace
 
 from tidegate.control.authorization import check_scope, check_workspace_access, find_workspace, workspace_not_found
 from tidegate.control.control import Control, check_version
-from tidegate.control.validation import check_expiry, check_limits, check_name, check_page, id_from_idempotency_key
+from tidegate.control.validation import (
+    check_expiry,
+    check_limits,
+    check_name,
+    check_page,
+    check_trace_sample,
+    id_from_idempotency_key,
+)
 from tidegate.domain import restrictions
 from tidegate.domain.account import AccountScope, used_amount
 from tidegate.domain.identity import MAX_SUBJECT, subject_id
@@ -225,6 +232,7 @@ def _check_fields(control: Control, key: VirtualKey, *, is_new: bool = True) -> 
         check_expiry(key.expires_at, control.clock())
     check_name(key.name)
     check_limits(key.limits)
+    check_trace_sample(key.trace_sample)
 
 
 async def _check_not_below_used(control: Control, before: VirtualKey, after: VirtualKey) -> None:

@@ -5,6 +5,7 @@ import re
 from decimal import Decimal
 
 from tidegate.domain.gateway_fields import MAX_CACHE_TTL_SECONDS
+from tidegate.domain.guardrails import BUILT_IN_GUARDRAILS, DETECTOR_KINDS
 from tidegate.domain.limits import MAX_FIRST_DAY, Limits
 from tidegate.domain.record import iso_time
 from tidegate.domain.routes import MAX_SECONDS, check_routes
@@ -20,6 +21,8 @@ MAX_USD = Decimal(10**9)
 MAX_PATTERNS = 100
 MAX_SHARDS = 512
 """Enough for 5,000 calls a second that take ten seconds each: docs/LIMITS.md."""
+
+MAX_TRACE_DAYS = 90
 
 MAX_ROUTES_BYTES = 64 * 1024
 """Size as JSON. Routes are read with every call, and an audit entry (a DynamoDB item: 400 KB) holds them twice."""
@@ -72,6 +75,7 @@ def check_workspace(workspace: Workspace) -> None:
     if not 1 <= workspace.shards <= MAX_SHARDS:
         raise InvalidRequest(f"A workspace must have 1 to {MAX_SHARDS} shards.", param="shards")
     _check_call_options(workspace)
+    _check_trace_options(workspace)
 
 
 def _check_call_options(workspace: Workspace) -> None:
@@ -91,6 +95,23 @@ def _check_call_options(workspace: Workspace) -> None:
     if len(encode(workspace.routes)) > MAX_ROUTES_BYTES:
         raise InvalidRequest(f"The routes must be at most {MAX_ROUTES_BYTES} bytes of JSON.", param="routes")
     parse_guardrails([definition.guardrail_to_json(guardrail) for guardrail in workspace.guardrails])
+
+
+def check_trace_sample(sample: float | None) -> None:
+    if sample is not None and not 0 <= sample <= 1:
+        raise InvalidRequest("The sampling rate of traces must be 0 to 1: 0.05 is 5 %.", param="trace_sample")
+
+
+def _check_trace_options(workspace: Workspace) -> None:
+    check_trace_sample(workspace.trace_sample)
+    if not 1 <= workspace.trace_days <= MAX_TRACE_DAYS:
+        raise InvalidRequest(f"Traces can be kept for 1 to {MAX_TRACE_DAYS} days.", param="trace_days")
+    guardrails = {guardrail.name: guardrail for guardrail in workspace.guardrails} | BUILT_IN_GUARDRAILS
+    maskable = [name for name, guardrail in guardrails.items() if guardrail.kind in DETECTOR_KINDS]
+    for i, name in enumerate(workspace.trace_mask):
+        if name not in maskable:
+            message = f"{name!r} is not a guardrail that can mask; those are {', '.join(sorted(maskable))}."
+            raise InvalidRequest(message, param=f"trace_mask[{i}]")
 
 
 def check_limits(limits: Limits, path: str = "limits") -> None:

@@ -115,6 +115,7 @@ class Outcome(Struct, frozen=True):
     `events` are all that happened, in order. `ignored` are the fields that the provider cannot honour, and
     `guardrails` the verdicts of those that have checked the call. `generation_seconds` is the time from the first to
     the last token, or for a whole reply, from the request to the reply; None if the answer is not complete.
+    `trace_until` is when the call's trace expires, in UTC seconds; None for a call without one.
     """
 
     call: Call
@@ -133,6 +134,7 @@ class Outcome(Struct, frozen=True):
     ignored: tuple[str, ...] = ()
     guardrails: Mapping[str, str] = field(default_factory=dict[str, str])
     generation_seconds: float | None = None
+    trace_until: float | None = None
 
 
 def parse_idempotency_key(header: str | None) -> str | None:

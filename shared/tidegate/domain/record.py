@@ -32,7 +32,7 @@ RECORD_FIELDS = (
     *("output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens", "searches", "estimated", "usage_fault"),
     *("words", "input_words", "output_words", "words_method", "cost_usd", "held_usd", "first_event_seconds", "seconds"),
     *("tokens_per_second", "workspace_id", "key_id", "app_id", "session_id", "agent_id", "batch_id", "cache"),
-    *("guardrails", "ignored", "timeline"),
+    *("guardrails", "ignored", "timeline", "trace_until"),
 )
 """The fields of a record. What is None is not stored. Lost calls and parts of batches have few fields."""
 
@@ -79,6 +79,7 @@ def call_record(outcome: Outcome) -> dict[str, RecordValue]:
         "key_id": call.principal.key_id,
         "app_id": call.app_id,
         **call_details(outcome),
+        "trace_until": None if outcome.trace_until is None else iso_time(outcome.trace_until),
     }
 
 

@@ -34,6 +34,8 @@ class Workspace(Struct, frozen=True):
     `timeout_seconds` limits the duration of its calls; the operator's limit applies too. `routes` are model names of
     its own. `guardrails` run if a call names them, or on every call. `batch_webhook` is the URL that is told when a
     batch ends, `batch_mode` how batches are answered that do not say so: by calls, or by their provider's batch API.
+    The content of a part `trace_sample` (0 to 1) of its calls is kept as traces, and with `trace_failures`, of all that
+    fail: for `trace_days`, masked with the guardrails that `trace_mask` names.
     """
 
     id: str
@@ -58,6 +60,10 @@ class Workspace(Struct, frozen=True):
     guardrails: tuple[Guardrail, ...] = ()
     batch_webhook: str | None = None
     batch_mode: BatchMode = "calls"
+    trace_sample: float = 0.0
+    trace_failures: bool = False
+    trace_days: int = 7
+    trace_mask: tuple[str, ...] = ()
 
     @property
     def effective_limits(self) -> Limits:
@@ -73,6 +79,7 @@ class VirtualKey(Struct, frozen=True):
 
     After a rotation the previous secret stays valid until `previous_expires_at` (UTC seconds). `endpoints` are shell
     patterns of allowed paths, `networks` the allowed client networks; None allows all, see `restrictions.py`.
+    `trace_sample` is the part of its calls whose content is kept; None: the workspace's.
     """
 
     id: str
@@ -91,11 +98,13 @@ class VirtualKey(Struct, frozen=True):
     version: int = 1
     endpoints: tuple[str, ...] | None = None
     networks: tuple[str, ...] | None = None
+    trace_sample: float | None = None
 
 
 class Principal(Struct, frozen=True):
-    """The authenticated caller."""
+    """The authenticated caller. `trace_sample` is that of its key."""
 
     key_id: str
     workspace_ids: tuple[str, ...]
     limits: Limits = NO_LIMITS
+    trace_sample: float | None = None

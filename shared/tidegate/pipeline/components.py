@@ -26,6 +26,7 @@ from tidegate.ports import (
     Ledger,
     Meter,
     ReasoningSignatures,
+    Traces,
     UrlFetcher,
     UsageReader,
 )
@@ -67,6 +68,10 @@ class Reuse(Protocol):
         ...
 
 
+def no_traces() -> None:
+    """Return no store of traces: none are kept."""
+
+
 class Components(Struct, frozen=True):
     """The ports, policies and settings of one process. `open_…` loads a port that few calls need."""
 
@@ -91,4 +96,5 @@ class Components(Struct, frozen=True):
     workspace_keys: WorkspaceKeys = field(default_factory=WorkspaceKeys)
     retries: Retries = field(default_factory=Retries)
     keeps_reasoning: bool = True
+    open_traces: Callable[[], Traces | None] = no_traces
     shows_upstream_urls: bool = False

@@ -30,6 +30,10 @@ WORKSPACE = {
     "timeout_seconds": None,
     "batch_webhook": None,
     "batch_mode": "calls",
+    "trace_sample": 0.0,
+    "trace_failures": False,
+    "trace_days": 7,
+    "trace_mask": [],
     "version": 1,
 }
 ASKED = {"id": "ws_acme", "name": "Acme", "limits": {"usd_per_month": 12.5}}

@@ -64,6 +64,11 @@ async def test_a_key_opens_its_only_workspace() -> None:
     assert await bench()() == ADMITTED
 
 
+async def test_the_principal_has_the_sampling_rate_of_its_key() -> None:
+    principal, _ = await bench(key(trace_sample=0.5))()
+    assert principal == Principal("key_one", ("ws_one",), trace_sample=0.5)
+
+
 async def test_a_key_opens_the_workspace_named() -> None:
     several = key(workspace_ids=("ws_one", "ws_two"), default_workspace_id="ws_one")
     admitted = (Principal("key_one", ("ws_one", "ws_two")), workspace("ws_two"))

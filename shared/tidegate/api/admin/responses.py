@@ -75,6 +75,10 @@ class WorkspaceResponse(ResourceResponse):
     shards: int
     batch_webhook: str | None
     batch_mode: BatchMode
+    trace_sample: float
+    trace_failures: bool
+    trace_days: int
+    trace_mask: list[str]
     credentials: list[CredentialResponse] = Field(description="The workspace's own provider keys, without their values")
 
 
@@ -91,6 +95,7 @@ class KeyResponse(ResourceResponse):
     limits: LimitsResponse
     endpoints: list[str] | None
     networks: list[str] | None
+    trace_sample: float | None
 
 
 class CreatedKeyResponse(KeyResponse):

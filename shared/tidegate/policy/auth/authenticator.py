@@ -108,7 +108,8 @@ class Authenticator:
             restrictions.check_restrictions(caller.key, source)
             if required_workspace and lookup.workspace_id is None:
                 raise _missing_workspace()
-        return Principal(caller.key.id, caller.key.workspace_ids, caller.key.limits), caller.workspace
+        key = caller.key
+        return Principal(key.id, key.workspace_ids, key.limits, key.trace_sample), caller.workspace
 
     async def find_workspace(self, workspace_id: str) -> Workspace | None:
         """Return the workspace as it is stored, also a suspended one; None if it does not exist."""
