@@ -45,6 +45,8 @@ class CallHeaders(Struct, frozen=True):
     idempotency_key: str | None = None
     request_deadline: str | None = None
     deadline: float | None = None
+    traceparent: str | None = None
+    tracestate: str | None = None
 
     def deadlines(self) -> tuple[float | None, float | None]:
         """Return Lambda's deadline and the caller's, in UTC seconds. Raises `InvalidRequest`."""
@@ -110,8 +112,15 @@ class Gateway(Components, frozen=True):
             endpoint=endpoint,
             authenticated_at=authenticated_at,
             idempotency_key=parse_idempotency_key(headers.idempotency_key),
+            trace_context=self._trace_context(headers),
             has_own_timeout=deadline < earliest_deadline(now, (self.timeout_seconds,), (headers.deadline,)),
         )
+
+    def _trace_context(self, headers: CallHeaders) -> TraceContext | None:
+        if headers.traceparent is None and self.open_telemetry is None:
+            return None
+        trace_context = load("tidegate.domain.traceparent", "trace_context")
+        return trace_context(headers.traceparent, headers.tracestate, is_exported=self.open_telemetry is not None)
 
     @asynccontextmanager
     async def answer(self, call: Call) -> AsyncGenerator[Answer]:

@@ -99,6 +99,14 @@ class Meter(Protocol):
         ...
 
 
+class Telemetry(Protocol):
+    """Sends spans and metrics of finished calls to the operator's OpenTelemetry collector."""
+
+    async def send(self, outcome: Outcome) -> None:
+        """Send the call once. Takes a fraction of a second at most, and never raises: a loss is logged."""
+        ...
+
+
 SIGNATURE_SECONDS = 86_400
 """How long signed reasoning is stored: a day."""
 
@@ -135,10 +143,14 @@ class ReplyStore(Protocol):
 
 
 class Traces(Protocol):
-    """Stores traces: the content of calls, encrypted with a key of their workspace."""
+    """Traces: the content of calls, encrypted with a key of their workspace."""
 
     async def keep(self, workspace_id: str, call_id: str, content: bytes, expires_at: float) -> None:
         """Store a trace until a time in UTC seconds, or replace it. Raises `StoreUnavailable`."""
+        ...
+
+    async def find(self, workspace_id: str, call_id: str) -> bytes | None:
+        """Return the call's trace; None if it has expired, is lost, or the workspace's key has been destroyed."""
         ...
 
 

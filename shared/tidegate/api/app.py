@@ -91,6 +91,7 @@ EXPOSED_HEADERS = (
     "age",
     "idempotent-replayed",
     "retry-after",
+    "traceparent",
     *(f"x-ratelimit-{name}-{unit}" for name in ("limit", "remaining", "reset") for unit in ("requests", "tokens")),
     "x-request-id",
     "x-should-retry",

@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from tidegate.api import errors
 from tidegate.api.disconnect import cancel_on_disconnect
-from tidegate.api.head import answer_headers, early_headers
+from tidegate.api.head import answer_headers, early_headers, trace_headers
 from tidegate.api.reply import header, send_json
 from tidegate.api.request_body import read_json_body
 from tidegate.api.source import source_of
@@ -61,9 +61,8 @@ class ReplyProgress:
         return True
 
     async def _refuse(self, error: TidegateError, call: Call | None) -> None:
-        request_id = call.id if call else ulid(time.time())
-        headers = [(b"x-request-id", request_id.encode()), *errors.headers(error)]
-        await send_json(self._send, error.status, self._surface.error(error), headers)
+        headers = early_headers(call) if call else [(b"x-request-id", ulid(time.time()).encode())]
+        await send_json(self._send, error.status, self._surface.error(error), headers + errors.headers(error))
 
 
 class OperationEndpoint(Struct, frozen=True):
@@ -149,6 +148,7 @@ async def _dry_run(gateway: Gateway, call: Call, send: Send) -> None:
 
 def _call_headers(scope: Scope, headers: dict[bytes, bytes]) -> CallHeaders:
     lambda_deadline = scope.get("extensions", {}).get("tidegate.lambda", {}).get("deadline")
+    traceparent, tracestate = trace_headers(scope["headers"]) if b"traceparent" in headers else (None, None)
     return CallHeaders(
         app_id=header(headers, b"x-app-id"),
         session_id=header(headers, b"x-session-id") or header(headers, b"x-claude-code-session-id"),
@@ -156,4 +156,6 @@ def _call_headers(scope: Scope, headers: dict[bytes, bytes]) -> CallHeaders:
         idempotency_key=headers[b"idempotency-key"].decode("latin-1") if b"idempotency-key" in headers else None,
         request_deadline=header(headers, b"x-request-deadline"),
         deadline=None if lambda_deadline is None else lambda_deadline - LAMBDA_MARGIN_SECONDS,
+        traceparent=traceparent,
+        tracestate=tracestate,
     )

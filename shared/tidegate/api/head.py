@@ -1,4 +1,4 @@
-"""The headers of replies to calls."""
+"""The headers of replies to calls, and those of requests that name a trace."""
 
 import time
 
@@ -6,12 +6,24 @@ from tidegate.api import errors
 from tidegate.api.reply import RawHeaders, header_list, latin1
 from tidegate.domain.call import Call
 from tidegate.gateway import Answer
+from tidegate.lazy import load
 from tidegate.policy.metering.reservation import Headroom
 
 
 def early_headers(call: Call) -> RawHeaders:
-    """Return the headers that are known before there is an answer."""
-    return [(b"x-request-id", call.id.encode())]
+    """Return the headers that are known before there is an answer, or an error."""
+    headers: RawHeaders = [(b"x-request-id", call.id.encode())]
+    if call.trace_context is not None:
+        traceparent_of = load("tidegate.domain.traceparent", "traceparent_of")
+        headers.append((b"traceparent", traceparent_of(call.trace_context).encode()))
+    return headers
+
+
+def trace_headers(headers: RawHeaders) -> tuple[str | None, str | None]:
+    """Return a request's `traceparent`, None if it is sent twice, and its `tracestate`, all headers of it joined."""
+    traceparents = [value.decode("latin-1") for name, value in headers if name == b"traceparent"]
+    states = [value.decode("latin-1") for name, value in headers if name == b"tracestate"]
+    return (traceparents[0] if len(traceparents) == 1 else None), (",".join(states) or None)
 
 
 def answer_headers(answer: Answer, started: float) -> RawHeaders:

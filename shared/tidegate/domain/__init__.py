@@ -36,6 +36,7 @@ surface            a client's dialect, as a protocol
 timed_cache        a bounded cache whose entries age by two clocks
 timeouts           timeouts of providers, by model
 trace              the content of a call: requests, replies and their times
+traceparent        W3C's Trace Context: the headers that name a call's place in a distributed trace
 usage              token counts, word counts and the bill
 webhook            signatures of webhooks by the Standard Webhooks specification
 wordbreak          Unicode's word-break classes, generated

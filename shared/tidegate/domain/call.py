@@ -38,6 +38,20 @@ class Media(Struct, frozen=True):
     data: bytes
 
 
+class TraceContext(Struct, frozen=True):
+    """The place of a call in a distributed trace, as W3C's Trace Context defines it. Ids are in hex.
+
+    `parent_id` is the span of the caller, None if the trace begins with the call. `span_id` is the span of the call,
+    None if the gateway exports no spans of the trace. `state` is the header `tracestate`.
+    """
+
+    trace_id: str
+    parent_id: str | None
+    span_id: str | None
+    is_sampled: bool
+    state: str | None = None
+
+
 class CallOf(Struct, Generic[RequestT_co], frozen=True):
     """One validated request of one workspace. Times are UTC seconds; nothing may wait beyond `deadline`.
 
@@ -48,6 +62,7 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     call belongs to (`session_id`), and the agent in it (`agent_id`). `has_own_timeout`: the deadline is the caller's or
     its workspace's, and earlier than the operator's. A call of a batch has its `batch_id` and `batch_line`, from 0; its
     part is logged, and not the call. `endpoint` is the path that was called; `authenticated_at` is None for workers.
+    `trace_context` is None for a call that is in no distributed trace.
     """
 
     id: str
@@ -69,6 +84,7 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     agent_id: str | None = None
     endpoint: str | None = None
     authenticated_at: float | None = None
+    trace_context: TraceContext | None = None
 
 
 Call: TypeAlias = CallOf[Request]
@@ -96,7 +112,8 @@ class SentAttempt(Struct):
     """A request that a deployment got and did not refuse: its provider may have worked on it, and may charge for it.
 
     `request` is what was asked, and `body` how it was sent. Times are UTC seconds; `ended_at` is None while the
-    provider may still work. `estimate` are the tokens that it is charged for, counted once it has ended.
+    provider may still work. `estimate` are the tokens that it is charged for, counted once it has ended. `number`
+    counts the attempts of its call, from 1.
     """
 
     deployment: Deployment
@@ -105,6 +122,7 @@ class SentAttempt(Struct):
     started_at: float
     ended_at: float | None = None
     estimate: TokenCounts | None = None
+    number: int = 0
 
 
 class Outcome(Struct, frozen=True):

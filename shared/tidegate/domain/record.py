@@ -32,7 +32,7 @@ RECORD_FIELDS = (
     *("output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens", "searches", "estimated", "usage_fault"),
     *("words", "input_words", "output_words", "words_method", "cost_usd", "held_usd", "first_event_seconds", "seconds"),
     *("tokens_per_second", "workspace_id", "key_id", "app_id", "session_id", "agent_id", "batch_id", "cache"),
-    *("guardrails", "ignored", "timeline", "trace_until"),
+    *("guardrails", "ignored", "timeline", "trace_until", "trace_id"),
 )
 """The fields of a record. What is None is not stored. Lost calls and parts of batches have few fields."""
 
@@ -91,6 +91,7 @@ def call_details(outcome: Outcome) -> dict[str, RecordValue]:
         "session_id": recorded_name(call.session_id),
         "agent_id": recorded_name(call.agent_id),
         "batch_id": call.batch_id,
+        "trace_id": None if call.trace_context is None else call.trace_context.trace_id,
         "cache": next((event.detail for event in reversed(events) if event.kind == "cache"), None),
         "guardrails": " ".join([f"{name}={verdict}" for name, verdict in outcome.guardrails.items()]) or None,
         "ignored": _ignored(outcome.ignored),

@@ -28,11 +28,14 @@ REQUEST_HEADERS: list[Schema] = [
     _request_header(
         "x-request-deadline", "When the call must be over: Unix seconds, or ISO 8601 with an offset", pattern=_TIMESTAMP
     ),
+    _request_header("traceparent", "The distributed trace that the call belongs to: docs/OBSERVABILITY.md"),
+    _request_header("tracestate", "What other systems have added to the trace; it is sent on to the provider"),
 ]
 """Request headers of a call, except authorization and workspace."""
 
 _RESPONSE_HEADERS: Mapping[str, tuple[str, Schema]] = {
     "x-request-id": ("The call's id, to find its record and its log lines", _TEXT),
+    "traceparent": ("The call's place in its distributed trace", _TEXT),
     "x-tidegate-provider": ("The provider that answered", _TEXT),
     "x-tidegate-model": ("The model that answered", _TEXT),
     "x-tidegate-deployment": ("The target of the route that answered", _TEXT),

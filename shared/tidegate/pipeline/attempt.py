@@ -3,13 +3,16 @@
 from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tidegate.domain.call import Call, SentAttempt
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import NotConfigured, ProviderTimeout, TidegateError, UpstreamError
+from tidegate.lazy import load
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.prepare import PreparedCall
+from tidegate.providers.base import UpstreamRequest
 from tidegate.upstream.attempt import ProviderReply
 
 
@@ -67,10 +70,19 @@ def open_attempt(
     """Return a context with the deployment's reply, which must end within `seconds`. Enter and leave it in one task."""
     return components.upstream.open(
         prepared.translator,
-        prepared.request,
+        _in_trace(prepared, attempt),
         secret=prepared.deployment.secret,
         stream=prepared.call.request.stream,
         seconds=seconds,
         workspace_keys=components.workspace_keys.secrets_for(prepared.call.workspace, prepared.deployment.secret),
         timeouts=components.timeout_rules.timeouts_for(prepared.deployment.model_id),
     )
+
+
+def _in_trace(prepared: PreparedCall, attempt: SentAttempt) -> UpstreamRequest:
+    """Return the request to send; it names its place in the call's trace, if the call is in one."""
+    context, request = prepared.call.trace_context, prepared.request
+    if context is None:
+        return request
+    headers = load("tidegate.domain.traceparent", "attempt_headers")(context, attempt.number)
+    return replace(request, headers={**request.headers, **headers})

@@ -26,6 +26,7 @@ from tidegate.ports import (
     Ledger,
     Meter,
     ReasoningSignatures,
+    Telemetry,
     Traces,
     UrlFetcher,
     UsageReader,
@@ -98,3 +99,4 @@ class Components(Struct, frozen=True):
     keeps_reasoning: bool = True
     open_traces: Callable[[], Traces | None] = no_traces
     shows_upstream_urls: bool = False
+    open_telemetry: Callable[[], Telemetry] | None = None

@@ -119,7 +119,7 @@ class Observation(ReplyLog, kw_only=True):
         self, deployment: Deployment, request: Request, body: bytes, now: float, *, is_hedge: bool = False
     ) -> SentAttempt:
         """Record a request that is being sent. It is charged unless `fail_attempt` takes it back."""
-        attempt = SentAttempt(deployment, request, body, now)
+        attempt = SentAttempt(deployment, request, body, now, number=self.attempts + 1)
         self.record("attempt", "hedge" if is_hedge else self._reason_for(deployment), deployment, at=now)
         self.attempt_started_at = now
         self.attempts += 1
