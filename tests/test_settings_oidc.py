@@ -35,7 +35,16 @@ def test_its_keys_and_its_claim_may_be_named() -> None:
     assert issuer(**ISSUER, **more) == expected
 
 
-@pytest.mark.parametrize("given", ["TIDEGATE_OIDC_AUDIENCE", "TIDEGATE_OIDC_WORKSPACES_CLAIM"])
+def test_the_dashboard_may_be_a_client_of_it() -> None:
+    known = issuer(**ISSUER, TIDEGATE_OIDC_CLIENT_ID="dashboard")
+    assert known == OidcIssuer("https://issuer.example", "tidegate", client_id="dashboard", scopes="openid")
+    more = issuer(**ISSUER, TIDEGATE_OIDC_CLIENT_ID="dashboard", TIDEGATE_OIDC_SCOPES="openid offline_access")
+    assert more == OidcIssuer("https://issuer.example", "tidegate", None, None, "dashboard", "openid offline_access")
+
+
+@pytest.mark.parametrize(
+    "given", ["TIDEGATE_OIDC_AUDIENCE", "TIDEGATE_OIDC_WORKSPACES_CLAIM", "TIDEGATE_OIDC_CLIENT_ID"]
+)
 def test_what_is_missing_is_named(given: str) -> None:
     assert "TIDEGATE_OIDC_ISSUER is not set" in faults(**{given: "x"})
     assert faults(TIDEGATE_OIDC_ISSUER="https://issuer.example") == "TIDEGATE_OIDC_AUDIENCE is not set."

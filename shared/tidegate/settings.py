@@ -19,10 +19,11 @@
 | TIDEGATE_OIDC_AUDIENCE | the audience that its tokens must have | required with an issuer |
 | TIDEGATE_OIDC_JWKS_URL | the URL of its signing keys | from its discovery document |
 | TIDEGATE_OIDC_WORKSPACES_CLAIM | the claim with a token's workspaces, an id or a list | the operator assigns them |
+| TIDEGATE_OIDC_CLIENT_ID | the dashboard's client at the issuer: docs/OBSERVABILITY.md | none: it takes keys only |
+| TIDEGATE_OIDC_SCOPES | the scopes that the dashboard asks for, separated by spaces | openid |
 | TIDEGATE_CORS_ORIGINS | allowed browser origins, separated by commas; "*" allows all | none |
 | TIDEGATE_SHOW_UPSTREAM_URLS | true: dry runs show callers the URLs of providers | false |
 | TIDEGATE_KEEP_REASONING | false: signed reasoning is not kept between turns: docs/REASONING.md | true |
-| TIDEGATE_TRACES | off: no call's content is kept, whoever asks for it: docs/OBSERVABILITY.md | on |
 | TIDEGATE_TRANSPORT | pyreqwest, aiohttp or httpx | pyreqwest; aiohttp for `serve` |
 | TIDEGATE_EVENT_BUS | the EventBridge bus that receives budget alerts | none: alerts are logged |
 | TIDEGATE_REPLY_BUCKET | the S3 bucket for stored replies that do not fit in an item | none: they are not stored |
@@ -120,7 +121,6 @@ class Settings(Redacted, Struct, frozen=True):
     cors_origins: tuple[str, ...] = ()
     shows_upstream_urls: bool = False
     keeps_reasoning: bool = True
-    keeps_traces: bool = True
     transport: str = "pyreqwest"
     event_bus: str | None = None
     reply_bucket: str | None = None
@@ -165,7 +165,6 @@ class Settings(Redacted, Struct, frozen=True):
             cors_origins=reader.items("TIDEGATE_CORS_ORIGINS"),
             shows_upstream_urls=reader.choice("TIDEGATE_SHOW_UPSTREAM_URLS", ("false", "true")) == "true",
             keeps_reasoning=reader.choice("TIDEGATE_KEEP_REASONING", ("true", "false")) == "true",
-            keeps_traces=reader.choice("TIDEGATE_TRACES", ("on", "off")) == "on",
             event_bus=reader.text("TIDEGATE_EVENT_BUS"),
             reply_bucket=reader.text("TIDEGATE_REPLY_BUCKET"),
             batch_bucket=reader.text("TIDEGATE_BATCH_BUCKET"),
@@ -242,10 +241,11 @@ class _EnvironmentReader:
     def issuer(self) -> OidcIssuer | None:
         url, audience = self.https_url("TIDEGATE_OIDC_ISSUER"), self.text("TIDEGATE_OIDC_AUDIENCE")
         jwks_url, claim = self.https_url("TIDEGATE_OIDC_JWKS_URL"), self.text("TIDEGATE_OIDC_WORKSPACES_CLAIM")
-        if not any((url, audience, jwks_url, claim)):
+        client_id, scopes = self.text("TIDEGATE_OIDC_CLIENT_ID"), self.text("TIDEGATE_OIDC_SCOPES") or "openid"
+        if not any((url, audience, jwks_url, claim, client_id)):
             return None
         url, audience = url or self.missing("TIDEGATE_OIDC_ISSUER"), audience or self.missing("TIDEGATE_OIDC_AUDIENCE")
-        return OidcIssuer(url, audience, jwks_url, claim)
+        return OidcIssuer(url, audience, jwks_url, claim, client_id, scopes)
 
     def batch_queue(self) -> str | None:
         queue = self.text("TIDEGATE_BATCH_QUEUE")

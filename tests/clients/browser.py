@@ -49,7 +49,7 @@ class Visit:
 
     def try_key(self, key: str) -> None:
         self.page.get_by_label("Key").fill(key)
-        self.page.get_by_role("button", name="Sign in").click()
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
 
     def show(self, name: str) -> None:
         self.page.get_by_role("navigation").get_by_role("link", name=name).click()

@@ -1,6 +1,7 @@
 """OIDC: the issuer that the operator trusts, and the identities in its access tokens."""
 
 import hashlib
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -16,12 +17,21 @@ class OidcIssuer(Struct, frozen=True):
 
     Its signing keys are at `jwks_url`, or else at the URL in its `/.well-known/openid-configuration`.
     `workspaces_claim` is the claim that lists a token's workspaces; None if the operator assigns them to subjects.
+    `client_id` is the dashboard's at the issuer, and `scopes` is what it asks for; None: it takes keys alone.
     """
 
     url: str
     audience: str
     jwks_url: str | None = None
     workspaces_claim: str | None = None
+    client_id: str | None = None
+    scopes: str = "openid"
+
+    @property
+    def origin(self) -> str:
+        """The scheme, host and port of the URL."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
 
 
 class Identity(Struct, frozen=True):

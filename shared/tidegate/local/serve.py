@@ -10,7 +10,6 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 
 import uvicorn
 from fastapi import FastAPI
-from msgspec.structs import replace
 from starlette.types import ASGIApp
 
 from tidegate.api.admin.app import build_admin
@@ -30,7 +29,6 @@ from tidegate.local.host_check import ALLOWED_HOSTS_SETTING, HostCheck, allowed_
 from tidegate.local.listener import listen
 from tidegate.local.openapi_routes import document_routes
 from tidegate.local.stores import LocalStore, Planes, StoreOptions, open_store
-from tidegate.policy.routing.states import RoutingStates
 from tidegate.sqlite.folder import DATA_VARIABLE, DataFolder, find_data_folder
 
 SERVER_DEFAULTS = {"TIDEGATE_TRANSPORT": "aiohttp"}
@@ -80,8 +78,8 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         listener = stack.enter_context(listen(options.host, options.port))
         logging.getLogger("tidegate").addHandler(logging.NullHandler())  # until it serves, errors are one printed line
-        admin = build_admin()
         store = open_store(choice, env, stack)
+        admin = build_admin(issuer=store.settings.oidc)
         host, port = listener.getsockname()[:2]
         text = asyncio.run(_banner_when_ready(store, host, port))
         _record_server(choice.folder, store, host, port, stack)
@@ -129,8 +127,7 @@ def choose_store(options: argparse.Namespace, env: Mapping[str, str]) -> StoreOp
 async def open_gateway(planes_context: AbstractAsyncContextManager[Planes], admin: FastAPI) -> AsyncGenerator[Gateway]:
     """Open both planes, and connect `admin` to the control plane. The batch engine is not running yet."""
     async with planes_context as planes:
-        states = RoutingStates(planes.gateway.router, planes.gateway.balancer)
-        admin.state.control, admin.state.batches = replace(planes.control, providers=states), planes.batches
+        admin.state.control, admin.state.batches = planes.control, planes.batches
         admin.state.authenticator = planes.gateway.authenticator
         yield planes.gateway
 

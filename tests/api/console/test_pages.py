@@ -10,6 +10,7 @@ import pytest
 from tests.api.console.world import Console
 from tidegate.api.admin.app import build_admin
 from tidegate.api.console import static_files
+from tidegate.domain.identity import OidcIssuer
 
 FOLDER = Path(static_files.__file__).parent / "pages"
 FILES = sorted(FOLDER.iterdir())
@@ -49,6 +50,32 @@ async def test_the_pages_need_no_key_and_allow_their_own_host_alone(visitor: htt
     }
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|<script(?! type=\"module\" src=)", page.text)
     assert all(not link.startswith(("http", "//", "/")) for link in re.findall(r'(?:href|src)="([^"]+)"', page.text))
+
+
+async def test_the_pages_may_also_ask_the_issuer_that_knows_them(visitor: httpx.AsyncClient) -> None:
+    issuer = OidcIssuer("https://issuer.example/realms/sea", "tidegate", client_id="dashboard", scopes="openid email")
+    unknown = OidcIssuer("https://issuer.example", "tidegate")
+    assert (await visitor.get("/console/issuer.json")).json() is None
+    for configured, hosts, document in (
+        (unknown, "'self'", None),
+        (
+            issuer,
+            "'self' https://issuer.example",
+            {
+                "url": "https://issuer.example/realms/sea",
+                "client_id": "dashboard",
+                "scopes": "openid email",
+                "audience": "tidegate",
+            },
+        ),
+    ):
+        transport = httpx.ASGITransport(build_admin(issuer=configured))
+        async with httpx.AsyncClient(transport=transport, base_url="http://admin.test") as client:
+            answer = await client.get("/console/issuer.json")
+            policy = (await client.get("/console/")).headers["content-security-policy"]
+        assert (answer.json(), answer.headers["content-type"]) == (document, "application/json")
+        strict = static_files.HEADERS["content-security-policy"]
+        assert policy == strict.replace("connect-src 'self'", f"connect-src {hosts}")
 
 
 async def test_every_file_has_its_type_and_is_checked_anew_at_each_visit(visitor: httpx.AsyncClient) -> None:

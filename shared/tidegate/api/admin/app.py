@@ -17,6 +17,7 @@ from tidegate.api.admin.responses import ERROR_RESPONSES
 from tidegate.api.console import endpoints
 from tidegate.api.console.static_files import PagesMiddleware
 from tidegate.control.control import Control
+from tidegate.domain.identity import OidcIssuer
 from tidegate.errors import InvalidRequest, MethodNotAllowed, NotFound, TidegateError
 from tidegate.policy.auth.authenticator import Authenticator
 
@@ -24,10 +25,13 @@ PREFIX = "/admin/v1"
 OPENAPI = f"{PREFIX}/openapi.json"
 
 
-def build_admin(control: Control | None = None, authenticator: Authenticator | None = None) -> FastAPI:
+def build_admin(
+    control: Control | None = None, authenticator: Authenticator | None = None, issuer: OidcIssuer | None = None
+) -> FastAPI:
     """Build the application, with the dashboard. Without `control`, set `app.state.control` before the first request.
 
     With `authenticator`, callers' keys may read the dashboard, too; it can be set later as `app.state.authenticator`.
+    With an `issuer` that has a client id, the dashboard offers to sign in with it.
     """
     app = _AdminApp(
         title="Tidegate control plane",
@@ -51,7 +55,7 @@ def build_admin(control: Control | None = None, authenticator: Authenticator | N
     app.include_router(api_router)
     app.include_router(endpoints.router)
     app.add_middleware(AdminMiddleware, public=frozenset({OPENAPI}))
-    app.add_middleware(PagesMiddleware)
+    app.add_middleware(PagesMiddleware, issuer=issuer)
     return app
 
 

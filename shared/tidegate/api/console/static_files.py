@@ -8,19 +8,35 @@ from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tidegate.domain.identity import OidcIssuer
+from tidegate.json import encode
+
 PATH = "/console/"
 INDEX = "index.html"
+ISSUER = "issuer.json"
+"""What the pages need to sign in with the issuer of access tokens; null if nobody can."""
+
+
+def content_security_policy(issuer: OidcIssuer | None = None) -> str:
+    """Return the policy of the pages, which send requests to this host alone, and to the issuer's to sign in with it.
+
+    With trusted types, a browser refuses to make HTML of text, even if a page tried to.
+    """
+    hosts = "'self'" if issuer is None else f"'self' {issuer.origin}"
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src {hosts}; "
+        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
 
 HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'",
+    "content-security-policy": content_security_policy(),
     "cross-origin-opener-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cache-control": "no-cache",
 }
-"""With trusted types, a browser refuses to make HTML of text, even if a page tried to."""
 
 _FOLDER = Path(__file__).parent / "pages"
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -39,18 +55,33 @@ def read_files() -> dict[str, StaticFile]:
     files: dict[str, StaticFile] = {}
     for path in sorted(_FOLDER.iterdir()):
         if path.suffix in _MEDIA_TYPES:
-            content = path.read_bytes()
-            digest = sha256(content).hexdigest()[:24]
-            files[path.name] = StaticFile(content, _MEDIA_TYPES[path.suffix], f'"{digest}"')
+            files[path.name] = _file(path.read_bytes(), _MEDIA_TYPES[path.suffix])
     return files
 
 
-class PagesMiddleware:
-    """ASGI middleware that answers the paths of pages. Other paths below `PATH` are the application's."""
+def _file(content: bytes, media_type: str) -> StaticFile:
+    return StaticFile(content, media_type, f'"{sha256(content).hexdigest()[:24]}"')
 
-    def __init__(self, app: ASGIApp) -> None:
+
+def _issuer_document(issuer: OidcIssuer | None) -> bytes:
+    if issuer is None:
+        return b"null"
+    return encode(
+        {"url": issuer.url, "client_id": issuer.client_id, "scopes": issuer.scopes, "audience": issuer.audience}
+    )
+
+
+class PagesMiddleware:
+    """ASGI middleware that answers the paths of pages. Other paths below `PATH` are the application's.
+
+    With an `issuer` that knows the dashboard as a client, the pages offer to sign in with it.
+    """
+
+    def __init__(self, app: ASGIApp, issuer: OidcIssuer | None = None) -> None:
+        client = issuer if issuer is not None and issuer.client_id is not None else None
         self._app = app
-        self._files = read_files()
+        self._headers = {**HEADERS, "content-security-policy": content_security_policy(client)}
+        self._files = {**read_files(), ISSUER: _file(_issuer_document(client), "application/json")}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         reply = self._find_reply(scope) if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") else None
@@ -60,11 +91,11 @@ class PagesMiddleware:
         path: str = scope["path"]
         if path == PATH.rstrip("/"):
             # Relative, because a stage of API Gateway is a prefix that the application does not see.
-            return RedirectResponse(f"{PATH.strip('/')}/{INDEX}", headers=HEADERS)
+            return RedirectResponse(f"{PATH.strip('/')}/{INDEX}", headers=self._headers)
         file = self._files.get(path.removeprefix(PATH) or INDEX) if path.startswith(PATH) else None
         if file is None:
             return None
-        headers = {**HEADERS, "etag": file.etag}
+        headers = {**self._headers, "etag": file.etag}
         if Headers(scope=scope).get("if-none-match") == file.etag:
             return Response(status_code=304, headers=headers)
         return Response(file.content, media_type=file.media_type, headers=headers)

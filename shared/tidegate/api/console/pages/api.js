@@ -1,5 +1,6 @@
 // Requests to the gateway that served this page, with the key of this tab.
 
+import { renewIfStale } from "./oidc.js";
 import { session } from "./session.js";
 import { t } from "./text.js";
 
@@ -14,11 +15,18 @@ export class ApiError extends Error {
   }
 }
 
-export async function request(plane, path, { method = "GET", query, body, headers, signal } = {}) {
+export async function request(plane, path, options = {}) {
+  await renewIfStale();
+  let reply = await send(plane, path, options);
+  if (reply.status === 401 && (await renewIfStale(true))) reply = await send(plane, path, options);
+  if (!reply.ok) throw await failure(reply);
+  return reply;
+}
+
+async function send(plane, path, { method = "GET", query, body, headers, signal }) {
   const search = new URLSearchParams(query ?? {}).toString();
-  let reply;
   try {
-    reply = await fetch(`${ROOTS[plane]}${path}${search ? `?${search}` : ""}`, {
+    return await fetch(`${ROOTS[plane]}${path}${search ? `?${search}` : ""}`, {
       method,
       signal,
       cache: "no-store",
@@ -34,8 +42,6 @@ export async function request(plane, path, { method = "GET", query, body, header
     if (signal?.aborted) throw error;
     throw new ApiError(0, "offline", t("The gateway cannot be reached. Check the network, and that it is running."));
   }
-  if (!reply.ok) throw await failure(reply);
-  return reply;
 }
 
 export async function read(plane, path, options) {

@@ -3,8 +3,9 @@
 import { h, replace } from "./dom.js";
 import { address, button, changed, errorPanel } from "./parts.js";
 import { read } from "./api.js";
-import { forgetKey, isAdmin, session, workspaceOf } from "./session.js";
+import { isAdmin, session, workspaceOf } from "./session.js";
 import { language, setLanguage, t } from "./text.js";
+import { finishSignIn, isReturn, revoke } from "./oidc.js";
 import { showSignIn } from "./signin.js";
 import { showOverview } from "./overview.js";
 import { showCalls } from "./calls.js";
@@ -42,18 +43,28 @@ async function start(message) {
   leave.abort();
   document.documentElement.lang = language;
   document.documentElement.dataset.theme = localStorage.getItem(THEME) ?? "";
+  if (isReturn()) {
+    try {
+      await finishSignIn();
+    } catch (error) {
+      message = error.message;
+    }
+  }
   if (!session.key) return showSignIn(root, message, start, preferences());
   try {
     session.me ??= await read("console", "/me");
   } catch (error) {
     if (error.status === 401) return signOut(error.message);
-    return replace(root, h("main", {}, errorPanel(error, () => start()), button(t("Sign out"), () => signOut())));
+    return replace(root, h("main", {}, errorPanel(error, () => start()),
+      session.grant && h("p", {}, t("Your subject at the issuer is {subject}: the operator needs it to grant you a workspace.", { subject: session.grant.subject })),
+      button(t("Sign out"), () => signOut())));
   }
   show();
 }
 
 function signOut(message) {
-  forgetKey();
+  if (!message) revoke();
+  session.forget();
   start(message);
 }
 

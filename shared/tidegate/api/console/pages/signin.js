@@ -2,8 +2,9 @@
 
 import { h, replace } from "./dom.js";
 import { read } from "./api.js";
-import { code, errorPanel, field } from "./parts.js";
-import { forgetKey, keepKey, session } from "./session.js";
+import { beginSignIn, findIssuer } from "./oidc.js";
+import { button, code, errorPanel, field } from "./parts.js";
+import { session } from "./session.js";
 import { t } from "./text.js";
 
 export function showSignIn(root, message, done, preferences) {
@@ -14,23 +15,25 @@ export function showSignIn(root, message, done, preferences) {
     event.preventDefault();
     const key = input.value.trim();
     if (!/^[!-~]+$/.test(key)) return replace(notice, errorPanel(new Error(t("A key has no spaces and no other special characters."))));
-    keepKey(key);
+    session.keep(key);
     try {
       session.me = await read("console", "/me");
       done();
     } catch (error) {
-      forgetKey();
+      session.forget();
       replace(notice, errorPanel(error));
       input.focus();
     }
   };
+  const withIssuer = h("span", {});
+  offerIssuer(withIssuer, notice);
   replace(root,
     h("header", {}, h("strong", { class: "brand" }, "Tidegate"), h("div", { class: "tools" }, preferences)),
     h("main", { class: "narrow" },
       h("h1", {}, t("A gateway to providers of large models")),
       h("form", { class: "panel", submit }, notice,
         field(t("Key"), input, t("A virtual key or an admin key. It stays in this tab, and is forgotten when you close it.")),
-        h("button", { type: "submit", class: "primary" }, t("Sign in"))),
+        h("div", { class: "row" }, h("button", { type: "submit", class: "primary" }, t("Sign in")), withIssuer)),
       h("h2", {}, t("A first call")),
       h("p", {}, t("`make run` prints a demo key and an admin key when it starts. This call needs no provider's key:")),
       code(firstCall()),
@@ -44,6 +47,20 @@ export function showSignIn(root, message, done, preferences) {
         h("li", {}, h("a", { href: "../public/models" }, t("The models that can be called, as JSON"))),
         h("li", {}, h("a", { href: "../health" }, t("Whether the gateway is healthy, as JSON"))))));
   input.focus();
+}
+
+// A button, if the operator has registered the dashboard at the issuer of access tokens.
+async function offerIssuer(place, notice) {
+  const begin = async () => {
+    replace(notice);
+    try {
+      await beginSignIn();
+    } catch (error) {
+      replace(notice, errorPanel(error));
+    }
+  };
+  const issuer = await findIssuer().catch(() => null);
+  if (issuer) replace(place, button(t("Sign in with {host}", { host: new URL(issuer.url).host }), begin));
 }
 
 // The address of the callers' API. No key is in it: the shell reads it from the variable.
