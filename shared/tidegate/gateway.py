@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from msgspec import Struct
 
-from tidegate.domain.call import Call, CallOf, parse_app_id, parse_idempotency_key
+from tidegate.domain.call import Call, CallOf, TraceContext, parse_app_id, parse_idempotency_key
 from tidegate.domain.ids import ulid
 from tidegate.domain.operation import Operation, Request
 from tidegate.domain.restrictions import UNKNOWN_SOURCE, RequestSource

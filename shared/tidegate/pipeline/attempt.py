@@ -65,7 +65,7 @@ def start_attempt(
 
 
 def open_attempt(
-    components: Components, prepared: PreparedCall, seconds: float
+    components: Components, prepared: PreparedCall, seconds: float, attempt: SentAttempt
 ) -> AbstractAsyncContextManager[ProviderReply]:
     """Return a context with the deployment's reply, which must end within `seconds`. Enter and leave it in one task."""
     return components.upstream.open(
