@@ -24,6 +24,7 @@
 | TIDEGATE_CORS_ORIGINS | allowed browser origins, separated by commas; "*" allows all | none |
 | TIDEGATE_SHOW_UPSTREAM_URLS | true: dry runs show callers the URLs of providers | false |
 | TIDEGATE_KEEP_REASONING | false: signed reasoning is not kept between turns: docs/REASONING.md | true |
+| TIDEGATE_TRACES | off: no call's content is kept, whoever asks for it: docs/OBSERVABILITY.md | on |
 | TIDEGATE_TRANSPORT | pyreqwest, aiohttp or httpx | pyreqwest; aiohttp for `serve` |
 | TIDEGATE_EVENT_BUS | the EventBridge bus that receives budget alerts | none: alerts are logged |
 | TIDEGATE_REPLY_BUCKET | the S3 bucket for stored replies that do not fit in an item | none: they are not stored |
@@ -121,6 +122,7 @@ class Settings(Redacted, Struct, frozen=True):
     cors_origins: tuple[str, ...] = ()
     shows_upstream_urls: bool = False
     keeps_reasoning: bool = True
+    keeps_traces: bool = True
     transport: str = "pyreqwest"
     event_bus: str | None = None
     reply_bucket: str | None = None
@@ -165,6 +167,7 @@ class Settings(Redacted, Struct, frozen=True):
             cors_origins=reader.items("TIDEGATE_CORS_ORIGINS"),
             shows_upstream_urls=reader.choice("TIDEGATE_SHOW_UPSTREAM_URLS", ("false", "true")) == "true",
             keeps_reasoning=reader.choice("TIDEGATE_KEEP_REASONING", ("true", "false")) == "true",
+            keeps_traces=reader.choice("TIDEGATE_TRACES", ("on", "off")) == "on",
             event_bus=reader.text("TIDEGATE_EVENT_BUS"),
             reply_bucket=reader.text("TIDEGATE_REPLY_BUCKET"),
             batch_bucket=reader.text("TIDEGATE_BATCH_BUCKET"),

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 
 import uvicorn
 from fastapi import FastAPI
+from msgspec.structs import replace
 from starlette.types import ASGIApp
 
 from tidegate.api.admin.app import build_admin
@@ -29,6 +30,7 @@ from tidegate.local.host_check import ALLOWED_HOSTS_SETTING, HostCheck, allowed_
 from tidegate.local.listener import listen
 from tidegate.local.openapi_routes import document_routes
 from tidegate.local.stores import LocalStore, Planes, StoreOptions, open_store
+from tidegate.policy.routing.states import RoutingStates
 from tidegate.sqlite.folder import DATA_VARIABLE, DataFolder, find_data_folder
 
 SERVER_DEFAULTS = {"TIDEGATE_TRANSPORT": "aiohttp"}
@@ -127,7 +129,8 @@ def choose_store(options: argparse.Namespace, env: Mapping[str, str]) -> StoreOp
 async def open_gateway(planes_context: AbstractAsyncContextManager[Planes], admin: FastAPI) -> AsyncGenerator[Gateway]:
     """Open both planes, and connect `admin` to the control plane. The batch engine is not running yet."""
     async with planes_context as planes:
-        admin.state.control, admin.state.batches = planes.control, planes.batches
+        states = RoutingStates(planes.gateway.router, planes.gateway.balancer)
+        admin.state.control, admin.state.batches = replace(planes.control, providers=states), planes.batches
         admin.state.authenticator = planes.gateway.authenticator
         yield planes.gateway
 
