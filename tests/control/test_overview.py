@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.call_records import SUMMED, call_record, expected_sums
+from tests.control.rolled_up import stored
 from tests.control.world import OF_ONE, WHOLE, Managed
 from tests.store_worlds import ASKED, NOON, hold
 from tidegate.control import keys, overview, workspaces
@@ -19,14 +20,10 @@ from tidegate.control.aggregate_range import MAX_DAYS, MAX_HOURS
 from tidegate.control.overview import Overview, OverviewFilters
 from tidegate.domain.account import AccountScope, Reservation
 from tidegate.domain.aggregate import DIMENSIONS, OTHER
-from tidegate.domain.limits import Amounts, Limits
+from tidegate.domain.limits import Limits
 from tidegate.domain.managed_resources import AdminKey
-from tidegate.domain.settlement import Settlement
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import AdminForbidden, InvalidRequest, NotFound
-from tidegate.memory.aggregates import MemoryAggregates
-from tidegate.memory.meter import MemoryMeter
-from tidegate.policy.metering.roller import Roller
 
 HOUR, DAY = 3600.0, 86_400.0
 FIELDS = {"key": "key_id", "app": "app_id", "session": "session_id", "endpoint": "endpoint", "status": "status"}
@@ -35,25 +32,6 @@ FIELDS = {"key": "key_id", "app": "app_id", "session": "session_id", "endpoint":
 def records_of_days(days: int, number: int) -> list[dict[str, Any]]:
     source = random.Random(11)
     return [call_record(source, NOON - source.random() * days * DAY) for _ in range(number)]
-
-
-async def stored(world: Managed, records: Sequence[Mapping[str, Any]], *workspace_ids: str) -> Managed:
-    """A control plane whose workspaces have these records, rolled up."""
-    meter = world.stores.meter
-    assert isinstance(meter, MemoryMeter)
-    aggregates = MemoryAggregates(meter)
-    for id in workspace_ids:
-        await workspaces.create_workspace(world.control, WHOLE, Workspace(id, id))
-        for number, record in enumerate(records):
-            at = datetime.fromisoformat(record["time"].replace("Z", "+00:00")).timestamp()
-            settled: Any = {**record, "workspace_id": id, "id": record["id"][:22] + f"{number:04}"}
-            await meter.settle(Settlement(id, settled["id"], at, 0, settled, {"calls": 1}, Amounts(), None))
-        await Roller(aggregates, world.stores.clock).roll(Workspace(id, id))
-    return replace_control(world, aggregates)
-
-
-def replace_control(world: Managed, aggregates: MemoryAggregates) -> Managed:
-    return Managed(world.stores, replace(world.control, aggregates=aggregates))
 
 
 async def make(world: Managed, **asked: Any) -> Overview:

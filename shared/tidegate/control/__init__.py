@@ -22,6 +22,8 @@ overview_budgets     budgets of workspaces and keys, used and held
 sessions             a workspace's sessions, and the calls of one
 session_tree         the calls of a session by agent, with their sums
 providers            the state of providers: calls, errors, cooldowns, missing settings
+sessions             a workspace's sessions, and the calls of one
+session_tree         the calls of a session by agent, with their sums
 reports              usage of a workspace by day, model, key, application or session
 logs                 the call log and the audit log
 call_details         one call: its record, timeline and cost

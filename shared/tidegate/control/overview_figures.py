@@ -15,17 +15,21 @@ MAX_ROWS = 100
 
 def figures_of(aggregate: Aggregate) -> Figures:
     """Return the sums of an aggregate, and its percentiles."""
-    columns = zip(*aggregate.sums.values(), strict=True) if aggregate.sums else [()] * len(FIGURES)
-    *sums, cost = map(sum, columns)
     first_tokens, durations = _joined(aggregate.first_tokens.values()), _joined(aggregate.durations.values())
     return {
-        **dict(zip(FIGURES[:-1], sums, strict=True)),
-        "cost_usd": plain_decimal(cost_usd(cost)),
+        **sums_of(aggregate),
         "ttft_p50": _seconds(first_tokens, 0.5),
         "ttft_p95": _seconds(first_tokens, 0.95),
         "duration_p50": _seconds(durations, 0.5),
         "duration_p95": _seconds(durations, 0.95),
     }
+
+
+def sums_of(aggregate: Aggregate) -> Figures:
+    """Return the sums of an aggregate."""
+    columns = zip(*aggregate.sums.values(), strict=True) if aggregate.sums else [()] * len(FIGURES)
+    *sums, cost = map(sum, columns)
+    return {**dict(zip(FIGURES[:-1], sums, strict=True)), "cost_usd": plain_decimal(cost_usd(cost))}
 
 
 def rows_of(total: Aggregate) -> dict[str, list[Figures]]:

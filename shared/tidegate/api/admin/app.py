@@ -14,7 +14,7 @@ from tidegate.api import errors
 from tidegate.api.admin import admins, keys, logs, plans, workspaces
 from tidegate.api.admin.middleware import AdminMiddleware, error_response
 from tidegate.api.admin.responses import ERROR_RESPONSES
-from tidegate.api.console import endpoints
+from tidegate.api.console import endpoints, reports
 from tidegate.api.console.static_files import PagesMiddleware
 from tidegate.control.control import Control
 from tidegate.domain.identity import OidcIssuer
@@ -54,6 +54,7 @@ def build_admin(
         api_router.include_router(module.router)
     app.include_router(api_router)
     app.include_router(endpoints.router)
+    app.include_router(reports.router)
     app.add_middleware(AdminMiddleware, public=frozenset({OPENAPI}))
     app.add_middleware(PagesMiddleware, issuer=issuer)
     return app

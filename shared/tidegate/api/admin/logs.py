@@ -1,4 +1,4 @@
-"""The endpoints of usage reports, the call log and the audit log."""
+"""The endpoints of usage reports, the call log, sessions and the audit log."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 
 from tidegate.api.admin.dependencies import CallCursor, Context, Limit
 from tidegate.api.admin.responses import AdminContext, AuditEntryResponse, PageResponse, UsageReportResponse
-from tidegate.control import logs, reports
+from tidegate.control import logs, reports, sessions
 from tidegate.control.logs import CallFilters
 from tidegate.control.views import to_json_for
 from tidegate.domain.managed_resources import AuditEntry
@@ -19,6 +19,8 @@ from tidegate.domain.managed_resources import AuditEntry
 router = APIRouter(tags=["usage and logs"])
 
 Filter = Annotated[str | None, Query(max_length=200)]
+Since = Annotated[datetime | None, Query(alias="from")]
+Until = Annotated[datetime | None, Query(alias="to")]
 
 
 @router.get(
@@ -53,8 +55,8 @@ def call_filters(
     error: Annotated[str | None, Query(max_length=200, description="A part of the error's code")] = None,
     slower: Annotated[float | None, Query(ge=0, le=10**9, description="Slower than so many seconds")] = None,
     dearer: Annotated[Decimal | None, Query(ge=0, le=10**9, description="Dearer than so many USD")] = None,
-    since: Annotated[datetime | None, Query(alias="from")] = None,
-    until: Annotated[datetime | None, Query(alias="to")] = None,
+    since: Since = None,
+    until: Until = None,
     after: Annotated[
         str | None,
         Query(pattern="^[0-9A-Z]{1,26}$", description="Calls that have ended since this one; some may come twice"),
@@ -103,6 +105,31 @@ async def list_calls(
         return Response(export.csv, media_type="text/csv", headers={**headers, **next_page})
     page = await logs.list_calls(context.control, context.actor, workspace_id, filters, limit, cursor)
     return JSONResponse({"data": list(page.calls), "next_cursor": page.cursor})
+
+
+@router.get("/workspaces/{workspace_id}/sessions", response_model=dict[str, Any])
+async def list_sessions(
+    context: Context, workspace_id: str, since: Since = None, until: Until = None, order: sessions.Order = "cost"
+) -> Response:
+    """List the sessions of a range, by default of the last 24 hours, from sums that are up to five minutes old."""
+    span = utc_seconds(since), utc_seconds(until)
+    found = await sessions.list_sessions(context.control, context.actor, workspace_id, *span, order)
+    return JSONResponse(found.to_json())
+
+
+@router.get("/workspaces/{workspace_id}/sessions/{session_id:path}", response_model=dict[str, Any])
+async def show_session(
+    context: Context,
+    workspace_id: str,
+    session_id: str,
+    since: Since = None,
+    until: Until = None,
+    cursor: CallCursor = None,
+) -> Response:
+    """Answer the calls of a session by agent, 2,000 a page. `next_cursor` leads to older calls."""
+    span = utc_seconds(since), utc_seconds(until)
+    found = await sessions.find_session(context.control, context.actor, workspace_id, session_id, *span, cursor)
+    return JSONResponse(found.to_json())
 
 
 @router.get("/workspaces/{workspace_id}/audit", response_model=PageResponse[AuditEntryResponse])

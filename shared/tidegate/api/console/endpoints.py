@@ -1,7 +1,6 @@
 """The dashboard's API: who looks, the overview, and calls. All of it only reads, with the rights of the key."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -9,7 +8,7 @@ from fastapi.responses import JSONResponse, Response
 
 from tidegate import __version__
 from tidegate.api.admin.dependencies import CallCursor, Context, Limit
-from tidegate.api.admin.logs import Filter, Filters, utc_seconds
+from tidegate.api.admin.logs import Filter, Filters, Since, Until, utc_seconds
 from tidegate.api.admin.responses import AdminContext
 from tidegate.api.console.viewer import PREFIX
 from tidegate.control.aggregate_range import Step
@@ -62,8 +61,8 @@ async def show_overview(
     context: Context,
     filters: Annotated[OverviewFilters, Depends(_overview_filters)],
     workspace: Annotated[list[str] | None, Query(max_length=MAX_WORKSPACES)] = None,
-    since: Annotated[datetime | None, Query(alias="from")] = None,
-    until: Annotated[datetime | None, Query(alias="to")] = None,
+    since: Since = None,
+    until: Until = None,
     step: Step | None = None,
 ) -> JSONResponse:
     """Sum up the workspaces, all by default, as a series and by name."""
@@ -89,7 +88,7 @@ async def show_calls(
     cursor: CallCursor = None,
 ) -> JSONResponse:
     """List calls of one workspace, the newest first; with `after`, those that have ended since that call."""
-    workspace_id = await _one_workspace_id(context, workspace)
+    workspace_id = await one_workspace_id(context, workspace)
     page = await list_calls(context.control, context.actor, workspace_id, filters, limit, cursor)
     return JSONResponse({"data": list(page.calls), "next_cursor": page.cursor})
 
@@ -99,7 +98,7 @@ async def send_calls(
     context: Context, filters: Filters, workspace: WorkspaceId = None, cursor: CallCursor = None
 ) -> Response:
     """Send calls of one workspace as CSV. The header x-next-cursor leads to those that did not fit in."""
-    workspace_id = await _one_workspace_id(context, workspace)
+    workspace_id = await one_workspace_id(context, workspace)
     export = await export_calls(context.control, context.actor, workspace_id, filters, cursor)
     headers = {"content-disposition": 'attachment; filename="calls.csv"'}
     if export.cursor is not None:
@@ -110,11 +109,11 @@ async def send_calls(
 @router.get("/calls/{call_id}")
 async def show_call(context: Context, call_id: str, workspace: WorkspaceId = None) -> JSONResponse:
     """Answer one call: its record, its timeline, and its cost by kind of token."""
-    workspace_id = await _one_workspace_id(context, workspace)
+    workspace_id = await one_workspace_id(context, workspace)
     return JSONResponse((await find_call(context.control, context.actor, workspace_id, call_id)).to_json())
 
 
-async def _one_workspace_id(context: AdminContext, workspace_id: str | None) -> str:
+async def one_workspace_id(context: AdminContext, workspace_id: str | None) -> str:
     """Return the workspace that was named, or else the only one that the key may see. Raises `InvalidRequest`."""
     if workspace_id is not None:
         return workspace_id
