@@ -15,8 +15,8 @@ from tidegate.control.aggregate_range import Step
 from tidegate.control.authorization import find_workspace
 from tidegate.control.call_details import find_call
 from tidegate.control.logs import export_calls, list_calls
-from tidegate.control.providers import report_providers
 from tidegate.control.overview import MAX_WORKSPACES, OverviewFilters, overview
+from tidegate.control.providers import report_providers
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest
 
@@ -70,13 +70,13 @@ async def show_overview(
     found = await overview(context.control, context.actor, workspace, *span, filters, step)
     return JSONResponse(found.to_json())
 
+
 @router.get("/providers")
 async def show_providers(
     context: Context, workspace: Annotated[list[str] | None, Query(max_length=MAX_WORKSPACES)] = None
 ) -> JSONResponse:
     """Report on the providers that the workspaces, all by default, have called, and on those that are configured."""
     return JSONResponse((await report_providers(context.control, context.actor, workspace)).to_json())
-
 
 
 @router.get("/calls")
