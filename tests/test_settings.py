@@ -18,7 +18,7 @@ NEEDED = {"TIDEGATE_TABLE": "t", "AWS_REGION": "eu-central-1"}
 def test_the_least_that_is_needed() -> None:
     settings = Settings.from_env(NEEDED)
     assert (settings.table, settings.aws, settings.transport) == ("t", AwsSettings("eu-central-1"), "pyreqwest")
-    assert not settings.has_metrics
+    assert settings.metrics_namespace is None
     assert settings.server_options() == ServerOptions(10 * 1024 * 1024, 15.0, ())
 
 
@@ -56,7 +56,7 @@ def test_everything_that_can_be_set() -> None:
     )
     assert (settings.provider_secret, settings.default_provider, settings.timeout_seconds) == ("secret", "vllm", 30.0)
     assert settings.server_options() == ServerOptions(1000, 5.0, ("https://a.example", "https://b.example"))
-    assert (settings.transport, settings.log_level, settings.has_metrics) == ("httpx", "ERROR", True)
+    assert (settings.transport, settings.log_level, settings.metrics_namespace) == ("httpx", "ERROR", "tidegate")
     assert settings.reply_bucket == "replies"
     assert (settings.batch_bucket, settings.batch_queue) == ("batches", "http://sqs/1/steps")
     assert not settings.keeps_traces

@@ -6,5 +6,5 @@ from tidegate.aws.batch_triggers import BatchHandler, open_batch_function
 from tidegate.settings import Settings
 
 settings = Settings.from_env()
-logs.configure(settings.log_level, has_metrics=settings.has_metrics)
+logs.configure(settings.log_level, settings.metrics_namespace)
 handler = BatchHandler(open_batch_function(settings, ENDPOINTS))

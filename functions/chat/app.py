@@ -6,6 +6,6 @@ from tidegate.aws.gateway import AwsDataPlane
 from tidegate.settings import Settings
 
 settings = Settings.from_env()
-logs.configure(settings.log_level, has_metrics=settings.has_metrics)
+logs.configure(settings.log_level, settings.metrics_namespace)
 plane = AwsDataPlane(settings, ENDPOINTS)
 app = build_app(plane.open_gateway, settings.server_options(), open_batches=plane.open_batches)

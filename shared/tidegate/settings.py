@@ -34,7 +34,8 @@
 | TIDEGATE_BATCH_OPTIONS | options of batches, such as rates, a JSON object: docs/BATCH.md | see docs/BATCH.md |
 | TIDEGATE_LOG_LEVEL | DEBUG, INFO, WARNING, ERROR | INFO |
 | TIDEGATE_METRICS | emf: log lines of calls have metrics for CloudWatch: docs/OBSERVABILITY.md | none |
-| AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, …_S3, …_SECRETS_MANAGER, …_SQS | as in AWS's SDKs | |
+| TIDEGATE_METRICS_NAMESPACE | their namespace; the template's is tidegate/<stack> | tidegate |
+| AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, …_S3, …_SECRETS_MANAGER, …_SQS, …_KMS | as in the SDKs | |
 """
 
 import math
@@ -131,7 +132,7 @@ class Settings(Redacted, Struct, frozen=True):
     reply_queues: tuple[str, ...] = ()
     batch_options: JsonObject = field(default_factory=JsonObject)
     log_level: str = "INFO"
-    has_metrics: bool = False
+    metrics_namespace: str | None = None
     oidc: OidcIssuer | None = None
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -177,7 +178,7 @@ class Settings(Redacted, Struct, frozen=True):
             transport=reader.choice("TIDEGATE_TRANSPORT", ("pyreqwest", "aiohttp", "httpx")),
             oidc=reader.issuer(),
             log_level=reader.choice("TIDEGATE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
-            has_metrics=reader.choice("TIDEGATE_METRICS", ("none", "emf")) == "emf",
+            metrics_namespace=reader.metrics_namespace(),
             environment=dict(env),
         )
         reader.check()
@@ -255,6 +256,11 @@ class _EnvironmentReader:
         return queue or (self.missing("TIDEGATE_BATCH_QUEUE") if self.text("TIDEGATE_BATCH_BUCKET") else None)
 
     def https_url(self, name: str) -> str | None:
+    def metrics_namespace(self) -> str | None:
+        """Return the namespace of metrics, None if there are none."""
+        has_metrics = self.choice("TIDEGATE_METRICS", ("none", "emf")) == "emf"
+        return (self.text("TIDEGATE_METRICS_NAMESPACE") or "tidegate") if has_metrics else None
+
         """A URL that cannot be answered by an impostor: https, or plain http on the loopback interface."""
         url = self.text(name)
         if url is not None and not _HTTPS_OR_LOOPBACK.match(url):

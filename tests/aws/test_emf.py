@@ -10,56 +10,20 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tests.aws.emf_format import read_metrics
 from tests.store_worlds import outcome
 from tests.world import STREAM, USER, answers, new_call, streams, world
-from tidegate.aws.emf import UNITS, model_family
+from tidegate.aws.emf import CLASSES, FAMILIES, UNITS, error_class, model_family
 from tidegate.aws.logs import JsonLines
 from tidegate.catalog import load_catalog
+from tidegate.errors import TidegateError
 from tidegate.pipeline.observation import log_fields
 
-# Source: the specification that `aws/emf.py` names, in its words "MUST" and "MUST NOT".
-NAME = {"type": "string", "minLength": 1, "maxLength": 255}
-UNIT = (
-    "Seconds|Microseconds|Milliseconds|Percent|Count|None|Count/Second|"
-    "((Kilo|Mega|Giga|Tera)?(bits|bytes)|Bits|Bytes)(/Second)?"
-)
-METRIC = {
-    "type": "object",
-    "required": ["Name"],
-    "properties": {"Name": NAME, "Unit": {"type": "string", "pattern": f"^({UNIT})$"}},
-    "additionalProperties": False,
-}
-DIRECTIVE = {
-    "type": "object",
-    "required": ["Namespace", "Dimensions", "Metrics"],
-    "properties": {
-        "Namespace": NAME,
-        "Dimensions": {
-            "type": "array",
-            "minItems": 1,
-            "items": {"type": "array", "maxItems": 9, "items": NAME},
-        },
-        "Metrics": {"type": "array", "minItems": 1, "maxItems": 100, "items": METRIC},
-    },
-    "additionalProperties": False,
-}
-SCHEMA = {
-    "type": "object",
-    "required": ["_aws"],
-    "properties": {
-        "_aws": {
-            "type": "object",
-            "required": ["Timestamp", "CloudWatchMetrics"],
-            "properties": {
-                "Timestamp": {"type": "integer", "minimum": 1_500_000_000_000, "maximum": 5_000_000_000_000},
-                "CloudWatchMetrics": {"type": "array", "minItems": 1, "items": DIRECTIVE},
-            },
-            "additionalProperties": False,
-        }
-    },
-}
+NAMESPACE = "tidegate/test"
 CALL: dict[str, Any] = {"model": "openai/gpt-4.1-mini", "messages": USER}
 
 
@@ -68,7 +32,7 @@ def lines() -> Iterator[io.StringIO]:
     """What the gateway logs, as on Lambda."""
     out = io.StringIO()
     handler = logging.StreamHandler(out)
-    handler.setFormatter(JsonLines(has_metrics=True))
+    handler.setFormatter(JsonLines(NAMESPACE))
     log = logging.getLogger("tidegate")
     log.addHandler(handler)
     log.setLevel(logging.DEBUG)
@@ -81,38 +45,42 @@ def with_metrics(lines: io.StringIO) -> list[dict[str, Any]]:
     """The lines that have metrics; all of them are valid."""
     found = [line for line in map(json.loads, lines.getvalue().splitlines()) if "_aws" in line]
     for line in found:
-        check(line)
+        read_metrics(line)
     return found
 
 
-def check(line: dict[str, Any]) -> None:
-    jsonschema.validate(line, SCHEMA)
-    for directive in line["_aws"]["CloudWatchMetrics"]:
-        for metric in directive["Metrics"]:
-            assert type(line[metric["Name"]]) in (int, float)
-        for name in {name for names in directive["Dimensions"] for name in names}:
-            assert isinstance(line[name], str)
-            assert 0 < len(line[name]) < 256
-
-
-def written(fields: dict[str, object], *, level: int = logging.INFO, has_metrics: bool = True) -> dict[str, Any]:
+def written(
+    fields: dict[str, object], *, level: int = logging.INFO, namespace: str | None = NAMESPACE
+) -> dict[str, Any]:
     record = logging.makeLogRecord({"levelno": level, "msg": "call.settled", **fields})
-    return json.loads(JsonLines(has_metrics=has_metrics).format(record))
+    return json.loads(JsonLines(namespace).format(record))
 
 
-def test_the_schema_refuses_what_is_not_the_format() -> None:
-    line = written(log_fields(outcome()))
-    check(line)
-    for change in (
+@pytest.mark.parametrize(
+    "change",
+    [
         {"Namespace": ""},
+        {"Namespace": "AWS/Lambda"},
         {"Dimensions": []},
+        {"Dimensions": [["absent"]]},
+        {"Dimensions": [["calls"]]},
+        {"Dimensions": [[f"name{number}" for number in range(31)]]},
+        {"Metrics": []},
         {"Metrics": [{"Unit": "Count"}]},
         {"Metrics": [{"Name": "calls", "Unit": "USD"}]},
-    ):
-        directive = line["_aws"]["CloudWatchMetrics"][0]
-        wrong = {**line, "_aws": {**line["_aws"], "CloudWatchMetrics": [{**directive, **change}]}}
-        with pytest.raises(jsonschema.ValidationError):
-            check(wrong)
+        {"Metrics": [{"Name": "calls", "StorageResolution": 30}]},
+        {"Metrics": [{"Name": "status"}]},
+        {"Metrics": [{"Name": "absent"}]},
+        {"Metrics": [{"Name": f"metric{number}"} for number in range(101)]},
+    ],
+)
+def test_the_schema_refuses_what_is_not_the_format(change: dict[str, Any]) -> None:
+    line = written(log_fields(outcome()))
+    read_metrics(line)
+    directive = line["_aws"]["CloudWatchMetrics"][0]
+    wrong = {**line, "_aws": {**line["_aws"], "CloudWatchMetrics": [{**directive, **change}]}}
+    with pytest.raises(jsonschema.ValidationError):
+        read_metrics(wrong)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -122,11 +90,16 @@ async def test_the_line_of_a_call_has_its_metrics(lines: io.StringIO, stream: bo
     [line] = with_metrics(lines)
     assert line["_aws"]["CloudWatchMetrics"] == [
         {
-            "Namespace": "tidegate",
+            "Namespace": NAMESPACE,
             "Dimensions": [[], ["provider", "model_family"]],
             "Metrics": [{"Name": name, "Unit": unit} for name, unit in UNITS.items()],
         },
-        {"Namespace": "tidegate", "Dimensions": [["status"]], "Metrics": [{"Name": "calls", "Unit": "Count"}]},
+        {"Namespace": NAMESPACE, "Dimensions": [["status"]], "Metrics": [{"Name": "calls", "Unit": "Count"}]},
+        {
+            "Namespace": NAMESPACE,
+            "Dimensions": [[]],
+            "Metrics": [{"Name": f"{name}_errors", "Unit": "Count"} for name in CLASSES],
+        },
     ]
     assert {
         name: line[name] for name in ("status", "provider", "model_family", "calls", "errors", "tokens", "cost")
@@ -188,13 +161,13 @@ async def test_other_lines_have_no_metrics(lines: io.StringIO) -> None:
 
 
 def test_metrics_are_off_unless_they_are_wanted() -> None:
-    assert "_aws" not in written(log_fields(outcome()), has_metrics=False)
+    assert "_aws" not in written(log_fields(outcome()), namespace=None)
 
 
 def test_no_dimension_has_a_name_that_callers_choose() -> None:
     directives: Any = written(log_fields(outcome()))["_aws"]["CloudWatchMetrics"]
     sets = [tuple(names) for directive in directives for names in directive["Dimensions"]]
-    assert sets == [(), ("provider", "model_family"), ("status",)]
+    assert sets == [(), ("provider", "model_family"), ("status",), ()]
 
 
 @pytest.mark.parametrize(
@@ -224,3 +197,87 @@ def test_there_are_few_families_and_most_models_have_one() -> None:
     assert len(set(families)) < 60
     assert families.count("other") < len(families) / 5
     assert all(re.fullmatch(r"[a-z0-9-]{2,20}", family) for family in families)
+
+
+MOST_FAMILIES = 60
+KNOWN_FAMILIES = {*FAMILIES, "claude-opus", "claude-sonnet", "claude-haiku", "other", *(f"o{n}" for n in range(1, 10))}
+
+hostile = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40)
+words = st.sampled_from(
+    ["gpt-4", "o3", "claude", "opus", "-", "/", ":", "GPT-5", "llama", "9", "echo", "\n", "é", "=="]
+)
+names = st.lists(words | hostile, max_size=6).map("".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(names, min_size=1, max_size=30))
+def test_no_name_of_a_model_makes_more_dimensions_than_there_are_families(names: list[str]) -> None:
+    lines = [written({**log_fields(outcome()), "model": f"openai/{name}"}) for name in names]
+    sets = {dimensions for line in lines for _, dimensions in read_metrics(line)}
+    families = {("model_family", name) for name in KNOWN_FAMILIES}
+    assert sets <= {
+        frozenset(),
+        frozenset({("status", "ok")}),
+        *(frozenset({("provider", "demo"), family}) for family in families),
+    }
+    assert len(KNOWN_FAMILIES) < MOST_FAMILIES
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=names)
+async def test_callers_make_no_dimension_of_a_provider(lines: io.StringIO, name: str) -> None:
+    lines.seek(0)
+    lines.truncate()
+    async with world() as client:
+        await client.post({**CALL, "model": f"openai/{name}"})
+        await client.post({**CALL, "model": f"{name}/gpt-4"})
+    assert {line["provider"] for line in with_metrics(lines)} <= {"none", "openai"}
+
+
+PROVIDERS = (
+    *("provider_error", "provider_auth_error", "provider_rate_limited", "provider_overloaded", "provider_timeout"),
+    *("provider_unreachable", "provider_malformed_response", "provider_stream_cut"),
+)
+GATEWAYS = (
+    *("store_unavailable", "issuer_unavailable", "guardrail_unavailable", "provider_not_configured"),
+    *("gateway_timeout", "configuration_error"),
+)
+LIMITS = ("rate_limit_exceeded", "insufficient_quota")
+
+
+def every_code(kind: type[TidegateError] = TidegateError) -> set[str]:
+    return {kind.code or "internal_error"}.union(*map(every_code, kind.__subclasses__()))
+
+
+def test_each_error_has_a_class_and_the_callers_are_the_rest() -> None:
+    known = {
+        **dict.fromkeys(PROVIDERS, "provider"),
+        **dict.fromkeys(GATEWAYS, "gateway"),
+        **dict.fromkeys(LIMITS, "limit"),
+        "internal_error": "gateway",
+    }
+    codes = every_code()
+    assert codes >= set(known)
+    assert {code: error_class(code) for code in codes} == {code: known.get(code, "caller") for code in codes}
+
+
+@pytest.mark.parametrize(
+    ("failure", "values"),
+    [
+        ({"status": "ok"}, (0, 0, 0, 0)),
+        ({"status": "failed", "error_code": "provider_timeout"}, (1, 1, 0, 0)),
+        ({"status": "failed", "error_code": "store_unavailable"}, (1, 0, 1, 0)),
+        ({"status": "failed", "error_code": "nobody_knows"}, (1, 0, 1, 0)),
+        ({"status": "failed", "error_code": "insufficient_quota"}, (1, 0, 0, 1)),
+        ({"status": "failed", "error_code": "provider_bad_request"}, (1, 0, 0, 0)),
+        ({"status": "cancelled", "error_code": None}, (0, 0, 0, 0)),
+    ],
+)
+def test_each_call_has_a_value_for_each_class_so_that_averages_are_rates(
+    failure: dict[str, Any], values: tuple[int, ...]
+) -> None:
+    line = written({**log_fields(outcome()), **failure})
+    metrics = read_metrics(line)
+    names = ("errors", *(f"{name}_errors" for name in CLASSES))
+    assert tuple(metrics[name, frozenset()] for name in names) == tuple([value] for value in values)
+    assert ("error_class" in line) == (failure["status"] == "failed")

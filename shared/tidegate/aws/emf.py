@@ -6,10 +6,10 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatc
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-NAMESPACE = "tidegate"
+from tidegate.errors import LimitReached, TidegateError, UpstreamError
 
 DIMENSION_SETS = ((), ("provider", "model_family"))
 """The sets of dimensions in which each metric exists. CloudWatch charges for each combination of values in a set.
@@ -17,7 +17,14 @@ DIMENSION_SETS = ((), ("provider", "model_family"))
 Names of workspaces, keys, applications, sessions and models are no dimensions: there is no limit to their number.
 """
 
-_BY_STATUS = {"Namespace": NAMESPACE, "Dimensions": [["status"]], "Metrics": [{"Name": "calls", "Unit": "Count"}]}
+CLASSES = ("provider", "gateway", "limit")
+"""The classes of errors that have a metric, which is 1 or 0 for each call, so that its average is a rate.
+
+The errors of the rest are the caller's. A provider's 4xx is, too: the caller has sent what the provider refuses.
+"""
+
+_BY_STATUS, _CALLS = (("status",),), ({"Name": "calls", "Unit": "Count"},)
+_TOTAL, _CLASSES = ((),), tuple({"Name": f"{name}_errors", "Unit": "Count"} for name in CLASSES)
 
 UNITS = {
     "calls": "Count",
@@ -34,7 +41,7 @@ NO_PROVIDER = "none"
 
 OTHER_FAMILY = "other"
 
-_FAMILIES = (
+FAMILIES = (
     *("gpt-oss", "gpt-image", "gpt-3", "gpt-4", "gpt-5", "gpt", "claude", "gemini", "gemma", "mimo", "moonshot"),
     *("llama", "nemotron", "mixtral", "magistral", "ministral", "devstral", "codestral", "pixtral", "mistral"),
     *("deepseek", "qwen", "qwq", "kimi", "glm", "minimax", "grok", "command", "aya", "jamba", "nova", "titan", "phi"),
@@ -42,30 +49,46 @@ _FAMILIES = (
 )
 """Families of models by the beginning of a word in their names: a few dozen, whatever models callers name."""
 
-_FAMILY = re.compile(rf"(?<![a-z])(?:{'|'.join(_FAMILIES)})|(?<![a-z0-9])o[1-9](?![a-z0-9])")
+_FAMILY = re.compile(rf"(?<![a-z])(?:{'|'.join(FAMILIES)})|(?<![a-z0-9])o[1-9](?![a-z0-9])")
 _CLAUDE = re.compile("opus|sonnet|haiku")
 
 
-def add_metrics(line: dict[str, object], at: float) -> None:
+def add_metrics(line: dict[str, object], at: float, namespace: str) -> None:
     """Add the metrics of a call to its log line, and what tells CloudWatch to read them; `at` is in UTC seconds."""
+    is_failed = line.get("status") == "failed"
     values = {
         "calls": 1,
-        "errors": int(line.get("status") == "failed"),
+        "errors": int(is_failed),
         "tokens": _number(line, "input_tokens") + _number(line, "output_tokens"),
         "cost": _optional(line, "cost_usd"),
         "duration": _optional(line, "seconds"),
         "time_to_first_token": _optional(line, "first_event_seconds"),
     }
     known = {name: value for name, value in values.items() if value is not None}
-    directive = {
-        "Namespace": NAMESPACE,
-        "Dimensions": DIMENSION_SETS,
-        "Metrics": [{"Name": name, "Unit": UNITS[name]} for name in known],
-    }
     line["provider"] = line.get("provider") or NO_PROVIDER
     line["model_family"] = model_family(str(line.get("model") or ""))
     line.update(known)
-    line["_aws"] = {"Timestamp": int(at * 1000), "CloudWatchMetrics": [directive, _BY_STATUS]}
+    failed_class = error_class(line.get("error_code")) if is_failed else None
+    if failed_class:
+        line["error_class"] = failed_class
+    for name in CLASSES:
+        line[f"{name}_errors"] = int(name == failed_class)
+    directives = (
+        (DIMENSION_SETS, [{"Name": name, "Unit": UNITS[name]} for name in known]),
+        (_BY_STATUS, _CALLS),
+        (_TOTAL, _CLASSES),
+    )
+    line["_aws"] = {
+        "Timestamp": int(at * 1000),
+        "CloudWatchMetrics": [
+            {"Namespace": namespace, "Dimensions": dimensions, "Metrics": metrics} for dimensions, metrics in directives
+        ],
+    }
+
+
+def error_class(code: object) -> str:
+    """Return the class of a failed call: whose fault it is, by the error's code. What is not known is the gateway's."""
+    return _CLASS_BY_CODE.get(str(code), "gateway")
 
 
 @lru_cache(maxsize=1024)
@@ -79,6 +102,22 @@ def model_family(model_id: str) -> str:
     return f"claude-{tier[0]}" if tier else found[0]
 
 
+def _codes(kind: type[TidegateError] = TidegateError) -> Iterator[tuple[str, str]]:
+    """Each error's code in the tree, with its class."""
+    if kind.code is not None:
+        yield kind.code, _class_of(kind)
+    for narrower in kind.__subclasses__():
+        yield from _codes(narrower)
+
+
+def _class_of(kind: type[TidegateError]) -> str:
+    if issubclass(kind, LimitReached):
+        return "limit"
+    if issubclass(kind, UpstreamError) and kind.status not in (400, 404):
+        return "provider"
+    return "gateway" if kind.status >= 500 else "caller"
+
+
 def _number(line: Mapping[str, object], name: str) -> float:
     return _optional(line, name) or 0
 
@@ -86,3 +125,6 @@ def _number(line: Mapping[str, object], name: str) -> float:
 def _optional(line: Mapping[str, object], name: str) -> float | None:
     value = line.get(name)
     return value if isinstance(value, int | float) or value is None else float(str(value))
+
+
+_CLASS_BY_CODE = dict(_codes())

@@ -6,6 +6,7 @@ Source: https://docs.aws.amazon.com/powertools/python/latest/core/logger/
 
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -21,19 +22,29 @@ _VERBOSE_LIBRARIES = ("pyreqwest", "httpx", "httpcore")
 _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-def configure(level: str, *, has_metrics: bool = False) -> None:
+def configure(level: str, metrics_namespace: str | None = None) -> None:
     """Log our events from `level` on to standard output, which Lambda collects. May be called more than once.
 
-    `has_metrics`: the line of a call has its metrics for CloudWatch.
+    With a namespace, the line of a call has its metrics for CloudWatch.
     """
     root = logging.getLogger()
     if not any(isinstance(handler.formatter, JsonLines) for handler in root.handlers):
         handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(JsonLines(has_metrics=has_metrics))
+        handler.setFormatter(JsonLines(metrics_namespace))
         root.addHandler(handler)
     logging.getLogger("tidegate").setLevel(level)
+    silence_libraries()
+
+
+def silence_libraries() -> None:
+    """Keep the requests, headers and bodies that libraries log out of the log."""
     for name in _VERBOSE_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def has_call_metrics(line: Mapping[str, object]) -> bool:
+    """True if a log line is the one of a call that is not a line of a batch."""
+    return line["message"] in CALL_EVENTS and "batch_id" not in line
 
 
 class JsonLines(logging.Formatter):
@@ -41,9 +52,9 @@ class JsonLines(logging.Formatter):
 
     _encoder = msgspec.json.Encoder(enc_hook=str)
 
-    def __init__(self, *, has_metrics: bool = False) -> None:
+    def __init__(self, metrics_namespace: str | None = None) -> None:
         super().__init__()
-        self._has_metrics = has_metrics
+        self._metrics_namespace = metrics_namespace
 
     def format(self, record: logging.LogRecord) -> str:
         extra = {name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES}
@@ -54,8 +65,8 @@ class JsonLines(logging.Formatter):
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             **{name: value for name, value in extra.items() if value is not None},
         }
-        if self._has_metrics and record.msg in CALL_EVENTS and "batch_id" not in line:
-            load("tidegate.aws.emf", "add_metrics")(line, record.created)
+        if self._metrics_namespace and has_call_metrics(line):
+            load("tidegate.aws.emf", "add_metrics")(line, record.created, self._metrics_namespace)
         if record.exc_info and record.exc_info[0]:
             line["exception"] = self.formatException(record.exc_info)
             line["exception_name"] = record.exc_info[0].__name__

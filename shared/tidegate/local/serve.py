@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
             print("  WARNING: others can reach the embedded AWS, and read and change everything in it.\n")
         print(text, flush=True)
         settings = store.settings
-        logs.configure(settings.log_level, has_metrics=settings.has_metrics)
+        logs.configure(settings.log_level, settings.metrics_namespace)
         gateway = build_app(
             lambda: open_gateway(store.open_planes(), admin),
             settings.server_options(),
