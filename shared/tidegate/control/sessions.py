@@ -7,6 +7,7 @@ hours, and only records of these hours are read. Hours that are not rolled up ye
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
+from math import inf
 from typing import Literal
 
 from msgspec import Struct
@@ -36,6 +37,9 @@ MAX_CALLS = 2_000
 
 MAX_SEARCHED_RECORDS = 20_000
 """Records read for one page, about 1.2 s: with few calls of the session among them, the page is short."""
+
+_AHEAD_SECONDS = 60.0
+"""Calls of machines whose clocks are ahead have begun after now."""
 
 _PAGE = 1_000
 _HOUR_SECONDS, _DAY_SECONDS = 3600, 86400
@@ -138,7 +142,7 @@ async def find_session(
     check_cursor(cursor)
     workspace = await find_workspace(control, actor, workspace_id)
     now = control.clock()
-    until = now if until is None else min(until, now)
+    until = min(now + _AHEAD_SECONDS, until or inf)
     since = until - DEFAULT_DAYS * _DAY_SECONDS if since is None else since
     if until - since > MAX_DAYS * _DAY_SECONDS:
         message = f"A session is looked up in at most {MAX_DAYS} days: for more, {USE_OVERVIEW}."

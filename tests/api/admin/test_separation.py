@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from tests.api.admin.world import Api, Reply, open_api
 from tests.store_worlds import outcome
@@ -86,7 +87,8 @@ async def furnish(api: Api) -> dict[str, str]:
     await credentials.put_credential(control, OPERATOR, "ws_two", "OPENAI_API_KEY", MARK)
     admin_key = AdminKey("", "", "", ("read",), ("ws_two",), MARK)
     admin, _ = await admins.create_admin_key(control, OPERATOR, admin_key)
-    await api.world.stores.meter.record(outcome(workspace_id="ws_two"))
+    ended = outcome(workspace_id="ws_two")
+    await api.world.stores.meter.record(replace(ended, call=replace(ended.call, session_id=MARK)))
     return {
         "workspace_id": "ws_two",
         "key_id": created.key.id,
@@ -94,6 +96,7 @@ async def furnish(api: Api) -> dict[str, str]:
         "name": "OPENAI_API_KEY",
         "plan_id": plan.id,
         "admin_id": admin.id,
+        "session_id": MARK,
     }
 
 
