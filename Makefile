@@ -70,7 +70,7 @@ sbom: .venv/.dev ## write a software bill of materials for each function to dist
 # Pins every version with its hashes, for all platforms, without an index URL. UPGRADE=--upgrade takes newer versions.
 UV_LOCK = $(BIN)/uv pip compile --quiet --no-annotate --generate-hashes --custom-compile-command 'make lock' $(UPGRADE)
 
-# What the functions contain: all have both HTTP clients (TIDEGATE_TRANSPORT), only the data plane verifies tokens.
+# What the functions contain: all have both HTTP clients (TIDEGATE_TRANSPORT), all but the keeper verify tokens.
 WITHOUT = $(foreach package,$(1),--no-emit-package $(package))
 UV_LOCK_LAMBDA = $(UV_LOCK) --python-version 3.13 --python-platform aarch64-manylinux2014 pyproject.toml --extra httpx \
 	--constraints infra/constraints.txt $(call WITHOUT,pycparser)
@@ -86,7 +86,7 @@ lock: .venv/.dev ## rewrite the pinned, hashed dependencies from pyproject.toml
 	$(UV_LOCK_LAMBDA) --extra web-adapter --output-file functions/chat/requirements.txt
 	$(UV_LOCK_LAMBDA) --extra batch --output-file functions/batch/requirements.txt
 	$(UV_LOCK_LAMBDA) $(call WITHOUT,$(TOKENS)) --output-file functions/keeper/requirements.txt
-	$(UV_LOCK_LAMBDA) $(call WITHOUT,$(TOKENS)) --extra admin --output-file functions/admin/requirements.txt
+	$(UV_LOCK_LAMBDA) --extra admin --output-file functions/admin/requirements.txt
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv .venv-sam .venv-mocks .tools .aws-sam .hypothesis .pytest_cache .ruff_cache .import_linter_cache tests/clients/node_modules

@@ -1,12 +1,16 @@
 """The control plane's artifact, invoked by events of API Gateway."""
 
 import json
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.artifact.world import invoke, last_line, runs_here
+from tests.clients.issuer import issuing
+from tests.identity.issuing import AUDIENCE, token
 from tests.store_worlds import aws_world
 
 pytestmark = [pytest.mark.slow, runs_here]
@@ -32,11 +36,35 @@ async def test_the_dashboard_is_sent_as_text(artifacts: Path, aws_endpoint: str,
         assert answer["headers"]["content-type"] == f"{content_type}; charset=utf-8"
 
 
-async def answered(path: str, artifacts: Path, aws_endpoint: str, tmp_path: Path) -> Any:
-    """The function's answer to a GET of `path` with a key that opens nothing."""
+async def test_an_access_token_is_verified(artifacts: Path, aws_endpoint: str, tmp_path: Path) -> None:
+    with issuing() as issuer:
+        now = time.time()
+        env = {
+            "TIDEGATE_OIDC_ISSUER": issuer.url,
+            "TIDEGATE_OIDC_AUDIENCE": AUDIENCE,
+            "TIDEGATE_OIDC_WORKSPACES_CLAIM": "workspaces",
+        }
+        good = token(iss=issuer.url, iat=now, exp=now + 600, workspaces="ws_gone")
+        forged = token(iss=issuer.url, iat=now, exp=now + 600).rpartition(".")[0] + "." + good.rpartition(".")[2]
+        accepted, refused = [
+            await answered("/console/v1/me", artifacts, aws_endpoint, tmp_path, key, env) for key in (good, forged)
+        ]
+    assert (accepted["statusCode"], json.loads(accepted["body"])["workspaces"]) == (200, [])
+    assert (refused["statusCode"], json.loads(refused["body"])["error"]["code"]) == (401, "invalid_token")
+
+
+async def answered(
+    path: str,
+    artifacts: Path,
+    aws_endpoint: str,
+    tmp_path: Path,
+    key: str = "sk-tidegate-nobody",
+    more: Mapping[str, str] | None = None,
+) -> Any:
+    """The function's answer to a GET of `path`, by default with a key that opens nothing."""
     event = json.loads(EVENT.read_text())
     event |= {"path": path, "resource": f"/{path.split('/')[1]}/{{proxy+}}"}
-    event["multiValueHeaders"] |= {"Authorization": ["Bearer sk-tidegate-nobody"]}
+    event["multiValueHeaders"] |= {"Authorization": [f"Bearer {key}"]}
     asked = tmp_path / "event.json"
     asked.write_text(json.dumps(event))
     async with aws_world(aws_endpoint) as world:
@@ -47,6 +75,7 @@ async def answered(path: str, artifacts: Path, aws_endpoint: str, tmp_path: Path
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_ENDPOINT_URL": aws_endpoint,
             "TIDEGATE_TABLE": world.store.table,
+            **(more or {}),
         }
         return last_line(invoke(artifacts / "AdminFunction", "functions.admin.app.handler", asked, **env))
 

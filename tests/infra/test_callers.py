@@ -10,11 +10,12 @@ from tests.infra.stack import ROOT, SAM_PYTHON, Stack
 
 Deploy = Callable[..., Stack]
 
+FUNCTIONS = "ChatFunction", "AdminFunction"
 ISSUER = {"OidcIssuer": "https://issuer.example", "OidcAudience": "tidegate"}
 
 
-def told(stack: Stack) -> dict[str, str]:
-    variables = stack.properties("ChatFunction")["Environment"]["Variables"]
+def told(stack: Stack, function: str = "ChatFunction") -> dict[str, str]:
+    variables = stack.properties(function)["Environment"]["Variables"]
     return {name: value for name, value in variables.items() if "OIDC" in name}
 
 
@@ -39,12 +40,27 @@ def test_an_issuer_is_told_as_settings_reads_it(
     deploy: Deploy, parameters: dict[str, str], more: dict[str, str]
 ) -> None:
     known = {"TIDEGATE_OIDC_ISSUER": "https://issuer.example", "TIDEGATE_OIDC_AUDIENCE": "tidegate"}
-    assert told(deploy(**ISSUER, **parameters)) == {**known, **more}
+    stack = deploy(**ISSUER, **parameters)
+    assert [told(stack, function) for function in FUNCTIONS] == [{**known, **more}] * 2
 
 
-def test_an_issuer_without_an_audience_is_refused_before_anything_is_deployed() -> None:
+def test_the_dashboard_is_told_which_client_it_is_at_the_issuer(deploy: Deploy) -> None:
+    stack = deploy(**ISSUER, OidcClientId="dashboard", OidcScopes="openid offline_access")
+    known, dashboard = (told(stack, function) for function in FUNCTIONS)
+    client = {"TIDEGATE_OIDC_CLIENT_ID": "dashboard", "TIDEGATE_OIDC_SCOPES": "openid offline_access"}
+    assert dashboard == {**known, **client}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "needed"),
+    [
+        ("OidcIssuerNeedsAudience", "OidcIssuer", "OidcAudience"),
+        ("OidcClientIdNeedsIssuer", "OidcClientId", "OidcIssuer"),
+    ],
+)
+def test_what_an_issuer_needs_is_asked_for_before_anything_is_deployed(name: str, given: str, needed: str) -> None:
     command = [str(SAM_PYTHON), str(ROOT / "tests/infra/transform.py"), str(ROOT / "template.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    rule = json.loads(done.stdout)["Rules"]["OidcIssuerNeedsAudience"]
-    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "OidcIssuer"}, ""]}]}
-    assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "OidcAudience"}, ""]}]}
+    rule = json.loads(done.stdout)["Rules"][name]
+    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": given}, ""]}]}
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": needed}, ""]}]}

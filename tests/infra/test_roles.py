@@ -48,11 +48,13 @@ from tidegate.control.control import Control
 from tidegate.domain.account import AccountScope, Reservation
 from tidegate.domain.aggregate import Aggregate
 from tidegate.domain.idempotency import IdempotencyClaim
+from tidegate.domain.identity import Identity, hash_subject
 from tidegate.domain.limits import Amounts, Limits
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.server_options import ServerOptions
 from tidegate.domain.workspace import WorkspaceCredential
 from tidegate.gateway import Gateway
+from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.settings import Settings
 from tidegate.transport.httpx import HttpxTransport
 
@@ -316,9 +318,16 @@ async def test_the_control_plane_may_do_all_that_it_does_and_no_more(aws_endpoin
     async with aws_world(aws_endpoint) as stores, running_as(ADMIN_ROLE, settings(stores, aws_endpoint)) as opened:
         world, guarded = opened
         control = create_aws_control(world)
-        app = build_admin(control)
+        app = build_admin(control, Authenticator(DynamoKeyLookup(world.store), access_tokens=TokensOfSubject()))
         await administer(app, control, stores)
         assert unused_permissions(guarded.role, guarded.seen) == []
+
+
+class TokensOfSubject:
+    """Every access token is of the subject that `administer_keys` grants a workspace."""
+
+    async def verify(self, token: str) -> Identity:
+        return Identity(hash_subject("https://issuer.example", "s"), NOON + 600)
 
 
 class AdminApi:
@@ -351,6 +360,8 @@ async def administer(app: Any, control: Control, stores: World) -> None:
         await administer_workspace(api, stores)
         await administer_keys(api)
         await administer_members(api)
+        me = await http.get("/console/v1/me", headers={"authorization": "Bearer a.b.c"})
+        assert [each["id"] for each in me.json()["workspaces"]] == ["ws_one"]
         await delete_workspaces(api, stores)
         admin = await api.send("POST", "/admins", {"name": "Ada", "scopes": ["read"]})
         for method, route in (("GET", "/admins"), ("GET", "/admins/{admin_id}"), ("DELETE", "/admins/{admin_id}")):

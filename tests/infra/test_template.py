@@ -350,7 +350,7 @@ def test_the_control_plane_may_do_no_more_than_it_does(stack: Stack) -> None:
     assert statements(stack, "AdminRole") == {
         "ReadItems": on_items("BatchGetItem", *RESOURCES, *CALLS),
         "Query": on_items(
-            "Query", "WORKSPACE#*", "WORKSPACES", "PLANS", "ADMINS", "AUDIT", "WS#*", "STATS#*", *BATCHES
+            *("Query", "OIDC#*", "WORKSPACE#*", "WORKSPACES", "PLANS", "ADMINS", "AUDIT", "WS#*", "STATS#*", *BATCHES)
         ),
         "WriteItems": on_items(write, *RESOURCES),
         "DeleteBatches": on_items("DeleteItem", *BATCHES),
