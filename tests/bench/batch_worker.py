@@ -103,7 +103,7 @@ async def run_loop(components: BatchComponents) -> int:
             call = gateway.new_call(*caller, surface, operation, request)
             async with gateway.answer(call) as answer:
                 assert answer.reply is not None
-                body = msgspec.Raw(surface.reply(answer.reply))
+                body = msgspec.Raw(surface.reply(answer.reply, request))
             response = {"status_code": 200, "request_id": call.id, "body": body}
             result = {"id": call.id, "custom_id": line.custom_id, "response": response, "error": None}
             output[number] = msgspec.json.encode(result)

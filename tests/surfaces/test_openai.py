@@ -12,6 +12,7 @@ from tidegate.errors import InvalidRequest, RateLimited, StreamCut
 from tidegate.surfaces.neuroflash import NEUROFLASH
 from tidegate.surfaces.openai import OPENAI
 
+BODY = b'{"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}'
 NOW = 1_795_262_400.7
 
 
@@ -27,7 +28,7 @@ def test_the_surfaces_differ_in_their_settings_and_ids_alone() -> None:
 
 @pytest.mark.parametrize("surface", [OPENAI, NEUROFLASH], ids=lambda surface: surface.name)
 def test_a_stream_is_events_an_end_or_an_error(surface: Surface) -> None:
-    stream = surface.open_stream()
+    stream = surface.open_stream(CHAT.parse(BODY))
     assert stream.events([{"choices": []}, {"choices": [1]}]) == b'data: {"choices":[]}\n\ndata: {"choices":[1]}\n\n'
     assert stream.end() == b"data: [DONE]\n\n"
     assert stream.keep_alive == b": keep-alive\n"

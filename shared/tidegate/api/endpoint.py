@@ -55,7 +55,7 @@ class ReplyProgress:
         if not self.began:
             await self._refuse(error, call)
         elif call is not None and call.request.stream and not self.ended:
-            await self.send(load(_STREAM, "error_end")(self._surface.open_stream(), error))
+            await self.send(load(_STREAM, "error_end")(self._surface.open_stream(call.request), error))
         else:
             return False
         return True
@@ -109,7 +109,7 @@ class OperationEndpoint(Struct, frozen=True):
         body = await read_json_body(receive, headers, self.options.max_body_bytes)
         if DEPLOYMENT in scope.get("path_params", ()):
             body = load("tidegate.api.azure_path", "with_deployment")(body, scope["path_params"][DEPLOYMENT])
-        request = self.surface.parse(self.operation, body)
+        request = self.surface.parse(self.operation, body, headers)
         return gateway.new_call(
             principal,
             workspace,
@@ -128,11 +128,11 @@ class OperationEndpoint(Struct, frozen=True):
             # The call does not stream, so its answer is a whole reply.
             assert answer.reply is not None  # noqa: S101
             headers = early_headers(call) + answer_headers(answer, started)
-            await send_json(client.cancelling(send), 200, self.surface.reply(answer.reply), headers)
+            await send_json(client.cancelling(send), 200, self.surface.reply(answer.reply, call.request), headers)
 
     async def _stream(self, gateway: Gateway, call: Call, started: float, receive: Receive, send: Send) -> None:
         stream = load(_STREAM, "EventStream")(
-            self.surface.open_stream(), receive, send, early_headers(call), self.options.keep_alive_seconds
+            self.surface.open_stream(call.request), receive, send, early_headers(call), self.options.keep_alive_seconds
         )
         async with stream.keep_alive(), gateway.answer(call) as answer:
             # The call streams, so its answer has batches.

@@ -12,4 +12,4 @@ async def whole_reply(gateway: Gateway, call: Call) -> bytes:
     async with gateway.answer(call) as answer:
         # The call does not stream, so its answer is a whole reply.
         assert answer.reply is not None  # noqa: S101
-        return call.surface.reply(answer.reply)
+        return call.surface.reply(answer.reply, call.request)

@@ -17,7 +17,7 @@ from tidegate.chat.reasoning import Reasoning, unify_reasoning
 from tidegate.chat.worst_case import worst_case_tokens
 from tidegate.domain.call import CallOf
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS, GatewayFields
-from tidegate.domain.operation import AnswerSchema, ModelLimits
+from tidegate.domain.operation import AnswerSchema, ModelLimits, Origin
 from tidegate.domain.usage import TokenCounts
 from tidegate.json import Json, JsonObject, encode
 from tidegate.lazy import load
@@ -34,7 +34,10 @@ _DEFAULTS: dict[str, Json] = {"n": 1, "logprobs": False, "logit_bias": {}, "stop
 
 
 class ChatRequest(Struct, frozen=True):
-    """A chat request: its validated `fields`, and the `body` as sent, in `size` bytes. Never change `body`."""
+    """A chat request: its validated `fields`, and the `body` as sent, in `size` bytes. Never change `body`.
+
+    `origin` is the request as its caller sent it, if that was in another dialect.
+    """
 
     fields: ChatFields
     body: JsonObject
@@ -42,6 +45,7 @@ class ChatRequest(Struct, frozen=True):
     ignored: tuple[str, ...] = ()
     size: int = 0
     estimates: PromptEstimates = field(default_factory=PromptEstimates)
+    origin: Origin | None = None
 
     @property
     def model(self) -> str:
@@ -106,7 +110,10 @@ class ChatRequest(Struct, frozen=True):
     def _with_fields(self, fields: ChatFields, body: JsonObject) -> "ChatRequest":
         reasoning = unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking)
         ignored, estimates = ignored_paths(body), PromptEstimates()
-        return replace(self, fields=fields, body=body, reasoning=reasoning, ignored=ignored, estimates=estimates)
+        origin = self.origin and self.origin.without_body()
+        return replace(
+            self, fields=fields, body=body, reasoning=reasoning, ignored=ignored, estimates=estimates, origin=origin
+        )
 
     def estimate_prompt(self) -> int:
         return self.estimates.estimate(self.fields)

@@ -11,7 +11,7 @@ cache use these protocols, and never a field of one operation. To add an operati
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from tidegate.domain.gateway_fields import GatewayFields
 from tidegate.domain.usage import TokenCounts, Usage
@@ -24,6 +24,24 @@ ReplyChunk: TypeAlias = Mapping[str, object]
 """One chunk of a streamed reply in the operation's inner dialect."""
 
 TextKind = Literal["plain", "fixed", "encoded"]
+
+
+class Origin(Struct, frozen=True):
+    """A request as its caller sent it, in another dialect than the operation's inner one.
+
+    `dialect` is "messages" (Anthropic's) or "responses" (OpenAI's). `body` is the object as sent, for a provider that
+    speaks this dialect; it is None once the gateway has changed the request, for example masked its texts. `headers`
+    go on to such a provider. `notes` is what the surface needs to encode the reply in the caller's terms.
+    """
+
+    dialect: str
+    body: JsonObject | None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    notes: object = None
+
+    def without_body(self) -> "Origin":
+        """Return this origin for a request that has changed: it can only be translated from then on."""
+        return structs.replace(self, body=None)
 
 
 class ModelLimits(Protocol):
@@ -72,6 +90,11 @@ class Request(Protocol):
     @property
     def ignored(self) -> tuple[str, ...]:
         """The paths of fields that the gateway ignores for every provider."""
+        ...
+
+    @property
+    def origin(self) -> Origin | None:
+        """The request as sent, if that was in another dialect; None for the operation's inner dialect."""
         ...
 
     @property

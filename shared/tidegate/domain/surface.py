@@ -2,9 +2,9 @@
 
 Each surface is one module in `tidegate.surfaces`. `api/` sends the bytes that it makes; streams are server-sent events.
 
-    request = surface.parse(operation, body)
-    surface.reply(reply)                              # the bytes of a whole reply
-    stream = surface.open_stream()
+    request = surface.parse(operation, body, headers)
+    surface.reply(reply, request)                     # the bytes of a whole reply
+    stream = surface.open_stream(request)
     stream.events(chunks); stream.end()               # the bytes of a streamed one
 """
 
@@ -13,6 +13,8 @@ from typing import Protocol
 
 from tidegate.domain.operation import Operation, Reply, ReplyChunk, Request
 from tidegate.errors import TidegateError
+
+NO_HEADERS: Mapping[bytes, bytes] = {}
 
 
 class SurfaceStream(Protocol):
@@ -60,13 +62,15 @@ class Surface(Protocol):
         """Return a new id for the reply to a call; `now` is in UTC seconds."""
         ...
 
-    def parse(self, operation: Operation, body: bytes) -> Request:
+    def parse(self, operation: Operation, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> Request:
         """Return the request in the operation's inner dialect. Raises `InvalidRequest`."""
         ...
 
-    def reply(self, reply: Reply) -> bytes: ...
+    def reply(self, reply: Reply, request: Request) -> bytes:
+        """Return the bytes of a whole reply to `request`."""
+        ...
 
-    def open_stream(self) -> SurfaceStream: ...
+    def open_stream(self, request: Request) -> SurfaceStream: ...
 
     def error(self, error: TidegateError) -> bytes:
         """Return the body of an error reply."""

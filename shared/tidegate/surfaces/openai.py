@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from tidegate.domain.ids import random_letters
 from tidegate.domain.operation import Operation, Reply, ReplyChunk, Request
+from tidegate.domain.surface import NO_HEADERS
 from tidegate.errors import TidegateError
 from tidegate.json import encode
 
@@ -63,15 +64,15 @@ class OpenAISurface(Struct, frozen=True):
         """Return `chatcmpl-` and 29 letters: the call's id, and three random ones."""
         return f"chatcmpl-{call_id}{random_letters(3)}"
 
-    def parse(self, operation: Operation, body: bytes) -> Request:
+    def parse(self, operation: Operation, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> Request:
         """See `Surface.parse`."""
         return operation.parse(body)
 
-    def reply(self, reply: Reply) -> bytes:
+    def reply(self, reply: Reply, request: Request) -> bytes:
         """See `Surface.reply`."""
         return encode(reply)
 
-    def open_stream(self) -> OpenAIStream:
+    def open_stream(self, request: Request) -> OpenAIStream:
         """See `Surface.open_stream`. All calls share one stream, because it has no state."""
         return _STREAM
 

@@ -7,7 +7,7 @@ and @openrouter/ai-sdk-provider 2.10, which refuse replies that differ.
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from tidegate.domain.operation import Reply, ReplyChunk
+from tidegate.domain.operation import Reply, ReplyChunk, Request
 from tidegate.errors import TidegateError
 from tidegate.json import encode
 from tidegate.surfaces.openai import OpenAIStream, OpenAISurface, error_object
@@ -44,11 +44,11 @@ class OpenRouterSurface(OpenAISurface, frozen=True):
         """Return `gen-<unix seconds>-<the call's id>`."""
         return f"gen-{int(now)}-{call_id}"
 
-    def reply(self, reply: Reply) -> bytes:
+    def reply(self, reply: Reply, request: Request) -> bytes:
         """See `Surface.reply`."""
         return encode(_for_openrouter(reply))
 
-    def open_stream(self) -> OpenRouterStream:
+    def open_stream(self, request: Request) -> OpenRouterStream:
         """See `Surface.open_stream`."""
         return OpenRouterStream()
 

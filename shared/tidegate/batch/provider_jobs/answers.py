@@ -86,7 +86,7 @@ async def _answer(
     try:
         with observation.recording_failures():
             reply = await _respond(context, observation, sent, body, result)
-        status, text = 200, context.surface.reply(reply)
+        status, text = 200, context.surface.reply(reply, call.request)
     except StoreUnavailable:
         raise
     except TidegateError as error:
