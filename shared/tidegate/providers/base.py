@@ -22,8 +22,13 @@ _ACCESS_TOKEN = re.compile(r"ya29\.|eyJ[\w-]+\.[\w-]+\.")
 
 Framing = Literal["sse", "eventstream"]
 
-Dialect = Literal["own", "responses"]
-"""The dialect of a request and its reply: the provider's own, or that of OpenAI's Responses API."""
+Dialect = Literal["own", "messages", "responses"]
+"""The dialect of a request and its reply: the provider's own, or that of one API: Anthropic's Messages, OpenAI's
+Responses."""
+
+NATIVE = "native"
+"""The key under which replies to native requests have what the provider sent: a whole reply its body, and a chunk the
+events of the stream since the chunk before."""
 
 
 class StreamEvent(NamedTuple):
@@ -81,7 +86,8 @@ class UpstreamRequest(Struct, frozen=True):
     restores all four in replies.
     `caller_tools` are the caller's tools or functions, and `call_id` is the call's id: `reply_calls.py` uses both.
     `ignored` names the caller's fields that this provider cannot honour: no field is dropped silently.
-    `dialect` is that of the request and of its reply.
+    `dialect` is that of the request and of its reply. `is_native`: it is the caller's own request in this dialect, and
+    the caller gets the provider's own reply, see `native.py`.
     """
 
     url: str
@@ -96,6 +102,7 @@ class UpstreamRequest(Struct, frozen=True):
     call_id: str = ""
     names_tool: bool = False
     dialect: Dialect = "own"
+    is_native: bool = False
 
 
 class Translator(Protocol):
@@ -177,6 +184,13 @@ class Provider(Protocol):
 
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         """Translate the call for `deployment`. Raises `InvalidRequest` for a value that cannot be translated."""
+        ...
+
+    def native_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest | None:
+        """Return the request as its caller sent it, for this deployment; None if it does not speak that dialect.
+
+        Only for a call whose `origin` has a body.
+        """
         ...
 
     def parse_completion(self, body: Json) -> Completion:

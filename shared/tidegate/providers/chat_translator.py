@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import TypeGuard, cast
 
 from msgspec import Struct
@@ -39,6 +40,7 @@ _ACCOUNT_FIELDS = frozenset(
 _TEXT_REFERENCE_PROVIDERS = ("qwen",)
 """The fields and providers of `account_ids.py`, which is loaded for requests that have one, or media, or such tools."""
 
+_NATIVE = "tidegate.providers.native"
 _CALLER_TOOLS = ("function", "custom")
 
 
@@ -75,6 +77,11 @@ class ChatTranslator(Struct, frozen=True):
             without_account_ids = load("tidegate.providers.account_ids", "without_account_ids")
             chat_call, left_out = without_account_ids(chat_call, deployment)
             ignored = (*ignored, *left_out)
+        origin = chat_call.request.origin
+        if origin is not None and origin.body is not None and not ignored:
+            native = self.provider.native_request(chat_call, deployment)
+            if native is not None:
+                return native
         request = self.provider.build_request(chat_call, deployment)
         if ignored:
             request = replace(request, ignored=tuple(dict.fromkeys((*ignored, *request.ignored))))
@@ -83,6 +90,8 @@ class ChatTranslator(Struct, frozen=True):
 
     def parse_reply(self, request: UpstreamRequest, body: Json) -> Reply:
         completion = parse_completion(self.provider, request, body)
+        if request.is_native:
+            return load(_NATIVE, "with_native_reply")(completion, body)
         for choice in completion["choices"]:
             if "tool_calls" in choice["message"] or "function_call" in choice["message"]:
                 _finish_calls(request, choice["index"], choice["message"])
@@ -93,6 +102,9 @@ class ChatTranslator(Struct, frozen=True):
     def parse_stream(
         self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
     ) -> AsyncGenerator[Sequence[ReplyChunk]]:
+        if request.is_native:
+            parse = partial(parse_stream, self.provider, request)
+            return load(_NATIVE, "with_native_events")(parse, events)
         chunks = parse_stream(self.provider, request, events)
         if request.caller_tools:
             chunks = _with_finished_calls(request, chunks)
@@ -110,18 +122,26 @@ class ChatTranslator(Struct, frozen=True):
 
 def parse_completion(provider: Provider, request: UpstreamRequest, body: Json) -> Completion:
     """Translate a whole reply from the dialect in which the request was sent. Raises `UpstreamError`."""
-    if request.dialect == "own":
-        return provider.parse_completion(body)
-    return load("tidegate.providers.openai_responses.completion", "parse")(provider.name, body)
+    match request.dialect:
+        case "own":
+            return provider.parse_completion(body)
+        case "messages":
+            return load("tidegate.providers.anthropic.completion", "parse")(body)
+        case "responses":
+            return load("tidegate.providers.openai_responses.completion", "parse")(provider.name, body)
 
 
 def parse_stream(
     provider: Provider, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
 ) -> AsyncGenerator[list[Chunk]]:
     """Translate a streamed reply from the dialect in which the request was sent. Raises `UpstreamError`."""
-    if request.dialect == "own":
-        return provider.parse_stream(events)
-    return load("tidegate.providers.openai_responses.stream", "parse")(provider.name, events)
+    match request.dialect:
+        case "own":
+            return provider.parse_stream(events)
+        case "messages":
+            return load("tidegate.providers.anthropic.stream", "parse")(events)
+        case "responses":
+            return load("tidegate.providers.openai_responses.stream", "parse")(provider.name, events)
 
 
 def may_change_price(call: ChatCall) -> bool:

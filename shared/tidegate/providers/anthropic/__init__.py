@@ -14,6 +14,7 @@ sampling          temperature, top_p, top_k and stop sequences
 capabilities      what each Claude model accepts, by name
 completion        a reply → a completion
 stream            a streamed reply → chunks
+native            requests in Anthropic's own dialect, as their callers sent them
 normalise         pieces that `completion` and `stream` share
 usage             token counts, service tier and finish reason
 failure           error replies → `UpstreamError`

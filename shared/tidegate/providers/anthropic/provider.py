@@ -13,6 +13,7 @@ from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json
+from tidegate.lazy import load
 from tidegate.providers.anthropic import completion, failure, parts, request, stream
 from tidegate.providers.base import Framing, Headers, KeyAuth, StreamEvent, UpstreamRequest
 from tidegate.providers.openai import legacy_functions
@@ -38,6 +39,9 @@ class Anthropic(Struct, frozen=True):
             headers["anthropic-beta"] = ",".join(dict.fromkeys(builder.betas))
         url = f"{deployment.base_url.rstrip('/')}/v1/messages"
         return builder.upstream_request(url, KeyAuth("x-api-key", ""), headers)
+
+    def native_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest | None:
+        return load("tidegate.providers.anthropic.native", "native_request")(call, deployment, VERSION)
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(body)

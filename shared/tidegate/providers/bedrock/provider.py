@@ -37,6 +37,9 @@ class Bedrock(Struct, frozen=True):
         auth = KeyAuth() if deployment.secret else SigV4Auth("bedrock", deployment.region or "")
         return builder.upstream_request(url, auth)
 
+    def native_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest | None:
+        return None
+
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(body)
 

@@ -35,6 +35,9 @@ class Cohere(Struct, frozen=True):
             builder = request.build(call, deployment.model)
         return builder.upstream_request(f"{deployment.base_url.rstrip('/')}/v2/chat", KeyAuth())
 
+    def native_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest | None:
+        return None
+
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(body)
 

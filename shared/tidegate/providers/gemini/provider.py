@@ -47,6 +47,9 @@ class Gemini(Struct, frozen=True):
         url = f"{deployment.base_url.rstrip('/')}{self.version}/{self._model_path(deployment.model)}:{method}"
         return builder.upstream_request(url, self.auth)
 
+    def native_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest | None:
+        return None
+
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(self.name, body)
 

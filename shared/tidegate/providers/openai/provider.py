@@ -69,6 +69,9 @@ class OpenAI(Struct, frozen=True):
             dialect=dialect,
         )
 
+    def native_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest | None:
+        return None
+
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(self.row.name, self.row.quirks, body)
 
