@@ -34,6 +34,7 @@ def test_everything_that_can_be_set() -> None:
             "AWS_ENDPOINT_URL_DYNAMODB": "http://dynamodb",
             "AWS_ENDPOINT_URL_S3": "http://s3",
             "AWS_ENDPOINT_URL_SQS": "http://sqs",
+            "AWS_ENDPOINT_URL_KMS": "http://kms",
             "TIDEGATE_REPLY_BUCKET": "replies",
             "TIDEGATE_BATCH_BUCKET": "batches",
             "TIDEGATE_BATCH_QUEUE": "http://sqs/1/steps",
@@ -49,17 +50,18 @@ def test_everything_that_can_be_set() -> None:
             "TIDEGATE_LOG_LEVEL": "ERROR",
             "TIDEGATE_METRICS": "emf",
             "TIDEGATE_TRACES": "off",
+            "TIDEGATE_TRACE_KEY": "arn:aws:kms:eu-central-1:123456789012:key/1",
         }
     )
     assert settings.aws == AwsSettings(
-        "eu-central-1", "http://dynamodb", "http://all", "http://all", "http://s3", "http://sqs"
+        "eu-central-1", "http://dynamodb", "http://all", "http://all", "http://s3", "http://sqs", "http://kms"
     )
     assert (settings.provider_secret, settings.default_provider, settings.timeout_seconds) == ("secret", "vllm", 30.0)
     assert settings.server_options() == ServerOptions(1000, 5.0, ("https://a.example", "https://b.example"))
     assert (settings.transport, settings.log_level, settings.metrics_namespace) == ("httpx", "ERROR", "tidegate")
     assert settings.reply_bucket == "replies"
     assert (settings.batch_bucket, settings.batch_queue) == ("batches", "http://sqs/1/steps")
-    assert not settings.keeps_traces
+    assert (settings.keeps_traces, settings.trace_key) == (False, "arn:aws:kms:eu-central-1:123456789012:key/1")
     assert settings.reply_queues == ("http://sqs/1/answers", "http://sqs/1/others")
     options = BatchOptions(share=0.25, rates={"openai": (500, None)})
     assert parse_batch_options(settings.batch_options) == options

@@ -25,6 +25,7 @@
 | TIDEGATE_SHOW_UPSTREAM_URLS | true: dry runs show callers the URLs of providers | false |
 | TIDEGATE_KEEP_REASONING | false: signed reasoning is not kept between turns: docs/REASONING.md | true |
 | TIDEGATE_TRACES | off: no call's content is kept, whoever asks for it: docs/OBSERVABILITY.md | on |
+| TIDEGATE_TRACE_KEY | the KMS key (ARN) that wraps the keys of traces | none: they are in the table |
 | TIDEGATE_TRANSPORT | pyreqwest, aiohttp or httpx | pyreqwest; aiohttp for `serve` |
 | TIDEGATE_EVENT_BUS | the EventBridge bus that receives budget alerts | none: alerts are logged |
 | TIDEGATE_REPLY_BUCKET | the S3 bucket for stored replies that do not fit in an item | none: they are not stored |
@@ -101,6 +102,7 @@ class AwsSettings(Struct, frozen=True):
     events_endpoint: str | None = None
     s3_endpoint: str | None = None
     sqs_endpoint: str | None = None
+    kms_endpoint: str | None = None
 
 
 class Settings(Redacted, Struct, frozen=True):
@@ -124,6 +126,7 @@ class Settings(Redacted, Struct, frozen=True):
     shows_upstream_urls: bool = False
     keeps_reasoning: bool = True
     keeps_traces: bool = True
+    trace_key: str | None = None
     transport: str = "pyreqwest"
     event_bus: str | None = None
     reply_bucket: str | None = None
@@ -150,6 +153,7 @@ class Settings(Redacted, Struct, frozen=True):
                 events_endpoint=reader.text("AWS_ENDPOINT_URL_EVENTBRIDGE") or endpoint,
                 s3_endpoint=reader.text("AWS_ENDPOINT_URL_S3") or endpoint,
                 sqs_endpoint=reader.text("AWS_ENDPOINT_URL_SQS") or endpoint,
+                kms_endpoint=reader.text("AWS_ENDPOINT_URL_KMS") or endpoint,
             ),
             provider_secret=reader.text("TIDEGATE_PROVIDER_SECRET"),
             workspace_secrets=reader.text("TIDEGATE_WORKSPACE_SECRETS"),
@@ -169,6 +173,7 @@ class Settings(Redacted, Struct, frozen=True):
             shows_upstream_urls=reader.choice("TIDEGATE_SHOW_UPSTREAM_URLS", ("false", "true")) == "true",
             keeps_reasoning=reader.choice("TIDEGATE_KEEP_REASONING", ("true", "false")) == "true",
             keeps_traces=reader.choice("TIDEGATE_TRACES", ("on", "off")) == "on",
+            trace_key=reader.text("TIDEGATE_TRACE_KEY"),
             event_bus=reader.text("TIDEGATE_EVENT_BUS"),
             reply_bucket=reader.text("TIDEGATE_REPLY_BUCKET"),
             batch_bucket=reader.text("TIDEGATE_BATCH_BUCKET"),
@@ -251,16 +256,16 @@ class _EnvironmentReader:
         url, audience = url or self.missing("TIDEGATE_OIDC_ISSUER"), audience or self.missing("TIDEGATE_OIDC_AUDIENCE")
         return OidcIssuer(url, audience, jwks_url, claim, client_id, scopes)
 
-    def batch_queue(self) -> str | None:
-        queue = self.text("TIDEGATE_BATCH_QUEUE")
-        return queue or (self.missing("TIDEGATE_BATCH_QUEUE") if self.text("TIDEGATE_BATCH_BUCKET") else None)
-
-    def https_url(self, name: str) -> str | None:
     def metrics_namespace(self) -> str | None:
         """Return the namespace of metrics, None if there are none."""
         has_metrics = self.choice("TIDEGATE_METRICS", ("none", "emf")) == "emf"
         return (self.text("TIDEGATE_METRICS_NAMESPACE") or "tidegate") if has_metrics else None
 
+    def batch_queue(self) -> str | None:
+        queue = self.text("TIDEGATE_BATCH_QUEUE")
+        return queue or (self.missing("TIDEGATE_BATCH_QUEUE") if self.text("TIDEGATE_BATCH_BUCKET") else None)
+
+    def https_url(self, name: str) -> str | None:
         """A URL that cannot be answered by an impostor: https, or plain http on the loopback interface."""
         url = self.text(name)
         if url is not None and not _HTTPS_OR_LOOPBACK.match(url):

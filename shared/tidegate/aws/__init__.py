@@ -1,4 +1,4 @@
-"""The ports over AWS: DynamoDB, S3, SQS, Secrets Manager and EventBridge.
+"""The ports over AWS: DynamoDB, S3, SQS, Secrets Manager, KMS and EventBridge.
 
 world             what a process opens once: transport, credentials, table, vault
 gateway           the gateway of a world
@@ -23,6 +23,9 @@ batch_table       files, uploads, batches and their parts
 batch_callers     who pays for a batch
 cooldowns         deployments that cool down, shared between processes
 reply_store       cached replies and idempotency keys
+traces            traces of calls, encrypted
+trace_keys        the keys that encrypt traces, wrapped by KMS or in the table
+trace_cipher      AES-256-GCM for traces
 bucket            objects in one S3 bucket
 s3_client         requests to one S3 bucket, with retries
 s3_writer         writes one S3 object piece by piece

@@ -1,6 +1,7 @@
 """Objects in one S3 bucket, written and read in one piece.
 
-Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html and …/API_GetObject.html
+Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, …/API_GetObject.html and
+…/API_DeleteObject.html
 """
 
 import hashlib
@@ -37,6 +38,12 @@ class Bucket(Struct, frozen=True):
         if status != 200:
             raise StoreUnavailable(f"S3 refused to return an object (status {status}).")
         return data
+
+    async def delete(self, key: str) -> None:
+        """Delete the object; S3 also says so of one that does not exist."""
+        status, _ = await self._send("DELETE", key, b"")
+        if status not in (200, 204, 404):
+            raise StoreUnavailable(f"S3 refused to delete an object (status {status}).")
 
     async def create(self) -> None:
         """Create the bucket, for local use; an existing one stays as it is."""

@@ -57,6 +57,10 @@ class ObjectStore(Protocol):
         """The object, None if it does not exist."""
         ...
 
+    async def delete(self, key: str) -> None:
+        """Delete the object, if it exists."""
+        ...
+
 
 class Store(Struct, frozen=True):
     """One table. All methods raise `StoreUnavailable` within `timeout_seconds`, whatever the cause.
@@ -149,6 +153,10 @@ class Store(Struct, frozen=True):
         """Make one conditional update; the item as it is afterwards. Raises `ConditionFailed`."""
         answer = await self._write("update", "UpdateItem", {**update.payload(), "ReturnValues": "ALL_NEW"})
         return from_attributes(cast("dict[str, AttributeValue]", answer.get("Attributes") or {}))
+
+    async def delete(self, delete: TransactWrite) -> None:
+        """Delete one item, if it exists, at half the price of a transaction. Raises `ConditionFailed`."""
+        await self._write("delete", "DeleteItem", delete.payload())
 
     async def write(
         self, writes: Sequence[TransactWrite], token: str | None = None, timeout_seconds: float | None = None

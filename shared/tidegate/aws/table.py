@@ -15,6 +15,8 @@
 | signed reasoning before a tool call | `WS#<id>` | `TURN#<sha-256 of the conversation>` |
 | a stored reply | `WS#<id>` | `CACHE#<sha-256 of the request>` |
 | an idempotency key | `WS#<id>` | `IDEM#<sha-256 of the key>` |
+| the encrypted trace of a call | `TRACES#<workspace id>` | `TRACE#<ulid>` |
+| the keys that encrypt a workspace's traces | `TRACES#<workspace id>` | `KEY` |
 | deployments that cool down | `HEALTH`, `WS#<id>` | `HEALTH` |
 | a plan | `PLANS` | `PLAN#<id>` |
 | an admin key | `ADMINS` | `ADMIN#<id>` |
@@ -54,6 +56,7 @@ KEYS_PREFIX = "KEY#"
 CALLS_PREFIX = "CALL#"
 TURNS_PREFIX = "TURN#"
 REPLIES_PREFIX = "CACHE#"
+TRACES_PREFIX = "TRACE#"
 FILES_PREFIX, UPLOADS_PREFIX, BATCHES_PREFIX, PARTS_PREFIX = "FILE#", "UPLOAD#", "BATCH#", "PART#"
 OPEN_BATCHES_PARTITION = "OPENBATCHES"
 MAX_ID = 128
@@ -141,6 +144,18 @@ def signature_item_key(workspace_id: str, turn: str) -> ItemKey:
 
 def reply_item_key(workspace_id: str, key: str) -> ItemKey:
     return ItemKey(f"WS#{workspace_id}", f"{REPLIES_PREFIX}{key}")
+
+
+def traces_partition(workspace_id: str) -> str:
+    return f"TRACES#{workspace_id}"
+
+
+def trace_item_key(workspace_id: str, call_id: str) -> ItemKey:
+    return ItemKey(traces_partition(workspace_id), f"{TRACES_PREFIX}{call_id}")
+
+
+def trace_keys_item_key(workspace_id: str) -> ItemKey:
+    return ItemKey(traces_partition(workspace_id), "KEY")
 
 
 def claim_item_key(workspace_id: str, key: str) -> ItemKey:

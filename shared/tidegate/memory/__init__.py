@@ -13,6 +13,7 @@ batch_objects  objects of files and batches
 batch_queue    messages of the batch engine
 batch_callers  who pays for a batch
 reply_store    cached replies and idempotency keys
+traces         traces of calls
 signatures     signed reasoning of tool calls
 vault          credentials of workspaces
 """

@@ -88,10 +88,20 @@ class SqliteClient:
         after = parse_item_key(start).sk if start else "" if is_ascending else high + _LAST_CHARACTER
         statement = _ASCENDING if is_ascending else _DESCENDING
         rows = self._reader.execute(statement, (pk, low, high, after, limit)).fetchall()
-        page: Payload = {"Items": [decode_item(item) for _, item in rows]}
+        page: Payload = {"Items": _project([decode_item(item) for _, item in rows], payload)}
         if len(rows) == limit:
             page["LastEvaluatedKey"] = {"pk": {"S": pk}, "sk": {"S": rows[-1][0]}}
         return page
+
+
+def _project(items: list[dict[str, dict[str, object]]], payload: Payload) -> list[dict[str, dict[str, object]]]:
+    """The items with the attributes of the query's projection only, if it has one."""
+    projection = payload.get("ProjectionExpression")
+    if projection is None:
+        return items
+    names = cast("Mapping[str, str]", payload["ExpressionAttributeNames"])
+    attributes = {names[placeholder] for placeholder in str(projection).split(", ")}
+    return [{name: value for name, value in item.items() if name in attributes} for item in items]
 
 
 def _key_range(payload: Payload) -> tuple[str, str, str]:

@@ -1,6 +1,6 @@
-"""Objects as files: the port `ObjectStore` of `aws.reply_store`, where the gateway runs without S3.
+"""Objects as files: the port `ObjectStore` of `aws.store`, where the gateway runs without S3.
 
-The end of a lifetime is that of the file's first folder: template.yaml has the same rules for the bucket.
+The end of a lifetime is that of the file's first folders: template.yaml has the same rules for the bucket.
 """
 
 from collections.abc import Iterator
@@ -9,9 +9,13 @@ from pathlib import Path
 import anyio
 from msgspec import Struct
 
+from tidegate.aws.traces import OBJECT_DAYS
 from tidegate.sqlite.object_files import NEW_FILES, object_path, unavailable, write_object
 
-LIFETIME_DAYS = {"cache": 31, "idem": 2, NEW_FILES: 1, "uploads": 2, "batches": 40}
+LIFETIME_DAYS = {
+    **{"cache": 31, "idem": 2, NEW_FILES: 1, "uploads": 2, "batches": 40},
+    **{f"traces/{days}": days + 1 for days in OBJECT_DAYS},
+}
 """A day more than the longest lifetime of an item that refers to an object, or of a file that is being written.
 
 `sqlite.expiry` deletes the content of files. What jobs have dropped, and its results, belong to the user.
@@ -33,6 +37,10 @@ class FileObjects(Struct, frozen=True):
         """The object, None if it does not exist."""
         return await anyio.to_thread.run_sync(self._read, key)
 
+    async def delete(self, key: str) -> None:
+        """Delete the object, if it exists."""
+        await anyio.to_thread.run_sync(self._delete, key)
+
     async def delete_expired(self, now: float) -> int:
         """Delete the objects whose lifetime has ended, and return their number."""
         return await anyio.to_thread.run_sync(self._delete_expired, now)
@@ -42,6 +50,12 @@ class FileObjects(Struct, frozen=True):
             return object_path(self.folder, key).read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise unavailable(error) from error
+
+    def _delete(self, key: str) -> None:
+        try:
+            object_path(self.folder, key).unlink(missing_ok=True)
         except OSError as error:
             raise unavailable(error) from error
 
