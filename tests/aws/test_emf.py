@@ -43,7 +43,7 @@ def lines() -> Iterator[io.StringIO]:
 
 def with_metrics(lines: io.StringIO) -> list[dict[str, Any]]:
     """The lines that have metrics; all of them are valid."""
-    found = [line for line in map(json.loads, lines.getvalue().splitlines()) if "_aws" in line]
+    found = [line for line in map(json.loads, filter(None, lines.getvalue().split("\n"))) if "_aws" in line]
     for line in found:
         read_metrics(line)
     return found
