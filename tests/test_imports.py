@@ -85,6 +85,7 @@ def test_lists_of_models_usage_and_health_cost_nothing_until_one_is_asked_for() 
 def test_what_few_calls_need_costs_nothing_until_one_does() -> None:
     names = (
         *("api.stream", "upstream.sse", "upstream.eventstream", "upstream.guardrails.backends"),
+        *("aws.traces", "aws.trace_keys", "domain.trace"),
         *("transport.media_fetcher", "aws.signatures", "chat.reasoning_signatures", "providers.caller_terms"),
         *("policy.metering.alerts", "policy.auth.throttle", "domain.limit_error", "pipeline.check_output"),
     )

@@ -5,6 +5,7 @@ from tidegate.aws.batch_table import DynamoBatchTable
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.resources import DynamoResources
 from tidegate.aws.tenants import DynamoUsageReader
+from tidegate.aws.traces import create_traces
 from tidegate.aws.world import AwsWorld
 from tidegate.batch.ports import BatchObjects
 from tidegate.batch.workspace_cleanup import WorkspaceCleanup
@@ -26,4 +27,5 @@ def create_aws_control(world: AwsWorld, batch_objects: BatchObjects | None = Non
         issuer=oidc.url if oidc else None,
         batches=WorkspaceCleanup(DynamoBatchTable(store), batch_objects),
         aggregates=DynamoAggregates(store),
+        traces=create_traces(world),
     )

@@ -41,6 +41,7 @@ async def create_aws_gateway(world: AwsWorld, overrides: Overrides = NO_OVERRIDE
                 settings, store, world.objects
             ),
             vault=world.vault,
+            open_traces=cache(lambda: load("tidegate.aws.traces", "create_traces")(world)),
         )
 
     connections = Connections(world.http, _provider_secrets(world), world.signing_keys)

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from tidegate.control.ports import ProviderStates, Resources, WorkspaceBatches
+from tidegate.control.ports import ProviderStates, Resources, TraceReader, WorkspaceBatches
 from tidegate.control.views import to_json
 from tidegate.domain.ids import ulid
 from tidegate.domain.managed_resources import (
@@ -51,6 +51,7 @@ class Control(Struct, frozen=True):
     batches: WorkspaceBatches | None = None
     aggregates: Aggregates | None = None
     providers: ProviderStates | None = None
+    traces: TraceReader | None = None
 
     async def apply_change(
         self,

@@ -50,7 +50,7 @@ class TraceReader(Protocol):
         ...
 
     async def destroy_key(self, workspace_id: str) -> None:
-        """Destroy the key that the workspace's traces are encrypted with: all of them are unreadable from then on."""
+        """Destroy the key of the workspace's traces: those that exist are unreadable from then on."""
         ...
 
     async def delete_all(self, workspace_id: str) -> None:

@@ -273,6 +273,7 @@ def local_settings(env: Mapping[str, str], endpoint: str | None) -> Settings:
         "TIDEGATE_BATCH_BUCKET": "",
         "TIDEGATE_BATCH_QUEUE": "",
         "TIDEGATE_REPLY_QUEUE": "",
+        "TIDEGATE_TRACE_KEY": "",
     }
     return replace(Settings.from_env(local_env), aws=AwsSettings(REGION, endpoint))
 

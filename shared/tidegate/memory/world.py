@@ -22,6 +22,7 @@ from tidegate.memory.reply_store import MemoryReplyStore
 from tidegate.memory.resources import MemoryResources
 from tidegate.memory.signatures import MemoryReasoningSignatures
 from tidegate.memory.tenants import MemoryTenants
+from tidegate.memory.traces import MemoryTraces
 from tidegate.memory.vault import MemoryVault
 from tidegate.policy.metering.alerts import LogBudgetAlerts
 from tidegate.policy.metering.roller import Roller
@@ -48,6 +49,7 @@ class MemoryWorld:
         self.meter = MemoryMeter(ledger=self.ledger)
         self.aggregates = MemoryAggregates(self.meter)
         self.batch_table, self.batch_objects = MemoryBatchTable(), MemoryBatchObjects()
+        self.traces = MemoryTraces()
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,6 +75,7 @@ async def create_memory_gateway(world: MemoryWorld, overrides: Overrides = NO_OV
             open_signatures=lambda: signatures,
             open_reply_stores=lambda: (replies, replies),
             vault=world.vault,
+            open_traces=lambda: world.traces,
         )
 
     connections = Connections(world.http, EnvironmentSecrets(world.settings.environment), world.signing_keys)
@@ -91,6 +94,7 @@ def create_memory_control(world: MemoryWorld) -> Control:
         issuer=oidc.url if oidc else None,
         batches=WorkspaceCleanup(world.batch_table, world.batch_objects),
         aggregates=world.aggregates,
+        traces=world.traces,
     )
 
 
