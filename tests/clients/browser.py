@@ -6,10 +6,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.clients.programs import package
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 REQUEST_FAILED = re.compile(r"Failed to load resource|net::ERR_")
@@ -67,3 +70,14 @@ def visiting(browser: Browser, root: str, **options: Any) -> Iterator[Visit]:
     yield visit
     context.close()
     assert [each for each in visit.complaints if not REQUEST_FAILED.search(each)] == []
+
+
+def serious_faults(page: Page) -> list[Any]:
+    """Return the serious faults of accessibility that axe finds, each with where it is. Needs `bypass_csp`."""
+    page.evaluate(Path(package("axe-core/axe.min.js")).read_text())
+    violations = page.evaluate("async () => (await axe.run()).violations")
+    return [
+        (each["id"], [node["html"][:120] for node in each["nodes"]][:3])
+        for each in violations
+        if each["impact"] in ("serious", "critical")
+    ]

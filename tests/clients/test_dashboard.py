@@ -4,7 +4,6 @@ import io
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -12,8 +11,7 @@ import openai
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.clients.browser import Visit, chromium, visiting
-from tests.clients.programs import package
+from tests.clients.browser import Visit, chromium, serious_faults, visiting
 from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, serving
 
 pytestmark = pytest.mark.slow
@@ -289,41 +287,30 @@ def test_the_pages_speak_german_to_a_german_browser(browser: Browser, root: str)
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_serious_faults_of_accessibility(browser: Browser, root: str, scheme: str, width: int) -> None:
-    axe = Path(package("axe-core/axe.min.js")).read_text()
     call_id = call(root)
     size = {"width": width, "height": 900}
     with visiting(browser, root, color_scheme=scheme, viewport=size, bypass_csp=True) as visit:
         visit.open()
-        found = {"signin": serious_faults(visit.page, axe)}
+        found = {"signin": serious_faults(visit.page)}
         visit.sign_in(DEMO_KEY)
         for name in (*CALLER_PAGES, f"calls/{call_id}"):
-            found[name] = faults_of_page(visit, name, axe)
+            found[name] = faults_of_page(visit, name)
         visit.page.get_by_role("button", name="Sign out").click()
         visit.try_key(DEMO_ADMIN)
         visit.page.get_by_role("navigation").wait_for()
         for name in ADMIN_PAGES:
-            found[name] = faults_of_page(visit, name, axe)
+            found[name] = faults_of_page(visit, name)
     assert {name: faults for name, faults in found.items() if faults} == {}
 
 
 def test_axe_finds_a_fault(visit: Visit) -> None:
     visit.page.set_content("<main><img src='data:,'><button></button></main>")
-    found = serious_faults(visit.page, Path(package("axe-core/axe.min.js")).read_text())
+    found = serious_faults(visit.page)
     assert {"button-name", "image-alt"} <= {name for name, _ in found}
 
 
-def faults_of_page(visit: Visit, name: str, axe: str) -> list[Any]:
+def faults_of_page(visit: Visit, name: str) -> list[Any]:
     visit.open(f"#/{name}")
     visit.page.get_by_role("heading", level=1).wait_for()
     visit.page.wait_for_function("!document.querySelector('main').textContent.includes('Loading…')")
-    return serious_faults(visit.page, axe)
-
-
-def serious_faults(page: Page, axe: str) -> list[Any]:
-    page.evaluate(axe)
-    violations = page.evaluate("async () => (await axe.run()).violations")
-    return [
-        (each["id"], [node["html"][:120] for node in each["nodes"]][:3])
-        for each in violations
-        if each["impact"] in ("serious", "critical")
-    ]
+    return serious_faults(visit.page)
