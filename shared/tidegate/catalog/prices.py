@@ -57,17 +57,20 @@ def cost_parts(model: CatalogModel, tokens: TokenCounts, at: float | None = None
     rates = None if price is None else _tier_rates(price, tokens.input)
     if rates is None or rates.input is None or rates.output is None:
         return None
-    reasoning = min(tokens.reasoning, tokens.output)
-    kinds = (
-        ("input", tokens.input - tokens.cached - tokens.written, rates.input, _MILLION),
-        ("cached", tokens.cached, _rate_or(rates.cached, rates.input), _MILLION),
-        ("written", tokens.written, _rate_or(rates.written, rates.input), _MILLION),
-        ("output", tokens.output - reasoning, rates.output, _MILLION),
-        ("reasoning", reasoning, _rate_or(rates.reasoning, rates.output), _MILLION),
-        ("searches", tokens.searches, _rate_or(rates.search, Decimal(0)), _THOUSAND),
-        ("request", 1 if rates.request else 0, _rate_or(rates.request, Decimal(0)), _THOUSAND),
-    )
-    return [CostPart(kind, count, rate, count * rate / unit) for kind, count, rate, unit in kinds if count > 0]
+    return _parts(rates, rates.input, rates.output, tokens)
+
+
+@exact_money
+def cost_parts_of_sum(model: CatalogModel, tokens: TokenCounts, calls: int) -> Sequence[CostPart] | None:
+    """The cost of the summed text tokens of many calls, by kind; None if the model has no price.
+
+    At the price of the day on which the row was checked, and without its higher rates for long prompts: a sum does not
+    tell how long each prompt was.
+    """
+    rates = price_in_force(model.prices)
+    if rates is None or rates.input is None or rates.output is None:
+        return None
+    return _parts(rates, rates.input, rates.output, tokens, calls)
 
 
 def price_in_force(prices: tuple[Price, ...], at: float | None = None) -> Price | None:
@@ -133,3 +136,19 @@ def _output_cost(rates: Rates, rate: Decimal, tokens: TokenCounts) -> Decimal:
 
 def _rate_or(own: Decimal | None, rate: Decimal) -> Decimal:
     return rate if own is None else own
+
+
+def _parts(
+    rates: Rates, input_rate: Decimal, output_rate: Decimal, tokens: TokenCounts, calls: int = 1
+) -> Sequence[CostPart]:
+    reasoning = min(tokens.reasoning, tokens.output)
+    kinds = (
+        ("input", tokens.input - tokens.cached - tokens.written, input_rate, _MILLION),
+        ("cached", tokens.cached, _rate_or(rates.cached, input_rate), _MILLION),
+        ("written", tokens.written, _rate_or(rates.written, input_rate), _MILLION),
+        ("output", tokens.output - reasoning, output_rate, _MILLION),
+        ("reasoning", reasoning, _rate_or(rates.reasoning, output_rate), _MILLION),
+        ("searches", tokens.searches, _rate_or(rates.search, Decimal(0)), _THOUSAND),
+        ("request", calls if rates.request else 0, _rate_or(rates.request, Decimal(0)), _THOUSAND),
+    )
+    return [CostPart(kind, count, rate, count * rate / unit) for kind, count, rate, unit in kinds if count > 0]

@@ -28,7 +28,7 @@ def check_range(now: float, since: float | None, until: float | None, step: Step
         raise InvalidRequest("The range is empty: `from` must be before `to`, and not in the future.", param="from")
     hours = (end - begin) / _HOUR_SECONDS
     if hours > MAX_DAYS * 24:
-        raise InvalidRequest(f"An overview covers at most {MAX_DAYS} days.", param="from")
+        raise InvalidRequest(f"A range has at most {MAX_DAYS} days.", param="from")
     step = step or ("hour" if hours <= 3 * 24 else "day")
     if step == "hour" and hours > MAX_HOURS:
         raise InvalidRequest(f"An overview by hour covers at most {MAX_HOURS // 24} days: use step=day.", param="step")

@@ -142,7 +142,7 @@ async def find_session(
     check_cursor(cursor)
     workspace = await find_workspace(control, actor, workspace_id)
     now = control.clock()
-    until = min(now + _AHEAD_SECONDS, until or inf)
+    until = min(now + _AHEAD_SECONDS, inf if until is None else until)
     since = until - DEFAULT_DAYS * _DAY_SECONDS if since is None else since
     if until - since > MAX_DAYS * _DAY_SECONDS:
         message = f"A session is looked up in at most {MAX_DAYS} days: for more, {USE_OVERVIEW}."

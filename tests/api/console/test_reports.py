@@ -52,3 +52,18 @@ async def test_sessions_are_in_the_admin_api(console: Console) -> None:
     assert (await console.http.get(root, headers=headers)).json()["data"] == []
     session = (await console.http.get(f"{root}/s1", headers=headers)).json()
     assert [call["id"] for call in session["agents"][0]["calls_listed"]] == [call_id]
+
+
+async def test_calls_are_repriced(console: Console) -> None:
+    answer = await console.get("/reprice", model=["openai/gpt-4o", "nobody/knows"])
+    assert answer.status_code == 200
+    assert [(each["model"], each["problem"]) for each in answer.json()["models"]] == [
+        ("openai/gpt-4o", None),
+        ("nobody/knows", "unknown_model"),
+    ]
+    assert (await console.get("/reprice", workspace=OTHER_WORKSPACE)).status_code == 404
+    too_many = await console.get("/reprice", model=["m"] * 21)
+    assert (too_many.status_code, too_many.json()["error"]["param"]) == (400, "model")
+    headers = {"authorization": f"Bearer {DEMO_ADMIN}"}
+    of_admin = await console.http.get(f"/admin/v1/workspaces/{DEMO_WORKSPACE}/reprice?model=a/b", headers=headers)
+    assert of_admin.json()["models"][0]["problem"] == "unknown_model"

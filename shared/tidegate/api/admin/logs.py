@@ -1,4 +1,4 @@
-"""The endpoints of usage reports, the call log, sessions and the audit log."""
+"""The endpoints of usage reports, repricing, the call log, sessions and the audit log."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 
 from tidegate.api.admin.dependencies import CallCursor, Context, Limit
 from tidegate.api.admin.responses import AdminContext, AuditEntryResponse, PageResponse, UsageReportResponse
-from tidegate.control import logs, reports, sessions
+from tidegate.control import logs, reports, reprice, sessions
 from tidegate.control.logs import CallFilters
 from tidegate.control.views import to_json_for
 from tidegate.domain.managed_resources import AuditEntry
@@ -129,6 +129,20 @@ async def show_session(
     """Answer the calls of a session by agent, 2,000 a page. `next_cursor` leads to older calls."""
     span = utc_seconds(since), utc_seconds(until)
     found = await sessions.find_session(context.control, context.actor, workspace_id, session_id, *span, cursor)
+    return JSONResponse(found.to_json())
+
+
+@router.get("/workspaces/{workspace_id}/reprice", response_model=dict[str, Any])
+async def reprice_calls(
+    context: Context,
+    workspace_id: str,
+    model: Annotated[list[str] | None, Query(max_length=reprice.MAX_TARGETS, description="Repeat for several")] = None,
+    since: Since = None,
+    until: Until = None,
+) -> Response:
+    """Answer what the calls of a range, of this month by default, would have cost on other models."""
+    span = utc_seconds(since), utc_seconds(until)
+    found = await reprice.reprice(context.control, context.actor, workspace_id, model or (), *span)
     return JSONResponse(found.to_json())
 
 
