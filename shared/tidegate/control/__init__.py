@@ -22,12 +22,11 @@ overview_budgets     budgets of workspaces and keys, used and held
 sessions             a workspace's sessions, and the calls of one
 session_tree         the calls of a session by agent, with their sums
 providers            the state of providers: calls, errors, cooldowns, missing settings
-sessions             a workspace's sessions, and the calls of one
-session_tree         the calls of a session by agent, with their sums
 reprice              what a range of calls would have cost on other models
 reprice_report       its result, with words of caution
 reports              usage of a workspace by day, model, key, application or session
 logs                 the call log and the audit log
-call_details         one call: its record, timeline and cost
+call_details         one call: its record, timeline, cost and trace
+traces               traces for those who may read them, and their destruction
 spreadsheet          CSV
 """
