@@ -1,11 +1,14 @@
 """The trace of a call: its content, kept for a few days where somebody asked for it. Records have none of it."""
 
+import hashlib
+import zlib
 from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct, field
 
-from tidegate.json import Json
+_COMPRESSION = 1
+"""The level of zlib: a stream's events shrink to a tenth with any, and the first one takes half of the sixth's time."""
 
 
 class Piece(Struct, frozen=True, array_like=True):
@@ -18,8 +21,9 @@ class Piece(Struct, frozen=True, array_like=True):
 class TracedAttempt(Struct, kw_only=True, omit_defaults=True):
     """One request to a deployment, and its reply. Times are seconds after the call's start.
 
-    Neither `url` nor `headers` have credentials. `reply` are the body's bytes as they arrived, in `pieces`; bytes
-    beyond the limits of a trace are not kept, `omitted_bytes` counts them. `error` is the code of the attempt's error.
+    Neither `url` nor `headers` have credentials. `reply` are the body's bytes as they arrived, in `pieces`; a masked
+    trace has the pieces alone. `omitted_bytes` counts the bytes of `body` and `reply` that are beyond the limits of a
+    trace, and not kept. `error` is the code of the attempt's error.
     """
 
     deployment: str
@@ -47,22 +51,31 @@ class TracedError(Struct, frozen=True):
 class Trace(Struct, kw_only=True, omit_defaults=True):
     """The content of one call: the request as received, each attempt, and the answer or the error of the caller.
 
-    `masked` names the detectors that have masked the texts.
+    `answer` is the JSON of a whole reply, also of a stream; empty if there is none. `masked` names the guardrails that
+    have masked the texts; `request` is empty if one of them could not mask it.
     """
 
     call_id: str
     request: bytes
     attempts: Sequence[TracedAttempt] = ()
-    answer: Json = None
+    answer: bytes = b""
     error: TracedError | None = None
     masked: tuple[str, ...] = ()
 
 
+def is_sampled(call_id: str, rate: float) -> bool:
+    """True for a part `rate` of all calls, 0 to 1: the hash of a call's id decides."""
+    return int.from_bytes(hashlib.sha256(call_id.encode()).digest()[:8]) < rate * 2**64
+
+
 def encode_trace(trace: Trace) -> bytes:
-    """Return the trace in MessagePack."""
-    return msgspec.msgpack.encode(trace)
+    """Return the trace in MessagePack, compressed."""
+    return zlib.compress(msgspec.msgpack.encode(trace), _COMPRESSION)
 
 
 def decode_trace(content: bytes) -> Trace:
     """Return the trace that `encode_trace` wrote. Raises `msgspec.DecodeError`."""
-    return msgspec.msgpack.decode(content, type=Trace)
+    try:
+        return msgspec.msgpack.decode(zlib.decompress(content), type=Trace)
+    except zlib.error as error:
+        raise msgspec.DecodeError(str(error)) from None
