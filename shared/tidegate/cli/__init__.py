@@ -17,7 +17,8 @@ batch                `batch submit | list | show | cancel | results | resume`, o
 batch_client         its requests to the gateway
 batch_upload         uploads a file of any size
 batch_progress       shows how far a batch is
-server_access        the gateway that it asks, and the key for it
+server_access        the gateway that a command asks, and the key for it
+server_client        HTTP requests to it
 limits               the option `--limits`
 options              the other options of a workspace
 dates                dates in options

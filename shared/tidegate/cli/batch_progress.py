@@ -10,7 +10,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from tidegate.cli.batch_client import BatchClient, RequestFailed
+from tidegate.cli.batch_client import BatchClient
+from tidegate.cli.server_client import RequestFailed
 from tidegate.json import Json, JsonObject
 
 TERMINAL_STATUSES = frozenset({"failed", "completed", "expired", "cancelled"})

@@ -9,7 +9,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from tidegate.cli.batch_client import CHUNK_BYTES, BatchClient, RequestFailed
+from tidegate.cli.batch_client import CHUNK_BYTES, BatchClient
+from tidegate.cli.server_client import RequestFailed
 from tidegate.errors import ConfigurationError
 from tidegate.json import JsonObject
 
