@@ -19,11 +19,12 @@ from tidegate.control import keys, overview, workspaces
 from tidegate.control.aggregate_range import MAX_DAYS, MAX_HOURS
 from tidegate.control.overview import Overview, OverviewFilters
 from tidegate.domain.account import AccountScope, Reservation
-from tidegate.domain.aggregate import DIMENSIONS, OTHER
+from tidegate.domain.aggregate import DIMENSIONS, OTHER, Aggregate
 from tidegate.domain.limits import Limits
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import AdminForbidden, InvalidRequest, NotFound
+from tidegate.policy.metering.roller import Aggregates
 
 HOUR, DAY = 3600.0, 86_400.0
 FIELDS = {"key": "key_id", "app": "app_id", "session": "session_id", "endpoint": "endpoint", "status": "status"}
@@ -102,6 +103,38 @@ async def test_rows_and_filters_are_by_name(world: Managed, dimension: str, fiel
     wanted = [each for each in records if (each[field] or "") == name and each["provider"] == "openai"]
     assert sums_of(selected.totals) == expected_sums(wanted)
     assert {row["name"] for row in selected.by[dimension]} <= {name}
+
+
+class WatchedAggregates:
+    """Aggregates that remember what was asked for: the first and the last, and whether with sessions."""
+
+    def __init__(self, aggregates: Aggregates) -> None:
+        self.aggregates, self.asked = aggregates, list[tuple[str, str, bool]]()
+
+    async def find(
+        self, workspace_id: str, first: str, last: str, *, has_sessions: bool = True
+    ) -> Mapping[str, Aggregate]:
+        self.asked.append((first, last, has_sessions))
+        return await self.aggregates.find(workspace_id, first, last, has_sessions=has_sessions)
+
+
+async def test_hours_of_whole_days_are_read_without_their_sessions_which_the_days_have(world: Managed) -> None:
+    records = records_of_days(4, 400)
+    world = await stored(world, records, "ws_one")
+    assert world.control.aggregates is not None
+    watched = WatchedAggregates(world.control.aggregates)
+    control: Any = replace(world.control, aggregates=watched)
+    span = {"since": NOON - 3 * DAY, "until": NOON, "step": "hour"}
+    made = await overview.overview(control, WHOLE, ["ws_one"], **span)
+    assert watched.asked == [
+        ("2026-11-19", "2026-11-20", True),
+        ("2026-11-18T12", "2026-11-18T23", True),
+        ("2026-11-21T00", "2026-11-21T11", True),
+        ("2026-11-19T00", "2026-11-20T23", False),
+    ]
+    sessions = {record["session_id"] or "" for record in in_range(records, NOON - 3 * DAY, NOON)}
+    assert sum(int(row["calls"] or 0) for row in made.by["session"]) == made.totals["calls"]
+    assert len(made.by["session"]) >= min(len(sessions), 100)
 
 
 async def test_sessions_are_not_filtered_by_status(world: Managed) -> None:

@@ -4,14 +4,11 @@ import random
 
 import pytest
 
-from tidegate.domain.histogram import GROWTH, MAX_BUCKET, MIN_SECONDS, add_histogram, bucket_of, percentile
+from tidegate.domain.histogram import GROWTH, MAX_BUCKET, MIN_SECONDS, add_histograms, bucket_of, percentile
 
 
 def histogram_of(durations: list[float]) -> dict[int, int]:
-    histogram: dict[int, int] = {}
-    for seconds in durations:
-        add_histogram(histogram, {bucket_of(seconds): 1})
-    return histogram
+    return add_histograms({bucket_of(seconds): 1} for seconds in durations)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.95, 0.99])

@@ -31,6 +31,8 @@ async def test_aggregates_are_found_by_hour_and_by_day_in_order(world: World) ->
     days = await store.find("ws_one", "2026-11-01", "2026-11-20")
     assert days == {"2026-11-20": written["2026-11-20"]}
     assert await store.find("ws_two", "2026-11-01", "2026-11-30") == {}
+    light = await store.find("ws_one", "2026-11-01", "2026-11-20", has_sessions=False)
+    assert light == {"2026-11-20": replace(written["2026-11-20"], sessions={})}
 
 
 async def test_an_aggregate_is_not_replaced_by_one_of_an_earlier_roll(world: World) -> None:

@@ -79,14 +79,17 @@ class DynamoAggregates(Struct, frozen=True):
 
     store: Store
 
-    async def find(self, workspace_id: str, first: str, last: str) -> Mapping[str, Aggregate]:
+    async def find(
+        self, workspace_id: str, first: str, last: str, *, has_sessions: bool = True
+    ) -> Mapping[str, Aggregate]:
         """See `Aggregates.find`."""
         low, high = (aggregate_item_key(workspace_id, name) for name in (first, last))
         items = await self.store.query_range(low.pk, low.sk, high.sk)
         aggregates: dict[str, Aggregate] = {}
         for item in items:
             # The roller writes nothing else there.
-            aggregates[str(item["sk"]).partition("#")[2]] = decode_aggregate(cast(bytes, item["document"]))
+            name, document = str(item["sk"]).partition("#")[2], cast(bytes, item["document"])
+            aggregates[name] = decode_aggregate(document, has_sessions)
             await asyncio.sleep(0)  # each takes milliseconds: calls in the same process go on
         return aggregates
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from tidegate.domain.aggregate import Aggregate
 from tidegate.errors import InvalidRequest
@@ -44,21 +44,61 @@ async def read_aggregates(
     """
     if aggregates is None:
         return
-    if step == "hour":
-        spans = [(since, until)]
-    else:
-        first, last = _ceil_day(since), until // _DAY_SECONDS * _DAY_SECONDS
-        days: Mapping[str, Aggregate] = {}
-        if first < last:
-            days = await aggregates.find(workspace_id, day_name(first), day_name(last - 1))
-        for name, aggregate in days.items():
-            yield begin_of(name), aggregate
-        summed_until = max((begin_of(name) + _DAY_SECONDS for name in days), default=first)
-        spans = [(since, min(first, until)), (max(since, summed_until), until)]
+    spans = [(since, until)]
+    if step == "day":
+        days, spans, _ = await _read_days(aggregates, workspace_id, since, until)
+        for begin, aggregate in days:
+            yield begin, aggregate
     for begin, end in spans:
-        if begin < end:
-            for name, aggregate in (await aggregates.find(workspace_id, hour_name(begin), hour_name(end - 1))).items():
-                yield max(since, begin_of(name) // _STEPS[step] * _STEPS[step]), aggregate
+        for at, aggregate in await _read_hours(aggregates, workspace_id, begin, end):
+            yield max(since, at // _STEPS[step] * _STEPS[step]), aggregate
+
+
+async def read_hours(
+    aggregates: Aggregates | None, workspace_id: str, since: float, until: float
+) -> AsyncIterator[tuple[float | None, Aggregate, bool]]:
+    """Yield the aggregates of the hours, and those of whole days, which take less time to be summed up in their place.
+
+    Each comes with its begin, None for a day, and with True if the total of the range includes it. Hours of these days
+    are without sessions.
+    """
+    if aggregates is None:
+        return
+    days, spans, whole_days = await _read_days(aggregates, workspace_id, since, until)
+    for _, aggregate in days:
+        yield None, aggregate, True
+    for begin, end in spans:
+        for at, aggregate in await _read_hours(aggregates, workspace_id, begin, end):
+            yield at, aggregate, True
+    for at, aggregate in await _read_hours(aggregates, workspace_id, *whole_days, has_sessions=False):
+        yield at, aggregate, False
+
+
+_Span: TypeAlias = tuple[float, float]
+_Found: TypeAlias = list[tuple[float, Aggregate]]
+
+
+async def _read_days(
+    aggregates: Aggregates, workspace_id: str, since: float, until: float
+) -> tuple[_Found, list[_Span], _Span]:
+    """Return the aggregates of whole days, the spans that these do not cover, and the span that they cover."""
+    first, last = _ceil_day(since), until // _DAY_SECONDS * _DAY_SECONDS
+    days: Mapping[str, Aggregate] = {}
+    if first < last:
+        days = await aggregates.find(workspace_id, day_name(first), day_name(last - 1))
+    found = [(begin_of(name), aggregate) for name, aggregate in days.items()]
+    summed_until = max((begin + _DAY_SECONDS for begin, _ in found), default=first)
+    return found, [(since, min(first, until)), (max(since, summed_until), until)], (first, summed_until)
+
+
+async def _read_hours(
+    aggregates: Aggregates, workspace_id: str, begin: float, end: float, *, has_sessions: bool = True
+) -> _Found:
+    if begin >= end:
+        return []
+    names = hour_name(begin), hour_name(end - 1)
+    found = await aggregates.find(workspace_id, *names, has_sessions=has_sessions)
+    return [(begin_of(name), aggregate) for name, aggregate in found.items()]
 
 
 def points_of(since: float, until: float, step: Step) -> Iterator[float]:

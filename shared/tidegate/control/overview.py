@@ -5,11 +5,11 @@ machine.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from tidegate.control.aggregate_range import Step, check_range, points_of, read_aggregates
+from tidegate.control.aggregate_range import Step, check_range, points_of, read_aggregates, read_hours
 from tidegate.control.authorization import check_scope, find_workspace
 from tidegate.control.control import Control
 from tidegate.control.overview_budgets import BudgetStatus, find_budgets
@@ -97,24 +97,37 @@ async def overview(
     workspaces = await find_workspaces(control, actor, workspace_ids)
     since, until, step = check_range(control.clock(), since, until, step)
     selected = (filters or OverviewFilters()).selected()
-    points = {at: Aggregate() for at in points_of(since, until, step)}
+    points: dict[float, list[Aggregate]] = {at: [] for at in points_of(since, until, step)}
+    summed: list[Aggregate] = []
     for workspace in workspaces:
-        async for at, aggregate in read_aggregates(control.aggregates, workspace.id, since, until, step):
-            points[at].add(aggregate.select(selected))
-            await asyncio.sleep(0)  # calls in the same process go on
-    total = Aggregate()
-    for aggregate in points.values():
-        total.add(aggregate)
+        if step == "hour" and not selected:
+            async for at, aggregate, is_summed in read_hours(control.aggregates, workspace.id, since, until):
+                summed += [aggregate] * is_summed
+                if at is not None:
+                    points[at].append(aggregate)
+        else:
+            # Names that a day has given up for `OTHER` may be in its hours: filters look there.
+            async for at, aggregate in read_aggregates(control.aggregates, workspace.id, since, until, step):
+                summed.append(aggregate.select(selected))
+                points[at].append(summed[-1])
+                await asyncio.sleep(0)  # calls in the same process go on
+    total = _sum(summed)
     key = filters.key if filters else None
     return Overview(
         since,
         until,
         step,
-        [{"at": iso_time(at), **figures_of(aggregate)} for at, aggregate in points.items()],
+        [{"at": iso_time(at), **figures_of(_sum(found))} for at, found in points.items()],
         figures_of(total),
         rows_of(total),
         await find_budgets(control, workspaces, key),
     )
+
+
+def _sum(aggregates: Iterable[Aggregate]) -> Aggregate:
+    total = Aggregate()
+    total.add(*aggregates)
+    return total
 
 
 async def find_workspaces(

@@ -1,10 +1,9 @@
 """Figures of an overview: sums and percentiles of an aggregate, and its rows by name."""
 
-from collections.abc import Iterable
 from typing import TypeAlias
 
 from tidegate.domain.aggregate import DIMENSIONS, FIGURES, OTHER, Aggregate, cost_usd
-from tidegate.domain.histogram import Histogram, add_histogram, percentile
+from tidegate.domain.histogram import Histogram, add_histograms, percentile
 from tidegate.domain.record import plain_decimal
 
 Figures: TypeAlias = dict[str, int | float | str | None]
@@ -15,7 +14,7 @@ MAX_ROWS = 100
 
 def figures_of(aggregate: Aggregate) -> Figures:
     """Return the sums of an aggregate, and its percentiles."""
-    first_tokens, durations = _joined(aggregate.first_tokens.values()), _joined(aggregate.durations.values())
+    first_tokens, durations = (add_histograms(each.values()) for each in (aggregate.first_tokens, aggregate.durations))
     return {
         **sums_of(aggregate),
         "ttft_p50": _seconds(first_tokens, 0.5),
@@ -42,13 +41,6 @@ def _rows(total: Aggregate, dimension: str) -> list[Figures]:
     groups = total.group(dimension, frozenset(names))
     listed = [name for name in names if name != OTHER and (name or dimension not in ("status", "error"))]
     return [{"name": name, **figures_of(groups[name])} for name in (*listed, OTHER) if name in groups]
-
-
-def _joined(histograms: Iterable[Histogram]) -> Histogram:
-    total: Histogram = {}
-    for histogram in histograms:
-        add_histogram(total, histogram)
-    return total
 
 
 def _seconds(histogram: Histogram, share: float) -> float | None:

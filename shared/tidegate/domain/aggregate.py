@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from msgspec import Struct, field
 
-from tidegate.domain.histogram import Histogram, add_histogram, bucket_of
+from tidegate.domain.histogram import Histogram, add_histograms, bucket_of
 from tidegate.domain.money import MONEY
 
 TIMED_DIMENSIONS = ("model", "provider", "key", "app", "endpoint")
@@ -100,20 +100,16 @@ class Aggregate(Struct):
         if len(self.sums) + len(self.sessions) > _MAX_OPEN_CELLS:
             self.fold(_MAX_OPEN_CELLS // 4, 10 * MAX_NAMES, 10 * MAX_HISTOGRAMS)
 
-    def add(self, other: "Aggregate") -> None:
-        """Add all cells of another aggregate, which must not be changed afterwards."""
-        for ours, theirs in ((self.sums, other.sums), (self.sessions, other.sessions)):
-            if not ours:
-                ours.update(theirs)
-                continue
-            for names, sums in theirs.items():
-                _add_sums(ours, names, sums)
-        for mine, others in ((self.durations, other.durations), (self.first_tokens, other.first_tokens)):
-            for names, histogram in others.items():
-                if names in mine:
-                    add_histogram(mine[names], histogram)
-                else:
-                    mine[names] = dict(histogram)
+    def add(self, *others: "Aggregate") -> None:
+        """Add all cells of other aggregates. Many at once take a fraction of the time of one after the other.
+
+        Records must not be added to any of them afterwards: they may share histograms.
+        """
+        all = (self, *others)
+        self.sums = _join([each.sums for each in all], _joined_sums)
+        self.sessions = _join([each.sessions for each in all], _joined_sums)
+        self.durations = _join([each.durations for each in all], add_histograms)
+        self.first_tokens = _join([each.first_tokens for each in all], add_histograms)
 
     def select(self, filters: Sequence[Filter]) -> "Aggregate":
         """Return the cells that all filters select.
@@ -178,7 +174,7 @@ class Aggregate(Struct):
         self.sums = _fold_cells(self.sums, CELL_DIMENSIONS, max_cells, size, _joined_sums)
         self.sessions = _fold_cells(self.sessions, SESSION_DIMENSIONS, max_cells, size, _joined_sums)
         self.durations, self.first_tokens = (
-            _fold_cells(each, TIMED_DIMENSIONS, max_histograms, lambda each: (sum(each.values()),), _joined_histograms)
+            _fold_cells(each, TIMED_DIMENSIONS, max_histograms, lambda each: (sum(each.values()),), add_histograms)
             for each in (self.durations, self.first_tokens)
         )
 
@@ -189,8 +185,8 @@ class Aggregate(Struct):
             self.sessions = _fold_names(self.sessions, SESSION_DIMENSIONS.index(dimension), top_names, _joined_sums)
         if dimension in TIMED_DIMENSIONS:
             at = TIMED_DIMENSIONS.index(dimension)
-            self.durations = _fold_names(self.durations, at, top_names, _joined_histograms)
-            self.first_tokens = _fold_names(self.first_tokens, at, top_names, _joined_histograms)
+            self.durations = _fold_names(self.durations, at, top_names, add_histograms)
+            self.first_tokens = _fold_names(self.first_tokens, at, top_names, add_histograms)
 
     def _table(self, dimension: str) -> tuple[dict[Names, Sums], int]:
         """Return the sums by cells that have the dimension, and its position in their names."""
@@ -301,13 +297,13 @@ def _cells_of_sessions(sessions: Mapping[Names, Sums]) -> dict[Names, Sums]:
 
 
 def _fold_names(
-    cells: Mapping[Names, _C], at: int, top_names: Set[str], join: Callable[[_C, _C], _C]
+    cells: Mapping[Names, _C], at: int, top_names: Set[str], join: Callable[[Sequence[_C]], _C]
 ) -> dict[Names, _C]:
     """Give the cells whose name is not among `top_names` the name `OTHER`."""
     folded: dict[Names, _C] = {}
     for cell, content in cells.items():
         names = cell if cell[at] in top_names else (*cell[:at], OTHER, *cell[at + 1 :])
-        folded[names] = join(folded[names], content) if names in folded else content
+        folded[names] = join([folded[names], content]) if names in folded else content
     return folded
 
 
@@ -316,7 +312,7 @@ def _fold_cells(
     dimensions: Sequence[str],
     number: int,
     size: Callable[[_C], tuple[int, ...]],
-    join: Callable[[_C, _C], _C],
+    join: Callable[[Sequence[_C]], _C],
 ) -> dict[Names, _C]:
     """Give up one dimension of the small cells after the other, until there are at most `number` cells."""
     if len(cells) <= number:
@@ -327,16 +323,24 @@ def _fold_cells(
     for dimension in _FOLDED:
         if dimension in dimensions and len(folded) + len(small) > number:
             small = _fold_names(small, dimensions.index(dimension), frozenset(), join)
-    for cell, content in small.items():
-        folded[cell] = join(folded[cell], content) if cell in folded else content
-    return folded
+    return _join([folded, small], join)
 
 
-def _joined_sums(one: Sums, other: Sums) -> Sums:
-    return tuple(map(add, one, other))
+def _join(tables: Iterable[Mapping[Names, _C]], join: Callable[[Sequence[_C]], _C]) -> dict[Names, _C]:
+    """Return the cells of all tables. Those with the same names are one."""
+    first, *others = [table for table in tables if table] or [{}]
+    if not others:
+        return dict(first)
+    contents: dict[Names, list[_C]] = {}
+    for table in (first, *others):
+        for names, content in table.items():
+            found = contents.get(names)
+            if found is None:
+                contents[names] = [content]
+            else:
+                found.append(content)
+    return {names: join(found) for names, found in contents.items()}
 
 
-def _joined_histograms(one: Histogram, other: Histogram) -> Histogram:
-    joined = dict(one)
-    add_histogram(joined, other)
-    return joined
+def _joined_sums(rows: Sequence[Sums]) -> Sums:
+    return rows[0] if len(rows) == 1 else tuple(map(sum, zip(*rows, strict=True)))

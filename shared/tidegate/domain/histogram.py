@@ -1,6 +1,7 @@
 """Histograms of durations whose buckets grow by 8 %: they are small, they can be added, and they give percentiles."""
 
-from collections.abc import Mapping, MutableMapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from math import ceil, log
 from typing import TypeAlias
 
@@ -26,10 +27,13 @@ def bucket_of(seconds: float) -> int:
     return min(MAX_BUCKET, ceil(log(seconds / MIN_SECONDS) / _LOG_GROWTH - 1e-9))
 
 
-def add_histogram(total: MutableMapping[int, int], histogram: Mapping[int, int]) -> None:
-    """Add the counts of `histogram` to `total`."""
-    for bucket, count in histogram.items():
-        total[bucket] = total.get(bucket, 0) + count
+def add_histograms(histograms: Iterable[Histogram]) -> Histogram:
+    """Return the sum of the histograms, a new one."""
+    total = defaultdict[int, int](int)
+    for histogram in histograms:
+        for bucket, count in histogram.items():
+            total[bucket] += count
+    return dict(total)
 
 
 def percentile(histogram: Mapping[int, int], share: float) -> float | None:

@@ -22,11 +22,13 @@ class MemoryAggregates(Struct, frozen=True):
     )
     progress: dict[str, RollProgress] = field(default_factory=dict[str, RollProgress])
 
-    async def find(self, workspace_id: str, first: str, last: str) -> Mapping[str, Aggregate]:
+    async def find(
+        self, workspace_id: str, first: str, last: str, *, has_sessions: bool = True
+    ) -> Mapping[str, Aggregate]:
         """See `Aggregates.find`."""
         documents = sorted(self.documents.get(workspace_id, {}).items())
         return {
-            name: decode_aggregate(document)
+            name: decode_aggregate(document, has_sessions)
             for name, (_, document) in documents
             if first <= name <= last and len(name) == len(first)
         }

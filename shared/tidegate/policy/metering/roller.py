@@ -61,8 +61,13 @@ class RollProgress(Struct):
 class Aggregates(Protocol):
     """The stored aggregates. Names are hours ("2026-11-21T12") or days ("2026-11-21"). All raise `StoreUnavailable`."""
 
-    async def find(self, workspace_id: str, first: str, last: str) -> Mapping[str, Aggregate]:
-        """Return the aggregates of the hours, or of the days, from the first to the last, by name and in order."""
+    async def find(
+        self, workspace_id: str, first: str, last: str, *, has_sessions: bool = True
+    ) -> Mapping[str, Aggregate]:
+        """Return the aggregates of the hours, or of the days, from the first to the last, by name and in order.
+
+        Those without sessions are found in a third of the time.
+        """
         ...
 
     async def replace(self, workspace_id: str, name: str, aggregate: Aggregate, rolled_at: float) -> None:
