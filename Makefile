@@ -84,9 +84,9 @@ lock: .venv/.dev ## rewrite the pinned, hashed dependencies from pyproject.toml
 	$(UV_LOCK) --universal --python-version 3.11 --group sam --output-file infra/constraints-sam.txt
 	$(UV_LOCK) --universal --python-version 3.11 --group mocks --output-file infra/constraints-mocks.txt
 	$(UV_LOCK_LAMBDA) --extra web-adapter --output-file functions/chat/requirements.txt
-	$(UV_LOCK_LAMBDA) --extra batch --output-file functions/batch/requirements.txt
-	$(UV_LOCK_LAMBDA) $(call WITHOUT,$(TOKENS)) --output-file functions/keeper/requirements.txt
-	$(UV_LOCK_LAMBDA) --extra admin --output-file functions/admin/requirements.txt
+	$(UV_LOCK_LAMBDA) --extra functions --output-file functions/batch/requirements.txt
+	$(UV_LOCK_LAMBDA) $(call WITHOUT,$(TOKENS)) --extra functions --output-file functions/keeper/requirements.txt
+	$(UV_LOCK_LAMBDA) --extra admin --extra functions --output-file functions/admin/requirements.txt
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv .venv-sam .venv-mocks .tools .aws-sam .hypothesis .pytest_cache .ruff_cache .import_linter_cache tests/clients/node_modules

@@ -39,11 +39,12 @@ AGGREGATES = {
     *("aws/aggregates.py", "aws/sweeper.py", "domain/aggregate.py", "domain/aggregate_document.py"),
     *("domain/histogram.py", "policy/metering/roller.py"),
 }
+POWERTOOLS = {"aws/function_log.py"}
 MANAGEMENT = {"api/admin", "api/console", "aws/control.py", "aws/resources.py", "control"}
 EXCLUDED = {
     "admin": DEVELOPER_TOOLS | BATCH_STEPS | {"runtime"},
     "batch": DEVELOPER_TOOLS | AGGREGATES | MANAGEMENT | {"runtime"},
-    "chat": DEVELOPER_TOOLS | BATCH_STEPS | AGGREGATES | MANAGEMENT,
+    "chat": DEVELOPER_TOOLS | BATCH_STEPS | AGGREGATES | MANAGEMENT | POWERTOOLS,
     "keeper": DEVELOPER_TOOLS | BATCH_STEPS | {"control", "api", "runtime"},
 }
 """By function: the parts of the package that it never imports."""

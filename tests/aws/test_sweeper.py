@@ -273,8 +273,8 @@ async def test_the_sweeper_tells_of_thresholds_that_no_call_has_told_of(world: W
     await sweeper(world, events=ears).run()
     assert ears.said == []
     world.clock.now = DEADLINE + 61
-    for _ in range(2):
-        await sweeper(world, events=ears).run()
+    sent = [(await sweeper(world, events=ears).run()).alerts for _ in range(2)]
+    assert sent == [4, 0]
     assert ears.said == [
         *((KEY.id, "usd_per_day", threshold, "0.5") for threshold in (50, 80, 100)),
         (None, "tokens_per_month", 50, 100),

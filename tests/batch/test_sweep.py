@@ -51,13 +51,21 @@ async def change_part(world: BatchWorld, batch: Batch, number: int, **fields: An
     return (await world.components.table.find_parts(batch, [number]))[number]
 
 
-async def test_a_sweep_comes_again_while_batches_are_open() -> None:
+async def test_a_sweep_comes_again_while_batches_are_open(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "tidegate")
     async with batch_world(options=OPTIONS) as world:
         await sweep_batches(world.components, world.clock() + 100.0)
         assert world.queue.due == []
-        await in_progress(world)
+        batch = await in_progress(world)
         await sweep(world)
         assert world.queue.sent == [Sweep()]
+        [swept] = [record for record in caplog.records if record.msg == "batches.swept"]
+        fields = {name: vars(swept)[name] for name in ("batches", "lines", "oldest_seconds")}
+        assert fields == {
+            "batches": 1,
+            "lines": batch.total,
+            "oldest_seconds": pytest.approx(world.clock() - batch.created_at, abs=0.1),
+        }
         assert world.queue.due[0][0] - world.clock() == pytest.approx(60.0, abs=1.0)
 
 

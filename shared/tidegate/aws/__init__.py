@@ -40,4 +40,5 @@ events            an EventBridge bus, and budget alerts on it
 batch_events      events of batches on an EventBridge bus
 logs              log lines as JSON
 emf               metrics of calls in their log lines
+function_log      the log and the metrics of keeper, batches and admin API, over Powertools
 """

@@ -36,7 +36,7 @@ from tidegate.domain.aggregate import Aggregate, Record
 from tidegate.domain.aggregate_document import decode_aggregate, encode_aggregate
 from tidegate.domain.record import RETENTION_SECONDS
 from tidegate.errors import StoreUnavailable
-from tidegate.policy.metering.roller import Roller, RollProgress
+from tidegate.policy.metering.roller import RollCounts, Roller, RollProgress
 
 log = logging.getLogger(__name__)
 
@@ -164,6 +164,8 @@ class RollupResult(Struct):
 
     workspaces: int = 0
     failed: int = 0
+    hours: int = 0
+    pending_days: int = 0
     is_done: bool = True
 
 
@@ -197,11 +199,14 @@ class Rollup(Struct, frozen=True):
 
     async def _roll_workspace(self, item: Item, result: RollupResult, stop_at: float) -> None:
         result.workspaces += 1
+        counts = RollCounts()
         try:
-            await self.roller.roll(workspace_from_item(item), stop_at)
+            await self.roller.roll(workspace_from_item(item), stop_at, counts)
         except StoreUnavailable as error:
             result.failed += 1
             log.error("roller.failed", extra={"place": item["sk"], "error": type(error).__name__})
+        result.hours += counts.hours
+        result.pending_days += counts.pending_days
 
 
 def create_rollup(store: Store) -> Rollup:

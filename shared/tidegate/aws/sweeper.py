@@ -58,6 +58,7 @@ class SweepResult(Struct):
 
     workspaces: int = 0
     lost: int = 0
+    alerts: int = 0
     pruned: int = 0
     failed: int = 0
     is_done: bool = True
@@ -119,10 +120,11 @@ class Sweeper(Struct, frozen=True):
                 if scopes[item_key].kind == "workspace":
                     shard_accounts.append(account)
                 else:
-                    await self._send_alerts(workspace, scopes[item_key], account)
+                    result.alerts += await self._send_alerts(workspace, scopes[item_key], account)
         if shard_accounts:
             workspace_scope = AccountScope("workspace", workspace.id, workspace.effective_limits)
-            await self._send_alerts(workspace, workspace_scope, merge_shards(shard_accounts))
+            merged = merge_shards(shard_accounts)
+            result.alerts += await self._send_alerts(workspace, workspace_scope, merged)
         return True
 
     async def _account_scopes(self, workspace: Workspace) -> dict[ItemKey, AccountScope]:
@@ -144,10 +146,10 @@ class Sweeper(Struct, frozen=True):
         result.pruned += await self._prune_account(item_key, account)
         return True
 
-    async def _send_alerts(self, workspace: Workspace, scope: AccountScope, account: Account) -> None:
+    async def _send_alerts(self, workspace: Workspace, scope: AccountScope, account: Account) -> int:
         now = self.store.clock()
         snapshot = AccountSnapshot(workspace.id, scope, account, now, workspace.first_day)
-        await send_budget_alerts(DynamoLedger(self.store), self.events, snapshot, now)
+        return await send_budget_alerts(DynamoLedger(self.store), self.events, snapshot, now)
 
     async def _settle_lost(self, hold: Hold) -> bool:
         """Record a lost call with its whole hold as its usage. Return False if it had a record already."""

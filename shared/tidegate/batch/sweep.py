@@ -5,6 +5,7 @@ batches are open, it comes again every minute; a schedule begins it anew if its 
 """
 
 import logging
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -49,6 +50,8 @@ async def sweep_batches(components: BatchComponents, deadline: float) -> None:
             await queue.send(Sweep(), INTERVAL_SECONDS)
     except StoreUnavailable as error:
         raise TryLater(INTERVAL_SECONDS) from error
+    if batches:
+        log.info("batches.swept", extra=_backlog(batches, components.clock()))
     for batch in batches:
         if components.clock() >= deadline:
             log.warning("batch.sweep_unfinished", extra={"batches": len(batches)})
@@ -61,6 +64,15 @@ async def sweep_batches(components: BatchComponents, deadline: float) -> None:
         await load("tidegate.batch.file_cleanup", "delete_expired_contents")(components, deadline)
     except StoreUnavailable:
         log.warning("batch.file_cleanup_failed", exc_info=True)
+
+
+def _backlog(batches: Sequence[Batch], now: float) -> dict[str, object]:
+    """Return what is to be done: batches, unanswered lines, and how old the oldest batch is."""
+    return {
+        "batches": len(batches),
+        "lines": sum(batch.total - batch.usage.completed - batch.usage.failed for batch in batches),
+        "oldest_seconds": round(max(now - batch.created_at for batch in batches), 1),
+    }
 
 
 async def _look_after(components: BatchComponents, batch: Batch) -> None:

@@ -18,7 +18,7 @@ from tidegate.domain.limits import Amounts
 from tidegate.domain.settlement import Settlement
 from tidegate.memory.aggregates import MemoryAggregates
 from tidegate.memory.meter import MemoryMeter
-from tidegate.policy.metering.roller import HOUR_SECONDS, LATE_DAYS, LATE_SECONDS, PAUSE_FACTOR, Roller
+from tidegate.policy.metering.roller import HOUR_SECONDS, LATE_DAYS, LATE_SECONDS, PAUSE_FACTOR, RollCounts, Roller
 
 WORKSPACE = workspace()
 HOUR, DAY = 3600.0, 86_400.0
@@ -153,10 +153,12 @@ async def test_what_was_recorded_before_the_first_roll_is_rolled_up_from_the_new
     for day in range(30):
         await place.call(NOON - day * DAY)
     limited = replace(place.roller, monotonic=iter([*[0.0] * 91, *[9.0] * 199]).__next__)
-    assert not await limited.roll(WORKSPACE, stop_at=1.0)
+    counts = RollCounts()
+    assert not await limited.roll(WORKSPACE, stop_at=1.0, counts=counts)
     found = await place.store.find("ws_one", "2000-01-01T00", "2100-01-01T00")
     assert 0 < len(found) < 30
     assert max(found) == "2026-11-21T12"
+    assert counts == RollCounts(hours=len(found), pending_days=30 - len(found))
     place.clock.now += DAY
     assert await place.roll()
     assert await place.sums() == expected_sums(place.records)

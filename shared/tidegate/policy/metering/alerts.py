@@ -25,23 +25,27 @@ async def send_budget_alerts(
     now: float,
     hold: Hold | None = None,
     actual: Amounts | None = None,
-) -> None:
+) -> int:
     """Store crossed thresholds in the account, and send the alerts unless another process stored them. Never raises.
 
+    Returns the number of alerts that were sent.
     `actual` is what the call of `hold` used. An alert that cannot be sent is logged with all its figures.
     """
     crossed = find_crossings(snapshot, hold, actual)
     if not crossed:
-        return
+        return 0
     before = snapshot.account.alerted_thresholds
     try:
         if not await ledger.replace_alerted(snapshot.scope, before, updated_thresholds(before, crossed, now)):
-            return
+            return 0
     except StoreUnavailable as error:
         log.warning("threshold.unnoted", extra={"workspace_id": snapshot.workspace_id, "error": error.message})
-        return
+        return 0
+    sent = 0
     for event in build_alerts(snapshot, crossed, now):
         try:
             await budget_alerts.emit(event)
+            sent += 1
         except StoreUnavailable as error:
             log.error("event.lost", extra={"kind": event.event_type, "error": error.message, **event.detail})
+    return sent

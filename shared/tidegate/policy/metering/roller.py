@@ -58,6 +58,13 @@ class RollProgress(Struct):
     pending_hour: int = 0
 
 
+class RollCounts(Struct):
+    """Counts of rolls: the hours that were summed up, and the days that are left for the next time."""
+
+    hours: int = 0
+    pending_days: int = 0
+
+
 class Aggregates(Protocol):
     """The stored aggregates. Names are hours ("2026-11-21T12") or days ("2026-11-21"). All raise `StoreUnavailable`."""
 
@@ -105,9 +112,10 @@ class Roller(Struct, frozen=True):
     monotonic: Callable[[], float] = time.monotonic
     page_records: int = PAGE_RECORDS
 
-    async def roll(self, workspace: Workspace, stop_at: float = inf) -> bool:
+    async def roll(self, workspace: Workspace, stop_at: float = inf, counts: RollCounts | None = None) -> bool:
         """Bring the aggregates up to date. False if `stop_at`, a time of `monotonic`, came before the end.
 
+        Adds to `counts` what it has done.
         An hour that has begun by then may take `HOUR_SECONDS` more. Reads counters, and records only if these have
         changed. Raises `StoreUnavailable`.
         """
@@ -115,7 +123,8 @@ class Roller(Struct, frozen=True):
         progress = await self.store.find_progress(workspace.id) or RollProgress()
         if not progress.pending and 0 <= now - progress.rolled_at < PAUSE_FACTOR * progress.seconds:
             return True
-        run = _Run(self, workspace, progress, now, stop_at)
+        counts = counts or RollCounts()
+        run = _Run(self, workspace, progress, now, stop_at, counts)
         changed = await run.find_changed_days()
         if not changed and not progress.pending and not run.ended_days():
             return True
@@ -126,6 +135,7 @@ class Roller(Struct, frozen=True):
         run.forget_old_days()
         progress.rolled_at, progress.seconds = now, self.monotonic() - begun_at
         await self.store.save_progress(workspace.id, progress)
+        counts.pending_days += len(progress.pending)
         if progress.pending:
             log.info("roller.unfinished", extra={"workspace_id": workspace.id, "days": len(progress.pending)})
         return not progress.pending
@@ -139,6 +149,7 @@ class _Run(Struct):
     progress: RollProgress
     now: float
     stop_at: float
+    counts: RollCounts
 
     async def find_changed_days(self) -> dict[str, int]:
         """Return the calls of the days, by their counters, whose aggregates may lack some; the newest first.
@@ -225,6 +236,7 @@ class _Run(Struct):
             aggregate.fold()
             await self.roller.store.replace(self.workspace.id, f"{day}T{hour:02}", aggregate, self.now)
             calls_by_hour[hour] = calls
+            self.counts.hours += 1
             if day not in self.progress.open_days:
                 self.progress.open_days.append(day)
         return True
