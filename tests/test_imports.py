@@ -93,7 +93,10 @@ def test_what_few_calls_need_costs_nothing_until_one_does() -> None:
 
 
 def test_what_the_operator_did_not_configure_costs_nothing() -> None:
-    names = ("aws.secrets", "aws.vault", "aws.events", "providers.operator_rows", "policy.routing.route_config")
+    names = (
+        *("aws.secrets", "aws.vault", "aws.events", "providers.operator_rows", "policy.routing.route_config"),
+        *("upstream.otlp", "upstream.otlp_json", "domain.otel", "domain.otel_metrics", "domain.traceparent"),
+    )
     assert loaded_modules() & {f"tidegate.{name}" for name in names} == set()
 
 

@@ -49,6 +49,9 @@ def test_everything_that_can_be_set() -> None:
             "TIDEGATE_TRANSPORT": "httpx",
             "TIDEGATE_LOG_LEVEL": "ERROR",
             "TIDEGATE_METRICS": "emf",
+            "TIDEGATE_OTLP_ENDPOINT": "http://collector:4318",
+            "TIDEGATE_OTLP_SIGNALS": "traces,metrics",
+            "OTEL_SERVICE_NAME": "tidegate-prod",
             "TIDEGATE_TRACES": "off",
             "TIDEGATE_TRACE_KEY": "arn:aws:kms:eu-central-1:123456789012:key/1",
         }
@@ -62,6 +65,8 @@ def test_everything_that_can_be_set() -> None:
     assert settings.reply_bucket == "replies"
     assert (settings.batch_bucket, settings.batch_queue) == ("batches", "http://sqs/1/steps")
     assert (settings.keeps_traces, settings.trace_key) == (False, "arn:aws:kms:eu-central-1:123456789012:key/1")
+    assert (settings.otlp_endpoint, settings.otlp_signals) == ("http://collector:4318", ("traces", "metrics"))
+    assert settings.service_name == "tidegate-prod"
     assert settings.reply_queues == ("http://sqs/1/answers", "http://sqs/1/others")
     options = BatchOptions(share=0.25, rates={"openai": (500, None)})
     assert parse_batch_options(settings.batch_options) == options
@@ -91,6 +96,15 @@ def test_options_of_batches_are_checked(text: str, fault: str) -> None:
 def test_a_bucket_of_batches_needs_a_queue() -> None:
     with pytest.raises(ConfigurationError, match=r"^TIDEGATE_BATCH_QUEUE is not set\.$"):
         Settings.from_env({**NEEDED, "TIDEGATE_BATCH_BUCKET": "batches"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["collector:4318", "ftp://collector", "https://", "https://user@collector", "https://c/?key=1", "https://c /"],
+)
+def test_the_endpoint_of_a_collector_is_a_base_url(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^TIDEGATE_OTLP_ENDPOINT must be an http or https URL without user"):
+        Settings.from_env({**NEEDED, "TIDEGATE_OTLP_ENDPOINT": url})
 
 
 def test_all_faults_are_named_at_once() -> None:

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -32,6 +33,7 @@ from tidegate.ports import (
     ReasoningSignatures,
     ReplyStore,
     Secrets,
+    Telemetry,
     Traces,
     UrlFetcher,
     UsageReader,
@@ -154,6 +156,7 @@ async def compose_gateway(
         keeps_reasoning=settings.keeps_reasoning,
         open_traces=stores.open_traces if settings.keeps_traces else no_traces,
         shows_upstream_urls=settings.shows_upstream_urls,
+        open_telemetry=_telemetry_opener(settings, connections, transport),
     )
 
 
@@ -161,6 +164,22 @@ def _catalog(rows: Sequence[Row]) -> catalog.Catalog:
     declared = {row.name: row.models for row in rows if row.models}
     models = catalog.load_catalog()
     return load("tidegate.catalog.declared_catalog", "DeclaredCatalog")(models, declared) if declared else models
+
+
+def _telemetry_opener(
+    settings: Settings, connections: Connections, transport: Transport
+) -> Callable[[], Telemetry] | None:
+    """Return what opens the connection to the operator's collector; None without one."""
+    endpoint, signals, name = settings.otlp_endpoint, settings.otlp_signals, settings.service_name
+    if endpoint is None:
+        return None
+
+    @cache
+    def open_telemetry() -> Telemetry:
+        create = load("tidegate.upstream.otlp", "OtlpTelemetry")
+        return create(endpoint, signals, name, transport, connections.secrets, connections.aws_keys)
+
+    return open_telemetry
 
 
 def _access_tokens(settings: Settings, transport: Transport) -> AccessTokens | None:

@@ -103,7 +103,7 @@ class Telemetry(Protocol):
     """Sends spans and metrics of finished calls to the operator's OpenTelemetry collector."""
 
     async def send(self, outcome: Outcome) -> None:
-        """Send the call once. Takes a fraction of a second at most, and never raises: a loss is logged."""
+        """Send the call once. Takes a fraction of a second at most; a loss is logged, and raises nothing."""
         ...
 
 

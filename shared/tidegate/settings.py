@@ -36,6 +36,9 @@
 | TIDEGATE_LOG_LEVEL | DEBUG, INFO, WARNING, ERROR | INFO |
 | TIDEGATE_METRICS | emf: log lines of calls have metrics for CloudWatch: docs/OBSERVABILITY.md | none |
 | TIDEGATE_METRICS_NAMESPACE | their namespace; the template's is tidegate/<stack> | tidegate |
+| TIDEGATE_OTLP_ENDPOINT | the base URL of an OpenTelemetry collector: docs/OBSERVABILITY.md | none: nothing is sent |
+| TIDEGATE_OTLP_SIGNALS | what is sent there: traces, metrics, or traces,metrics | traces |
+| OTEL_SERVICE_NAME | the gateway's name in what is sent there | tidegate |
 | AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, …_S3, …_SECRETS_MANAGER, …_SQS, …_KMS | as in the SDKs | |
 """
 
@@ -61,6 +64,8 @@ from tidegate.policy.guardrails.selection import parse_operator_guardrails
 from tidegate.providers.compatible_row import Row
 
 _HTTPS_OR_LOOPBACK = re.compile(r"https://[^/\s]|http://(127\.0\.0\.1|localhost|\[::1\])[:/]")
+
+_BASE_URL = re.compile(r"https?://[^/\s?#@]+(/[^\s?#]*)?")
 
 _Number = TypeVar("_Number", int, float)
 _Parsed = TypeVar("_Parsed")
@@ -136,6 +141,9 @@ class Settings(Redacted, Struct, frozen=True):
     batch_options: JsonObject = field(default_factory=JsonObject)
     log_level: str = "INFO"
     metrics_namespace: str | None = None
+    otlp_endpoint: str | None = None
+    otlp_signals: tuple[str, ...] = ("traces",)
+    service_name: str = "tidegate"
     oidc: OidcIssuer | None = None
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -184,6 +192,11 @@ class Settings(Redacted, Struct, frozen=True):
             oidc=reader.issuer(),
             log_level=reader.choice("TIDEGATE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
             metrics_namespace=reader.metrics_namespace(),
+            otlp_endpoint=reader.otlp_endpoint(),
+            otlp_signals=tuple(
+                reader.choice("TIDEGATE_OTLP_SIGNALS", ("traces", "traces,metrics", "metrics")).split(",")
+            ),
+            service_name=reader.text("OTEL_SERVICE_NAME") or "tidegate",
             environment=dict(env),
         )
         reader.check()
@@ -270,6 +283,13 @@ class _EnvironmentReader:
         url = self.text(name)
         if url is not None and not _HTTPS_OR_LOOPBACK.match(url):
             self._faults.append(f"{name} must be an https URL")
+        return url
+
+    def otlp_endpoint(self) -> str | None:
+        """A base URL, also of plain http: a collector is often beside the gateway, in a network of its own."""
+        url = self.text("TIDEGATE_OTLP_ENDPOINT")
+        if url is not None and not _BASE_URL.fullmatch(url):
+            self._faults.append("TIDEGATE_OTLP_ENDPOINT must be an http or https URL without user, query and fragment")
         return url
 
     def check(self) -> None:

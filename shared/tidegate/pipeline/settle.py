@@ -1,7 +1,7 @@
-"""The end of a call: its bill, its one record, budget alerts, and cooldowns announced to other processes."""
+"""The end of a call: its bill, its one record, budget alerts, cooldowns told to other processes, and telemetry."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -16,6 +16,7 @@ from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation, log_fields
 from tidegate.policy.metering.billing import add_attempts, calculate_bill, empty_bill
+from tidegate.ports import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,8 @@ async def settle(components: Components, observation: Observation) -> None:
         await send_budget_alerts(components.ledger, alerts, snapshot, now, outcome.hold, actual)
     if observation.resolution is not None:
         await _announce_cooldowns(components, observation, observation.resolution, store_answers=is_recorded)
+    if components.open_telemetry is not None:
+        await _send_telemetry(components.open_telemetry, outcome)
 
 
 async def _record(components: Components, observation: Observation) -> tuple[Outcome, bool]:
@@ -118,6 +121,14 @@ async def _write_record(components: Components, outcome: Outcome) -> bool | None
         log.exception("settlement.failed", extra={"call_id": outcome.call.id})
         return None
     return True
+
+
+async def _send_telemetry(open_telemetry: Callable[[], Telemetry], outcome: Outcome) -> None:
+    """Send the settled call to the operator's collector. A fault in it must not fail a call that has succeeded."""
+    try:
+        await open_telemetry().send(outcome)
+    except Exception:
+        log.exception("telemetry.failed", extra={"call_id": outcome.call.id})
 
 
 async def _announce_cooldowns(
