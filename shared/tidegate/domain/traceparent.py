@@ -11,7 +11,7 @@ from tidegate.domain.call import TraceContext
 
 MAX_STATE_MEMBERS = 32
 MAX_STATE_CHARACTERS = 512
-"""What a participant must send on at least. What is longer is left out."""
+"""The size that every participant must send on. A longer state is left out."""
 
 # Versions after 00 may have more fields, which a participant ignores.
 _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
