@@ -1,6 +1,7 @@
 """`python -m tidegate admin-keys …`: keys of the admin API. Only this command can create the first one."""
 
 import argparse
+from typing import get_args
 
 from tidegate.cli.connection import StorePorts
 from tidegate.cli.dates import parse_time
@@ -9,7 +10,7 @@ from tidegate.cli.workspaces import Subparsers
 from tidegate.control import admins
 from tidegate.control.authorization import COMMAND_LINE_ACTOR
 from tidegate.control.views import to_json
-from tidegate.domain.managed_resources import AdminKey
+from tidegate.domain.managed_resources import AdminKey, AdminScope
 
 PAGE_SIZE = 100
 
@@ -18,7 +19,15 @@ def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> No
     """Add `create`, `list` and `revoke`."""
     create = commands.add_parser("create", parents=[common], help="create an admin key and show its secret once")
     create.add_argument("--name", default="", help="a display name")
-    create.add_argument("--read-only", action="store_true", help="the key may read, but not change anything")
+    rights = create.add_mutually_exclusive_group()
+    rights.add_argument("--read-only", action="store_true", help="the key may read, but not change anything")
+    rights.add_argument(
+        "--scope",
+        dest="scopes",
+        choices=get_args(AdminScope),
+        action="append",
+        help="what the key may do, repeatable; content: read prompts and answers of traces. Default: read and write",
+    )
     create.add_argument(
         "--workspace", dest="workspaces", metavar="ID", action="append", help="repeatable; default: all"
     )
@@ -36,7 +45,7 @@ async def create_admin(options: argparse.Namespace, ports: StorePorts) -> Comman
         id="",
         hash="",
         prefix="",
-        scopes=("read",) if options.read_only else ("read", "write"),
+        scopes=("read",) if options.read_only else tuple(dict.fromkeys(options.scopes or ("read", "write"))),
         workspace_ids=tuple(dict.fromkeys(options.workspaces)) if options.workspaces else None,
         name=options.name,
         expires_at=options.expires,

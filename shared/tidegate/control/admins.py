@@ -4,7 +4,13 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from tidegate.control.authorization import ADMIN_SECRET_PREFIX, admin_key_id, check_whole_gateway, workspace_not_found
+from tidegate.control.authorization import (
+    ADMIN_SECRET_PREFIX,
+    admin_key_id,
+    check_scope,
+    check_whole_gateway,
+    workspace_not_found,
+)
 from tidegate.control.control import Control, check_version
 from tidegate.control.validation import check_expiry, check_name, check_page
 from tidegate.domain.keys import SECRET_PREFIX as KEY_PREFIX
@@ -22,7 +28,9 @@ async def create_admin_key(control: Control, actor: AdminKey, admin_key: AdminKe
     check_whole_gateway(actor, "write")
     check_name(admin_key.name)
     if not admin_key.scopes:
-        raise InvalidRequest("An admin key needs at least one scope: 'read', 'write' or both.", param="scopes")
+        raise InvalidRequest("An admin key needs at least one scope: 'read', 'write' or 'content'.", param="scopes")
+    if "content" in admin_key.scopes:
+        check_scope(actor, "content")  # nobody gives away more than they may themselves
     check_expiry(admin_key.expires_at, control.clock())
     if admin_key.workspace_ids is not None and not 1 <= len(admin_key.workspace_ids) <= MAX_WORKSPACES:
         message = f"Name 1 to {MAX_WORKSPACES} workspaces, or leave them out for a key of the whole gateway."

@@ -11,7 +11,7 @@ from tidegate.policy.auth.authenticator import bearer_token
 
 ADMIN_SECRET_PREFIX = "sk-tidegate-admin-"
 
-COMMAND_LINE_ACTOR = AdminKey("command-line", "", "", ("read", "write"), name="the command line")
+COMMAND_LINE_ACTOR = AdminKey("command-line", "", "", ("read", "write", "content"), name="the command line")
 """The actor of the command line, which needs no admin key: IAM decides who may write the table."""
 
 

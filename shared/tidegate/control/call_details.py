@@ -1,4 +1,4 @@
-"""One call in detail: its record, its timeline, and its cost by kind of token."""
+"""One call in detail: its record, its timeline, its cost by kind of token, and its trace."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -10,6 +10,7 @@ from tidegate.catalog.prices import cost_parts
 from tidegate.control.authorization import find_workspace
 from tidegate.control.control import Control
 from tidegate.control.logs import check_cursor
+from tidegate.control.traces import FoundTrace, find_trace
 from tidegate.domain.call_event import CallEvent
 from tidegate.domain.ids import ulid_time
 from tidegate.domain.managed_resources import AdminKey
@@ -31,6 +32,7 @@ class CallDetails(Struct, frozen=True):
     record: Mapping[str, object]
     timeline: Sequence[CallEvent]
     cost: Sequence[Mapping[str, object]] | None
+    trace: FoundTrace
 
     def to_json(self) -> dict[str, object]:
         """Return the call as JSON: money as text, times in seconds since its start."""
@@ -38,20 +40,24 @@ class CallDetails(Struct, frozen=True):
             "record": self.record,
             "timeline": [_event_json(event) for event in self.timeline],
             "cost": self.cost,
-            "trace": None,
-            "trace_status": "not_asked",
+            "trace": self.trace.content,
+            "trace_status": self.trace.status,
         }
 
 
 async def find_call(control: Control, actor: AdminKey, workspace_id: str, call_id: str) -> CallDetails:
-    """Return the call of this workspace. Raises `InvalidRequest`, `NotFound`, `AdminForbidden`."""
+    """Return the call of this workspace. Raises `InvalidRequest`, `NotFound`, `AdminForbidden`.
+
+    An admin key that reads the content of its trace leaves an audit entry.
+    """
     check_cursor(call_id)
     workspace = await find_workspace(control, actor, workspace_id)
     # The bounds are not included.
     bounds = call_id[:-1], f"{call_id}0"
     for record in await control.usages.records(workspace.id, *bounds, _NEIGHBOURS, workspace.shards):
         if record.get("id") == call_id:
-            return CallDetails(record, timeline_events(record), _cost(record, call_id))
+            trace = await find_trace(control, actor, record)
+            return CallDetails(record, timeline_events(record), _cost(record, call_id), trace)
     message = f"No call of this workspace has the id {call_id[:80]!r}, or it has not ended yet."
     raise NotFound(message, param="id")
 

@@ -86,6 +86,12 @@ class Control(Struct, frozen=True):
             after=to_json(after) if after else None,
         )
 
+    async def log_action(self, actor: AdminKey, action: str, target: str, workspace_id: str) -> None:
+        """Write an audit entry for something that changes no resource. Raises `StoreUnavailable`."""
+        now = self.clock()
+        entry = AuditEntry(ulid(now), now, actor.id, action, target, (workspace_id,))
+        await self.resources.change([], entry)
+
     async def create_or_find(
         self, actor: AdminKey, resource: _R, is_same: Callable[[_R, _R], bool], relies_on: Sequence[Resource] = ()
     ) -> tuple[_R, bool]:

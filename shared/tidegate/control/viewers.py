@@ -1,6 +1,6 @@
 """Who looks at the dashboard: an admin key, or a caller, whose virtual key or access token reads its workspaces."""
 
-from tidegate.control.authorization import ADMIN_SECRET_PREFIX
+from tidegate.control.authorization import ADMIN_SECRET_PREFIX, COMMAND_LINE_ACTOR
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.restrictions import RequestSource
 from tidegate.errors import InvalidKey
@@ -15,16 +15,23 @@ def is_admin_credential(authorization: str | None) -> bool:
         return False
 
 
+def is_caller(actor: AdminKey) -> bool:
+    """True for the rights of a caller, whose `id` is that of its key: admin keys have a hash."""
+    return not actor.hash and actor.id != COMMAND_LINE_ACTOR.id
+
+
 async def authenticate_caller(
-    authenticator: Authenticator, authorization: str | None, source: RequestSource
+    authenticator: Authenticator, authorization: str | None, source: RequestSource, workspace_id: str | None = None
 ) -> AdminKey:
     """Return the rights of a caller: it may read its active workspaces, and change nothing.
 
+    `id` is its key's in the workspace that it names, if it is one of its own: a subject may have several grants.
     Raises what `Authenticator.list_workspaces` raises.
     """
     workspaces = await authenticator.list_workspaces(authorization, source=source)
     ids, key_id = tuple(workspace.id for workspace in workspaces), ""
     if ids:
-        principal, _ = await authenticator.authenticate(authorization, ids[0], source=source)
+        named_id = workspace_id if workspace_id in ids else ids[0]
+        principal, _ = await authenticator.authenticate(authorization, named_id, source=source)
         key_id = principal.key_id
     return AdminKey(key_id, "", "", ("read",), ids)

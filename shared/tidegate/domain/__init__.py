@@ -24,8 +24,6 @@ managed_resources  plans, admin keys, members and the audit log
 model_names        the plain spelling of a model's name
 money              the decimal context of arithmetic with money
 operation          operations, such as chat: their requests, and what the gateway reads in replies
-otel               OpenTelemetry's view of a finished call: its spans and the table of their attributes
-otel_metrics       OpenTelemetry's client metrics of a finished call
 provider_pace      the pace of batches at a provider
 record             the record of a call, and the counters of a period
 redacted           the mixin that hides secrets in `repr()`
@@ -38,6 +36,7 @@ surface            a client's dialect, as a protocol
 timed_cache        a bounded cache whose entries age by two clocks
 timeouts           timeouts of providers, by model
 trace              the content of a call: requests, replies and their times
+trace_view         the trace of a call as JSON
 traceparent        W3C's Trace Context: the headers that name a call's place in a distributed trace
 usage              token counts, word counts and the bill
 webhook            signatures of webhooks by the Standard Webhooks specification

@@ -10,7 +10,9 @@ from tidegate.domain.workspace import KeyStatus, VirtualKey, Workspace
 from tidegate.errors import AccountBusy, AlreadyExists, Stale
 from tidegate.json import Json
 
-AdminScope = Literal["read", "write"]
+AdminScope = Literal["read", "write", "content"]
+"""`content`: the key may read prompts and answers, where traces keep them."""
+
 Role = Literal["reader", "admin"]
 
 

@@ -45,7 +45,7 @@ async def seed_demo_tenant(tenants: Tenants, keys: Keys, demo_key: str) -> None:
 
 async def create_demo_admin(control: Control, secret: str) -> None:
     """Create the demo admin key, unless it exists. Never called for a table on AWS."""
-    demo_admin = AdminKey("", "", "", ("read", "write"), name="demo", created_at=control.clock())
+    demo_admin = AdminKey("", "", "", ("read", "write", "content"), name="demo", created_at=control.clock())
     with suppress(AlreadyExists):
         await control.apply_change(COMMAND_LINE_ACTOR, "create", None, with_secret(secret, demo_admin))
 

@@ -18,7 +18,7 @@ async def test_a_callers_key_reads_its_workspaces(console: Console) -> None:
 
 async def test_an_admin_key_reads_what_it_manages(console: Console) -> None:
     whole = (await console.get("/me", DEMO_ADMIN)).json()
-    assert (whole["kind"], whole["scopes"], whole["whole_gateway"]) == ("admin", ["read", "write"], True)
+    assert (whole["kind"], whole["scopes"], whole["whole_gateway"]) == ("admin", ["read", "write", "content"], True)
     assert [each["id"] for each in whole["workspaces"]] == [DEMO_WORKSPACE, OTHER_WORKSPACE]
     one = (await console.get("/me", console.one_admin)).json()
     assert (one["scopes"], one["whole_gateway"]) == (["read"], False)

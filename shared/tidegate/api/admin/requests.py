@@ -124,7 +124,7 @@ class MemberBody(RequestBody):
 
 class AdminBody(RequestBody):
     name: Name
-    scopes: Annotated[list[AdminScope], Field(min_length=1, max_length=2)]
+    scopes: Annotated[list[AdminScope], Field(min_length=1, max_length=3)]
     workspace_ids: Annotated[list[Id], Field(min_length=1, max_length=100)] | None = None
     expires_at: Timestamp | None = None
 

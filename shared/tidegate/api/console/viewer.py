@@ -24,4 +24,7 @@ async def find_caller(request: Request) -> AdminKey | None:
     if not is_console_path(request.scope["path"]) or is_admin_credential(authorization):
         return None
     authenticator: Authenticator | None = request.app.state.authenticator
-    return authenticator and await authenticate_caller(authenticator, authorization, source_of(request.scope))
+    workspace_id = request.query_params.get("workspace")
+    return authenticator and await authenticate_caller(
+        authenticator, authorization, source_of(request.scope), workspace_id
+    )

@@ -1,0 +1,92 @@
+"""Traces: the content of calls, for those who may read it, and the destruction of a workspace's traces.
+
+A caller reads the traces of calls with its own key. An admin key needs the scope `content`, and each look is in the
+audit log.
+"""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from tidegate.control.authorization import check_scope, find_workspace
+from tidegate.control.control import Control
+from tidegate.control.viewers import is_caller
+from tidegate.domain.managed_resources import AdminKey
+from tidegate.domain.trace import decode_trace
+from tidegate.domain.trace_view import trace_to_json
+from tidegate.errors import NotConfigured
+from tidegate.json import Json, JsonObject, encode
+
+log = logging.getLogger(__name__)
+
+MAX_JSON_BYTES = 5_500_000
+"""Size of a trace as JSON. Lambda answers with at most 6 MB, and records and timelines are beside the trace."""
+
+TraceStatus = Literal["kept", "expired", "not_asked", "lost", "not_yours", "needs_scope"]
+
+
+class FoundTrace(Struct, frozen=True):
+    """The trace of a call as JSON, or why there is none for the actor."""
+
+    status: TraceStatus
+    content: JsonObject | None = None
+
+
+async def find_trace(control: Control, actor: AdminKey, record: Mapping[str, object]) -> FoundTrace:
+    """Return the trace of the call with this record, which `actor` may read. Raises `StoreUnavailable`."""
+    until = record.get("trace_until")
+    if until is None:
+        return FoundTrace("not_asked")
+    if datetime.fromisoformat(str(until)).timestamp() <= control.clock():
+        return FoundTrace("expired")
+    if is_caller(actor) and record.get("key_id") != actor.id:
+        return FoundTrace("not_yours")
+    if not is_caller(actor) and "content" not in actor.scopes:
+        return FoundTrace("needs_scope")
+    call_id, workspace_id = str(record["id"]), str(record["workspace_id"])
+    stored = None if control.traces is None else await control.traces.find(workspace_id, call_id)
+    if stored is None:
+        return FoundTrace("lost")
+    try:
+        content = trace_to_json(decode_trace(stored), str(until))
+    except msgspec.DecodeError:
+        log.warning("trace.unreadable", extra={"workspace_id": workspace_id, "call_id": call_id})
+        return FoundTrace("lost")
+    if not is_caller(actor):
+        await control.log_action(actor, "read", f"calls/{call_id}", workspace_id)
+    return FoundTrace("kept", _shorten(content))
+
+
+async def destroy_traces(control: Control, actor: AdminKey, workspace_id: str) -> None:
+    """Make all traces of the workspace unreadable at once, by destroying their key; later ones get a new key.
+
+    Raises `NotFound`, `AdminForbidden`, `NotConfigured`, `StoreUnavailable`.
+    """
+    check_scope(actor, "write")
+    workspace = await find_workspace(control, actor, workspace_id, "write")
+    if control.traces is None:
+        raise NotConfigured("This process has no traces.")
+    await control.traces.destroy_key(workspace.id)
+    await control.log_action(actor, "destroy", f"workspaces/{workspace.id}/traces", workspace.id)
+
+
+def _shorten(content: JsonObject) -> JsonObject:
+    """Return the trace without its largest parts if its JSON is too long: replies, then bodies, then the answer."""
+    for part in ("reply", "body"):
+        if len(encode(content)) <= MAX_JSON_BYTES:
+            return content
+        attempts = content["attempts"]
+        assert isinstance(attempts, list)  # noqa: S101  # as `trace_to_json` makes it
+        content = {**content, "attempts": [_without(attempt, part) for attempt in attempts]}
+    return content if len(encode(content)) <= MAX_JSON_BYTES else {**content, "answer": None}
+
+
+def _without(attempt: Json, part: str) -> Json:
+    if not isinstance(attempt, dict) or attempt[part] is None:
+        return attempt
+    omitted, size = attempt["omitted_bytes"], len(encode(attempt[part]))
+    return {**attempt, part: None, "omitted_bytes": size + (omitted if isinstance(omitted, int) else 0)}

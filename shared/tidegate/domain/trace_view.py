@@ -1,0 +1,55 @@
+"""The trace of a call as JSON, for those who may read it."""
+
+from base64 import b64encode
+
+import msgspec
+
+from tidegate.domain.trace import Trace, TracedAttempt
+from tidegate.json import Json, JsonObject, decode
+
+
+def trace_to_json(trace: Trace, until: str) -> JsonObject:
+    """Return the trace, which is kept `until` that ISO time. Bytes that are not UTF-8 become `{"base64": …}`."""
+    return {
+        "request": _content_to_json(trace.request),
+        "attempts": [_attempt_to_json(attempt) for attempt in trace.attempts],
+        "answer": _content_to_json(trace.answer),
+        "error": {"code": trace.error.code, "message": trace.error.message} if trace.error else None,
+        "masked": list(trace.masked),
+        "until": until,
+    }
+
+
+def _attempt_to_json(attempt: TracedAttempt) -> JsonObject:
+    return {
+        "deployment": attempt.deployment,
+        "reason": attempt.reason,
+        "started": attempt.started,
+        "ended": attempt.ended,
+        "status": attempt.status,
+        "error": attempt.error,
+        "url": attempt.url,
+        "headers": {**attempt.headers},
+        "body": _content_to_json(attempt.body),
+        "reply_headers": {**attempt.reply_headers},
+        "reply": _text_to_json(attempt.reply) if attempt.reply else None,
+        "pieces": [[piece.seconds, piece.size] for piece in attempt.pieces],
+        "omitted_bytes": attempt.omitted_bytes,
+    }
+
+
+def _content_to_json(content: bytes) -> Json:
+    """Return the JSON value of the content, or its text; None if it is empty."""
+    if not content:
+        return None
+    try:
+        return decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _text_to_json(content)
+
+
+def _text_to_json(content: bytes) -> Json:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return {"base64": b64encode(content).decode()}
