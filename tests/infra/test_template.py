@@ -202,6 +202,28 @@ def test_the_functions_that_answer_calls_have_metrics_which_one_parameter_turns_
             assert variables["TIDEGATE_METRICS"] == expected
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "signals", "allowed"),
+    [
+        ("", "traces,metrics", set[str]()),
+        ("https://collector.example", "traces,metrics", set[str]()),
+        ("https://xray.eu-central-1.amazonaws.com", "traces", {"Spans"}),
+        ("https://xray.eu-central-1.amazonaws.com", "traces,metrics", {"Spans", "OtlpMetrics"}),
+    ],
+)
+def test_a_collector_is_a_parameter_and_cloudwatchs_needs_permission(
+    deploy: Deploy, endpoint: str, signals: str, allowed: set[str]
+) -> None:
+    stack = deploy(OtlpEndpoint=endpoint, OtlpSignals=signals)
+    for name in ("Chat", "Batch"):
+        variables = stack.properties(f"{name}Function")["Environment"]["Variables"]
+        settings = {name: variables.get(f"TIDEGATE_OTLP_{name}") for name in ("ENDPOINT", "SIGNALS")}
+        assert settings == {"ENDPOINT": endpoint or None, "SIGNALS": signals if endpoint else None}
+        [policy] = stack.properties(f"{name}Role")["Policies"]
+        statements = {each["Sid"]: each for each in policy["PolicyDocument"]["Statement"]}
+        assert statements.keys() & {"Spans", "OtlpMetrics"} == allowed
+
+
 def test_the_keeper_runs_every_five_minutes_and_is_never_run_again_for_a_failure(stack: Stack) -> None:
     rule = stack.properties("KeeperFunctionSchedule")
     assert (rule["ScheduleExpression"], rule.get("State", "ENABLED")) == (
