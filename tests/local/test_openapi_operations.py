@@ -11,7 +11,10 @@ from tidegate.local.openapi import openapi_document
 
 DOCUMENT = cast(Any, openapi_document())
 ADMIN = cast(Any, build_admin().openapi())
-UNKNOWN_CALL = {"/v1/generation", "/api/v1/generation", "/v1/chat/generation/{generation_id}"}
+UNKNOWN_CALL = {
+    *("/v1/generation", "/api/v1/generation", "/v1/chat/generation/{generation_id}"),
+    *(f"{prefix}/generations/{{generation_id}}{part}" for prefix in ("/v1", "/api/v1") for part in ("", "/trace")),
+}
 """They need the id of a call that was made."""
 
 

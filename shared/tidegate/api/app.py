@@ -57,6 +57,8 @@ READS: dict[str, tuple[str, str]] = {
             "/key": (_OPENROUTER, "show_key"),
             "/auth/key": (_OPENROUTER, "show_key"),
             "/generation": (_GENERATIONS, "show_generation"),
+            "/generations/{generation_id}": (_GENERATIONS, "show_named_generation"),
+            "/generations/{generation_id}/trace": (_GENERATIONS, "show_trace"),
         }.items()
     },
     **{
@@ -75,7 +77,7 @@ READS: dict[str, tuple[str, str]] = {
     "/v1/usage": (_ACCOUNT, "show_usage"),
     "/v1/quotas": (_ACCOUNT, "show_quotas"),
     "/v1/account": (_ACCOUNT, "show_account"),
-    "/v1/chat/generation/{generation_id}": (_GENERATIONS, "show_lunos_generation"),
+    "/v1/chat/generation/{generation_id}": (_GENERATIONS, "show_named_generation"),
     "/v1/balance": (_ACCOUNT, "show_balance"),
     "/balance": (_ACCOUNT, "show_balance"),
     "/api/workspace-service/v1/workspaces": (_ACCOUNT, "list_workspaces"),

@@ -1,4 +1,4 @@
-"""The result of a call by the id of its reply, for clients of OpenRouter and Lunos.
+"""The result of a call by the id of its reply, also for clients of OpenRouter and Lunos, and its trace.
 
 Source: https://openrouter.ai/docs/api-reference/generations/get-generation (2026-11), and the npm packages
 @openrouter/sdk 1.3 and @lunos/client 1.5.
@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tidegate.api.account import authenticate, gateway_of, json_reply
+from tidegate.domain.trace_view import has_expired, read_trace
+from tidegate.domain.workspace import Principal
 from tidegate.errors import InvalidRequest, NotFound
 
 _ULID = "[0-9A-HJKMNP-TV-Z]{26}"
@@ -31,24 +33,46 @@ _UNKNOWN = (
 
 _OWN_FIELDS = (
     *("session_id", "agent_id", "batch_id", "endpoint", "status", "error_code", "attempts", "failed_attempts"),
-    *("timeline", "tokens_per_second", "cache", "guardrails", "ignored", "held_usd"),
+    *("timeline", "tokens_per_second", "cache", "guardrails", "ignored", "held_usd", "trace_until"),
 )
 """Fields of the record that the reply has under their own names. `session_id` is one of OpenRouter's as well."""
 
 
 async def show_generation(request: Request) -> Response:
     """Answer OpenRouter's `/generation?id=…`."""
-    return json_reply({"data": await _find_generation(request, request.query_params.get("id", ""))})
+    generation_id = request.query_params.get("id", "")
+    _, record = await _find_record(request, generation_id)
+    return json_reply({"data": _generation_json(generation_id, record)})
 
 
-async def show_lunos_generation(request: Request) -> Response:
-    """Answer Lunos's `/v1/chat/generation/{id}`."""
-    return json_reply(await _find_generation(request, request.path_params["generation_id"]))
+async def show_named_generation(request: Request) -> Response:
+    """Answer `/generations/{id}`, and Lunos's `/v1/chat/generation/{id}`."""
+    generation_id = request.path_params["generation_id"]
+    _, record = await _find_record(request, generation_id)
+    return json_reply(_generation_json(generation_id, record))
 
 
-async def _find_generation(request: Request, generation_id: str) -> dict[str, object]:
-    """Return the call of the caller's workspace. Raises `NotFound`, also for a call that has not ended."""
-    _, workspace = await authenticate(request)
+async def show_trace(request: Request) -> Response:
+    """Answer `/generations/{id}/trace`: the content of a call of the caller's own key. Raises `NotFound`."""
+    principal, record = await _find_record(request, request.path_params["generation_id"])
+    gateway, until = gateway_of(request), str(record.get("trace_until") or "")
+    if not until:
+        raise NotFound('This call has no trace: send `"observability": true` with a call whose content is to be kept.')
+    if has_expired(until, gateway.clock()):
+        raise NotFound(f"The trace of this call was kept until {until}.")
+    if record.get("key_id") != principal.key_id:
+        raise NotFound("The trace of this call can be read with the key of the call alone.")
+    traces = gateway.open_traces()
+    stored = None if traces is None else await traces.find(str(record["workspace_id"]), str(record["id"]))
+    trace = read_trace(stored, until)
+    if trace is None:
+        raise NotFound("The trace of this call was not stored, or the key that encrypts it has been destroyed.")
+    return json_reply(trace)
+
+
+async def _find_record(request: Request, generation_id: str) -> tuple[Principal, Mapping[str, object]]:
+    """Return the caller, and the call of its workspace. Raises `NotFound`, also for a call that has not ended."""
+    principal, workspace = await authenticate(request)
     if not generation_id:
         raise InvalidRequest("The id is missing: send the id of a reply.", param="id")
     match = _GENERATION_ID.fullmatch(generation_id)
@@ -58,7 +82,7 @@ async def _find_generation(request: Request, generation_id: str) -> dict[str, ob
         usages, bounds = gateway_of(request).open_usages(), (call_id[:-1], f"{call_id}0")
         for record in await usages.records(workspace.id, *bounds, _NEIGHBOURS, workspace.shards):
             if record.get("id") == call_id:
-                return _generation_json(generation_id, record)
+                return principal, record
     raise NotFound(f"No call of this workspace has the id {generation_id[:80]!r}, or it has not ended yet.", param="id")
 
 

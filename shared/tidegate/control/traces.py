@@ -4,24 +4,18 @@ A caller reads the traces of calls with its own key. An admin key needs the scop
 audit log.
 """
 
-import logging
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
 from tidegate.control.authorization import check_scope, find_workspace
 from tidegate.control.control import Control
 from tidegate.control.viewers import is_caller
 from tidegate.domain.managed_resources import AdminKey
-from tidegate.domain.trace import decode_trace
-from tidegate.domain.trace_view import trace_to_json
+from tidegate.domain.trace_view import has_expired, read_trace
 from tidegate.errors import NotConfigured
 from tidegate.json import Json, JsonObject, encode
-
-log = logging.getLogger(__name__)
 
 MAX_JSON_BYTES = 5_500_000
 """Size of a trace as JSON. Lambda answers with at most 6 MB, and records and timelines are beside the trace."""
@@ -38,10 +32,10 @@ class FoundTrace(Struct, frozen=True):
 
 async def find_trace(control: Control, actor: AdminKey, record: Mapping[str, object]) -> FoundTrace:
     """Return the trace of the call with this record, which `actor` may read. Raises `StoreUnavailable`."""
-    until = record.get("trace_until")
-    if until is None:
+    until = str(record.get("trace_until") or "")
+    if not until:
         return FoundTrace("not_asked")
-    if datetime.fromisoformat(str(until)).timestamp() <= control.clock():
+    if has_expired(until, control.clock()):
         return FoundTrace("expired")
     if is_caller(actor) and record.get("key_id") != actor.id:
         return FoundTrace("not_yours")
@@ -49,12 +43,8 @@ async def find_trace(control: Control, actor: AdminKey, record: Mapping[str, obj
         return FoundTrace("needs_scope")
     call_id, workspace_id = str(record["id"]), str(record["workspace_id"])
     stored = None if control.traces is None else await control.traces.find(workspace_id, call_id)
-    if stored is None:
-        return FoundTrace("lost")
-    try:
-        content = trace_to_json(decode_trace(stored), str(until))
-    except msgspec.DecodeError:
-        log.warning("trace.unreadable", extra={"workspace_id": workspace_id, "call_id": call_id})
+    content = read_trace(stored, until)
+    if content is None:
         return FoundTrace("lost")
     if not is_caller(actor):
         await control.log_action(actor, "read", f"calls/{call_id}", workspace_id)

@@ -1,11 +1,25 @@
 """The trace of a call as JSON, for those who may read it."""
 
 from base64 import b64encode
+from datetime import datetime
 
 import msgspec
 
-from tidegate.domain.trace import Trace, TracedAttempt
+from tidegate.domain.trace import Trace, TracedAttempt, decode_trace
 from tidegate.json import Json, JsonObject, decode
+
+
+def has_expired(until: str, now: float) -> bool:
+    """True if a trace that is kept `until` that ISO time has expired."""
+    return datetime.fromisoformat(until).timestamp() <= now
+
+
+def read_trace(content: bytes | None, until: str) -> JsonObject | None:
+    """Return the trace that `encode_trace` wrote as JSON; None if there is none, or it cannot be read."""
+    try:
+        return None if content is None else trace_to_json(decode_trace(content), until)
+    except msgspec.DecodeError:
+        return None
 
 
 def trace_to_json(trace: Trace, until: str) -> JsonObject:

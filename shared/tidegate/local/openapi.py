@@ -115,33 +115,24 @@ def _model_paths() -> dict[str, object]:
 
 
 def _client_paths() -> dict[str, object]:
-    """Describe what only OpenRouter's and Lunos's clients ask for."""
+    """Describe the generations, and what only OpenRouter's and Lunos's clients ask for."""
     header, errors = _workspace_header(), _errors("400", "404", "503")
     parameters: dict[str, list[Schema]] = {
         "/generation": [{"name": "id", "in": "query", "required": True, "schema": _TEXT}],
-        "/model/{model_id}": [{"name": "model_id", "in": "path", "required": True, "schema": _TEXT}],
         "/models/count": [
             _modality_filter("input", model_views.INPUTS),
             _modality_filter("output", model_views.OUTPUTS),
         ],
     }
-    generation_id: Schema = {"name": "generation_id", "in": "path", "required": True, "schema": _TEXT}
-    lunos_generation = {"200": _response("Generation"), **errors}
     return {
-        **{
-            f"/v1{path}": {
-                "get": _get(
-                    path.translate(openapi_clients.NOT_IN_NAMES)[1:],
-                    {"200": _response(schema), **errors},
-                    [*parameters.get(path, []), header],
-                )
-            }
-            for path, schema in openapi_clients.OPENROUTER_PATHS.items()
-        },
-        "/v1/chat/generation/{generation_id}": {
-            "get": _get("lunos_generation", lunos_generation, [generation_id, header])
-        },
-        "/v1/account": {"get": _get("account", {"200": _response("Account"), **errors}, [header])},
+        f"/v1{path}": {
+            "get": _get(
+                path.translate(openapi_clients.NOT_IN_NAMES)[1:],
+                {"200": _response(schema), **errors},
+                [*openapi_clients.path_parameters(path), *parameters.get(path, []), header],
+            )
+        }
+        for path, schema in openapi_clients.CLIENT_PATHS.items()
     }
 
 

@@ -4,6 +4,7 @@ Source: https://openrouter.ai/docs/api-reference/overview (2026-11), and the npm
 @lunos/client 1.5.
 """
 
+import re
 from collections.abc import Mapping
 from typing import TypeAlias, cast
 
@@ -19,19 +20,29 @@ _MAYBE_NUMBER: Schema = {"type": ["number", "null"]}
 _MAYBE_COUNT: Schema = {"type": ["integer", "null"], "minimum": 0}
 _MAYBE_TEXT: Schema = {"type": ["string", "null"]}
 
-OPENROUTER_PATHS: Mapping[str, str] = {
+CLIENT_PATHS: Mapping[str, str] = {
     "/models/count": "ModelCount",
     "/model/{model_id}": "WrappedModel",
     "/credits": "Credits",
     "/key": "KeyInformation",
     "/auth/key": "KeyInformation",
     "/generation": "WrappedGeneration",
+    "/generations/{generation_id}": "Generation",
+    "/generations/{generation_id}/trace": "Trace",
+    "/chat/generation/{generation_id}": "Generation",
+    "/account": "Account",
 }
-"""The paths below `/v1` and `/api/v1`, and the schemas of their replies."""
+"""The paths below `/v1`, most of them also below `/api/v1`, and the schemas of their replies."""
 
 
 NOT_IN_NAMES = str.maketrans({"/": "_", "-": "_", "{": None, "}": None})
 """Translates a path to a part of an operation's id."""
+
+
+def path_parameters(path: str) -> list[Schema]:
+    """Describe the parameters in a path."""
+    names = re.findall(r"{(\w+)}", path)
+    return [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in names]
 
 
 def same_paths(documented: Mapping[str, object]) -> dict[str, object]:
@@ -78,6 +89,7 @@ def client_schemas() -> dict[str, Schema]:
         "Credits": _wrapped(_object({"total_credits": _NUMBER, "total_usage": _NUMBER})),
         "KeyInformation": _wrapped(key),
         "Generation": generation,
+        "Trace": _trace_schema(),
         "WrappedGeneration": _wrapped({"$ref": "#/components/schemas/Generation"}),
         "Account": _object({"object": {"const": "account"}, **dict.fromkeys(("id", "name", "created_at"), _TEXT)}),
         "PublicModel": _object(
@@ -90,6 +102,36 @@ def client_schemas() -> dict[str, Schema]:
             }
         ),
     }
+
+
+def _trace_schema() -> Schema:
+    """Describe a trace. Times are seconds after the call's start."""
+    texts: Schema = {"type": "object", "additionalProperties": _TEXT}
+    content: Schema = {"description": "JSON, or text, or base64 of bytes that are neither"}
+    attempt = _object(
+        {
+            **dict.fromkeys(("deployment", "reason", "url"), _TEXT),
+            **dict.fromkeys(("headers", "reply_headers"), texts),
+            **dict.fromkeys(("body", "reply"), content),
+            "started": _NUMBER,
+            "ended": _MAYBE_NUMBER,
+            "status": _MAYBE_COUNT,
+            "error": _MAYBE_TEXT,
+            "pieces": {"type": "array", "items": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}},
+            "omitted_bytes": _COUNT,
+        }
+    )
+    error: Schema = {"type": ["object", "null"], "description": "code and message"}
+    return _object(
+        {
+            "request": content,
+            "attempts": {"type": "array", "items": attempt},
+            "answer": content,
+            "error": error,
+            "masked": {"type": "array", "items": _TEXT},
+            "until": _TEXT,
+        }
+    )
 
 
 def model_schema() -> Schema:

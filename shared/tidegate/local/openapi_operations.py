@@ -71,6 +71,12 @@ _OPERATIONS: Mapping[str, tuple[str, str, str]] = {
     "/key": ("account", "Show the key", "The key's limits and usage in USD, in OpenRouter's format."),
     "/auth/key": ("account", "Show the key, by its older path", "As `/v1/key`."),
     "/generation": ("account", "Show a call", "The record of the call with this `id`, in OpenRouter's format."),
+    "/generations/{generation_id}": ("account", "Show a call by its id", "As `/v1/generation`, without `data`."),
+    "/generations/{generation_id}/trace": (
+        "account",
+        "Show the trace of a call",
+        "The content of a call with this key, where it was kept: the request, each attempt, and the answer.",
+    ),
     "/chat/generation/{generation_id}": ("account", "Show a call, as Lunos's clients do", "The record of the call."),
     "/api/workspace-service/v1/workspaces": (
         "account",
