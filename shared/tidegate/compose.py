@@ -10,6 +10,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from tidegate import catalog
+from tidegate.domain.deployment import ProviderConfig
 from tidegate.domain.guardrails import GuardrailBackend
 from tidegate.gateway import Gateway
 from tidegate.lazy import load
@@ -128,14 +129,7 @@ async def compose_gateway(
 
     return Gateway(
         authenticator=Authenticator(stores.key_lookup, access_tokens=_access_tokens(settings, transport)),
-        router=Router(
-            configs,
-            providers.aliases(),
-            models,
-            settings.default_provider,
-            settings.routes,
-            frozenset(row.name for row in settings.providers if not row.models),
-        ),
+        router=_router(settings, configs, providers, models),
         providers=providers,
         upstream=Upstream(transport, secrets, aws_keys),
         meter=overrides.meter or stores.meter,
@@ -164,6 +158,13 @@ def _catalog(rows: Sequence[Row]) -> catalog.Catalog:
     declared = {row.name: row.models for row in rows if row.models}
     models = catalog.load_catalog()
     return load("tidegate.catalog.declared_catalog", "DeclaredCatalog")(models, declared) if declared else models
+
+
+def _router(
+    settings: Settings, configs: Mapping[str, ProviderConfig], providers: Registry, models: catalog.Catalog
+) -> Router:
+    undeclared = frozenset(row.name for row in settings.providers if not row.models)
+    return Router(configs, providers.aliases(), models, settings.default_provider, settings.routes, undeclared)
 
 
 def _telemetry_opener(
