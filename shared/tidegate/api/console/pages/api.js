@@ -8,10 +8,9 @@ import { t } from "./text.js";
 const ROOTS = { console: "v1", admin: "../admin/v1", calls: "../v1" };
 
 export class ApiError extends Error {
-  constructor(status, code, message) {
+  constructor(status, code, message, param = null) {
     super(message);
-    this.status = status;
-    this.code = code;
+    Object.assign(this, { status, code, param });
   }
 }
 
@@ -23,7 +22,7 @@ export async function request(plane, path, options = {}) {
   return reply;
 }
 
-async function send(plane, path, { method = "GET", query, body, headers, signal }) {
+async function send(plane, path, { method = "GET", query, body, headers, signal, key = session.key }) {
   const search = new URLSearchParams(query ?? {}).toString();
   try {
     return await fetch(`${ROOTS[plane]}${path}${search ? `?${search}` : ""}`, {
@@ -32,7 +31,7 @@ async function send(plane, path, { method = "GET", query, body, headers, signal 
       cache: "no-store",
       credentials: "omit",
       headers: {
-        authorization: `Bearer ${session.key}`,
+        authorization: `Bearer ${key}`,
         ...(body === undefined ? {} : { "content-type": "application/json" }),
         ...headers,
       },
@@ -57,7 +56,7 @@ async function failure(reply) {
     error = null;
   }
   const message = error?.message ?? t("The gateway answered with status {status}.", { status: reply.status });
-  return new ApiError(reply.status, error?.code ?? "", String(message));
+  return new ApiError(reply.status, error?.code ?? "", String(message), error?.param);
 }
 
 // Yields the JSON of each event of a stream.

@@ -12,8 +12,15 @@ import { showCalls } from "./calls.js";
 import { showCall } from "./call.js";
 import { showBatches } from "./batches.js";
 import { showPlayground } from "./playground.js";
-import { showKeys } from "./keys.js";
+import { showSessions } from "./sessions.js";
+import { showProviders } from "./providers.js";
 import { showWorkspaces } from "./workspaces.js";
+import { showKeys } from "./keys.js";
+import { showLimits } from "./limits.js";
+import { showPlans } from "./plans.js";
+import { showRoutes } from "./routes.js";
+import { showGuardrails } from "./guardrails.js";
+import { showAccess } from "./access.js";
 import { showAudit } from "./audit.js";
 
 const THEME = "tidegate.theme";
@@ -24,10 +31,17 @@ const always = () => true;
 const PAGES = [
   ["overview", () => t("Overview"), always, showOverview],
   ["calls", () => t("Calls"), always, showCalls],
+  ["sessions", () => t("Sessions"), always, showSessions],
   ["batches", () => t("Batches"), always, showBatches],
   ["playground", () => t("Playground"), always, showPlayground],
-  ["keys", () => t("Keys"), isAdmin, showKeys],
+  ["providers", () => t("Providers"), always, showProviders],
   ["workspaces", () => t("Workspaces"), isAdmin, showWorkspaces],
+  ["keys", () => t("Keys"), isAdmin, showKeys],
+  ["limits", () => t("Limits"), isAdmin, showLimits],
+  ["plans", () => t("Plans"), isAdmin, showPlans],
+  ["routes", () => t("Routes"), isAdmin, showRoutes],
+  ["guardrails", () => t("Guardrails"), isAdmin, showGuardrails],
+  ["access", () => t("Access"), isAdmin, showAccess],
   ["audit", () => t("Audit log"), isAdmin, showAudit],
 ];
 
@@ -85,15 +99,15 @@ async function show() {
     try {
       await display(main, context);
     } catch (error) {
-      if (!context.signal.aborted) fail(main, error, attempt);
+      if (!context.signal.aborted) fail(main, entry[1](), error, attempt);
     }
   };
   await attempt();
 }
 
-function fail(main, error, retry) {
+function fail(main, title, error, retry) {
   if (error.status === 401) signOut(t("This key is not valid any more. Sign in again."));
-  else replace(main, errorPanel(error, retry));
+  else replace(main, h("h1", {}, title), errorPanel(error, retry));
 }
 
 function go(page, query) {
@@ -145,7 +159,7 @@ function navigation(current, kept) {
 function workspaceChoice(current, query) {
   const { workspaces } = session.me;
   if (workspaces.length < 2) return null;
-  const hasAll = current === "overview" || (current === "audit" && session.me.whole_gateway);
+  const hasAll = current === "overview" || (isAdmin() && current === "providers") || (current === "audit" && session.me.whole_gateway);
   const all = hasAll && h("option", { value: "" }, t("All workspaces"));
   const select = h("select", { "aria-label": t("Workspace"), change: () => go(current, changed(query, { workspace: select.value })) },
     all, workspaces.map(({ id, name }) => h("option", { value: id }, name && name !== id ? `${name} (${id})` : id)));

@@ -6,7 +6,7 @@ import { address, button, changed, code, errorPanel, hint } from "./parts.js";
 import { rowList } from "./rows.js";
 import { firstCall } from "./signin.js";
 import { workspaceOf } from "./session.js";
-import { clock, money, seconds, t, whole } from "./text.js";
+import { clock, localTime, money, seconds, t, whole } from "./text.js";
 
 const PAGE = 200;
 const LIVE_SECONDS = 2;
@@ -124,12 +124,6 @@ function filterForm(query, go) {
   button(t("Clear"), () => go("calls", query.has("workspace") ? { workspace: query.get("workspace") } : {})));
   const isFiltered = FILTERS.some((name) => query.get(name));
   return h("details", { open: isFiltered }, h("summary", {}, t("Filters")), form);
-}
-
-function localTime(iso) {
-  if (!iso) return "";
-  const time = new Date(iso);
-  return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
 function empty(query) {

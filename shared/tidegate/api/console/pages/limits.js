@@ -1,37 +1,40 @@
-// Limits of a key or a workspace: how they are shown, and the form that changes them.
+// Limits of a workspace and its keys, for admins: budgets as bars, where each limit comes from, and how to change it.
 
-import { h } from "./dom.js";
-import { field } from "./parts.js";
+import { h, replace } from "./dom.js";
+import { read } from "./api.js";
+import { budgetBars } from "./budgets.js";
+import { change, loading, managesGateway, readAll, workspacePath } from "./admin.js";
+import { address, button, code, dialog, hint, table } from "./parts.js";
+import { limitFields, limitNames, limitSummary, limitsFrom } from "./limit_fields.js";
+import { mayWrite, workspaceOf } from "./session.js";
 import { t } from "./text.js";
 
-const names = () => ({
-  usd_per_month: t("USD a month"), usd_per_day: t("USD a day"), requests_per_minute: t("Requests a minute"), parallel_calls: t("Parallel calls"),
-  tokens_per_minute: t("Tokens a minute"), tokens_per_day: t("Tokens a day"), tokens_per_month: t("Tokens a month"),
-  words_per_day: t("Words a day"), words_per_month: t("Words a month"), models: t("Models"), providers: t("Providers"),
-});
-const LISTS = new Set(["models", "providers"]);
-const MONEY = new Set(["usd_per_month", "usd_per_day"]);
+export async function showLimits(main, { query, every, signal }) {
+  const id = workspaceOf(query);
+  const bars = h("div", {}), body = h("div", {}, loading());
+  replace(main, h("h1", {}, t("Limits")), bars, body);
+  if (!id) return replace(body, hint(t("There is no workspace yet."), h("p", {}, h("a", { href: address("workspaces") }, t("Create one first.")))));
 
-export function limitSummary(limits) {
-  const listed = Object.entries(limits).map(([name, value]) => `${names()[name] ?? name}: ${Array.isArray(value) ? value.join(", ") : value}`);
-  return listed.length ? listed.join("; ") : t("no limits");
-}
-
-export function limitFields(limits) {
-  return h("div", { class: "limits" }, Object.entries(names()).map(([name, label]) => {
-    const value = limits[name] ?? "";
-    return field(label, LISTS.has(name)
-      ? h("input", { name, value: Array.isArray(value) ? value.join(", ") : value, placeholder: "openai/*" })
-      : h("input", { name, value, inputmode: MONEY.has(name) ? "decimal" : "numeric", placeholder: t("no limit") }));
-  }));
-}
-
-// An empty field means no limit. Money stays text: a number would round it.
-export function limitsFrom(data) {
-  return Object.fromEntries(Object.keys(names()).map((name) => {
-    const text = String(data.get(name) ?? "").trim();
-    if (!text) return [name, null];
-    if (LISTS.has(name)) return [name, text.split(",").map((part) => part.trim()).filter(Boolean)];
-    return [name, MONEY.has(name) ? text : Number(text)];
-  }));
+  const loadBars = async () => {
+    const { budgets } = await read("console", "/overview", { query: { workspace: id }, signal });
+    replace(bars, budgets.length > 0 && budgetBars(budgets));
+  };
+  async function load() {
+    const [workspace, keys] = await Promise.all([read("admin", workspacePath(id), { signal }), readAll(workspacePath(id, "/keys"), signal), loadBars()]);
+    const { effective_limits: effective, limits: own } = workspace;
+    const edit = (title, path, resource) => dialog(title, limitFields(resource.limits), t("Save"), (data, force) => change(load, path, resource, { query: force, body: { limits: limitsFrom(data) } }));
+    const active = keys.filter((key) => key.status === "active");
+    replace(body,
+      h("div", { class: "row" }, h("h2", {}, workspace.name || id), managesGateway() && button(t("Change the limits"), () => edit(t("Limits of {name}", { name: workspace.name || id }), workspacePath(id), workspace), { class: "primary" })),
+      Object.keys(effective).length === 0 ? hint(t("This workspace has no limits."), h("p", {}, t("A budget refuses calls before they cost more than it has:")), code(`tidegate workspaces set-limits ${id} --limits usd_per_month=100`))
+        : table([t("Limit"), t("Value"), t("From")], Object.entries(effective).map(([name, value]) => [
+          limitNames()[name] ?? name, Array.isArray(value) ? value.join(", ") : String(value),
+          name in own ? t("this workspace") : h("a", { href: address("plans") }, t("plan {id}", { id: workspace.plan_id }))])),
+      h("h2", {}, t("Keys")),
+      active.length === 0 ? h("p", { class: "quiet" }, t("This workspace has no keys yet.")) : table([t("Name"), t("Key id"), t("Limits"), ""], active.map((key) => [
+        key.name || "–", key.id, limitSummary(key.limits),
+        mayWrite() && button(t("Change"), () => edit(t("Limits of {name}", { name: key.name || key.id }), workspacePath(id, `/keys/${encodeURIComponent(key.id)}`), key), { "aria-label": t("Change {name}", { name: key.name || key.id }) })])));
+  }
+  await load();
+  every(10, loadBars);
 }

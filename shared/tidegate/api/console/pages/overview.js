@@ -2,10 +2,11 @@
 
 import { h, replace, sized } from "./dom.js";
 import { read } from "./api.js";
+import { budgetBars } from "./budgets.js";
 import { timeChart } from "./chart.js";
 import { address, button, changed, code, hint } from "./parts.js";
 import { firstCall } from "./signin.js";
-import { compact, dateTime, money, percent, seconds, t, whole } from "./text.js";
+import { compact, money, percent, seconds, t, whole } from "./text.js";
 
 const RANGES = { "24h": 24, "7d": 7 * 24, "30d": 30 * 24, "90d": 90 * 24 };
 const DEFAULT_RANGE = "24h";
@@ -94,22 +95,7 @@ const cards = (totals) => [
   [t("Duration"), seconds(totals.duration_p50), t("95 %: {time}", { time: seconds(totals.duration_p95) })],
 ];
 
-function budgetSection(budgets) {
-  return h("section", {}, h("h2", {}, t("Budgets")), h("div", { class: "budgets" }, budgets.map((budget) => {
-    const amount = budget.unit === "usd" ? money : compact;
-    const limit = Number(budget.limit), used = Number(budget.used), held = Number(budget.held);
-    const share = (part) => `${limit > 0 ? Math.min(100, 100 * part / limit) : 100}%`;
-    const unit = { usd: "USD", tokens: t("Tokens"), words: t("Words") }[budget.unit];
-    const span = { day: t("a day"), month: t("a month") }[budget.span];
-    return h("div", { class: "panel" },
-      h("p", {}, h("strong", {}, `${unit} ${span}`), " ", h("span", { class: "quiet" }, budget.id)),
-      h("div", { class: "bar", role: "meter", "aria-label": `${unit} ${span}`, "aria-valuemin": 0, "aria-valuemax": limit, "aria-valuenow": Math.min(used + held, limit) },
-        sized(h("i", { class: used + held >= 0.9 * limit ? "full" : "s0" }), { width: share(used) }),
-        sized(h("i", { class: "held" }), { width: share(Math.min(held, limit - used)) })),
-      h("p", { class: "quiet" }, t("{remaining} of {limit} remain; {held} held by running calls. Resets {time}.",
-        { remaining: amount(budget.remaining), limit: amount(budget.limit), held: amount(budget.held), time: dateTime(budget.resets_at) })));
-  })));
-}
+const budgetSection = (budgets) => h("section", {}, h("h2", {}, t("Budgets")), budgetBars(budgets));
 
 function rowSection(by, query, dimension) {
   const section = h("section", {});

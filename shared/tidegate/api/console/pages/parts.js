@@ -23,11 +23,12 @@ export function errorPanel(error, retry) {
   const advice = {
     0: t("The page tries again when you press the button."),
     403: t("This key may not do this. Sign in with another key, or ask your operator."),
+    412: t("Somebody changed it meanwhile. Close this, look at the new state, and repeat your change."),
     404: t("It does not exist, or this key may not see it. Check the workspace above."),
     429: t("There were too many requests. Wait a moment, then try again."),
   }[error.status];
   return h("div", { class: "panel error", role: "alert" },
-    h("p", {}, error.message), advice && h("p", {}, advice), retry && button(t("Try again"), retry));
+    h("p", {}, error.message), error.param && h("p", {}, t("Field:"), " ", h("code", {}, error.param)), advice && h("p", {}, advice), retry && button(t("Try again"), retry));
 }
 
 export const hint = (title, ...children) => h("div", { class: "panel hint" }, h("h2", {}, title), children);
@@ -56,24 +57,25 @@ export function table(headings, rows, caption) {
       h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", {}, cell)))))));
 }
 
-// A form in a dialog. `submit` gets the form's fields; its errors are shown in the dialog.
+// A form in a dialog. `submit` gets the form's fields; its errors are shown in the dialog, which stays open if it returns
+// false. A limit below what is used is refused, until the user insists: then `submit` gets the query that forces it.
 export function dialog(title, content, confirm, submit) {
   const message = h("div", {});
   const box = h("dialog", { "aria-label": title, close: () => box.remove() });
-  const form = h("form", {
-    submit: async (event) => {
-      event.preventDefault();
-      replace(message);
-      accept.disabled = true;
-      try {
-        await submit(new FormData(form));
-        box.close();
-      } catch (error) {
-        replace(message, errorPanel(error));
-      }
-      accept.disabled = false;
-    },
-  });
+  const run = async (query) => {
+    replace(message);
+    accept.disabled = true;
+    try {
+      if ((await submit(new FormData(form), query)) !== false) box.close();
+    } catch (error) {
+      replace(message, errorPanel(error), error.code === "limit_below_used" && button(t("Save all the same"), () => run({ force: true })));
+    }
+    accept.disabled = false;
+  };
+  const form = h("form", { submit: (event) => {
+    event.preventDefault();
+    run();
+  } });
   const accept = h("button", { type: "submit", class: "primary" }, confirm);
   append(form, [h("h2", {}, title), content, message,
     h("div", { class: "row" }, accept, button(t("Close"), () => box.close()))]);
@@ -83,3 +85,9 @@ export function dialog(title, content, confirm, submit) {
 }
 
 export const field = (label, input, note) => h("label", { class: "field" }, h("span", {}, label), input, note && h("small", {}, note));
+
+export function choice(name, options, value) {
+  const select = h("select", { name }, options.map(([word, label]) => h("option", { value: word }, label)));
+  select.value = value;
+  return select;
+}

@@ -69,7 +69,7 @@ export function baseUrl() {
 }
 
 export function firstCall(model = "demo/echo") {
-  return `export KEY=sk-tidegate-…
-curl -N ${baseUrl()}/chat/completions -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
-  -d '{"model": "${model}", "stream": true, "messages": [{"role": "user", "content": "Hello, tide."}]}'`;
+  return ["export KEY=sk-tidegate-…",
+    `curl -N ${baseUrl()}/chat/completions -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\`,
+    `  -d '{"model": "${model}", "stream": true, "messages": [{"role": "user", "content": "Hello, tide."}]}'`].join("\n");
 }

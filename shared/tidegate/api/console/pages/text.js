@@ -4,6 +4,7 @@ import { GERMAN } from "./german.js";
 
 const STORED = "tidegate.language";
 const LANGUAGES = ["en", "de"];
+const KEY_CHARACTERS = 20;
 
 function choose() {
   const stored = localStorage.getItem(STORED);
@@ -19,7 +20,7 @@ export function setLanguage(chosen) {
 }
 
 export function t(english, values) {
-  const text = language === "de" ? (GERMAN[english] ?? english) : english;
+  const text = language === "de" ? (GERMAN[english] ?? GERMAN[english.slice(0, KEY_CHARACTERS)] ?? english) : english;
   return values ? text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole)) : text;
 }
 
@@ -64,4 +65,11 @@ export const clock = (iso) =>
 export function moment(iso, step) {
   const options = step === "day" ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit" };
   return times(step === "day" ? { ...options, timeZone: "UTC" } : options).format(new Date(iso));
+}
+
+// The value of a field for a local date and time.
+export function localTime(iso) {
+  if (!iso) return "";
+  const time = new Date(iso);
+  return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
