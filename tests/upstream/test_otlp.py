@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.collector import ENDPOINT, Collector, attributes
-from tests.world import USER, Client, answers, completion, world
+from tests.world import STREAM, USER, Client, Exchange, answers, completion, streams, world
 from tidegate.transport.sigv4 import AwsKey, SigningScope, sign
 
 CALL: dict[str, Any] = {"model": "openai/gpt-4.1-mini", "messages": USER}
@@ -188,6 +188,31 @@ async def test_a_collector_that_does_not_answer_costs_a_fifth_of_a_second_once(
     assert 0.2 <= first < 1.0
     assert second < 0.2
     assert lines(caplog) == [("otlp.lost", "traces", 1, None, "timeout")]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_reply_does_not_wait_for_the_collector(stream: bool) -> None:
+    asked, gate = asyncio.Event(), asyncio.Event()
+    provider = streams(*STREAM) if stream else answers(completion())
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path != "/v1/traces":
+            response = provider(request)
+            assert isinstance(response, httpx.Response)
+            return response
+        asked.set()
+        await gate.wait()
+        return httpx.Response(200)
+
+    async with world(answer, TIDEGATE_OTLP_ENDPOINT=ENDPOINT) as client:
+        exchange = Exchange(client.app, {**CALL, "stream": stream}, "/v1/chat/completions")
+        running = asyncio.create_task(exchange.run())
+        await asked.wait()
+        assert not exchange.messages[-1].get("more_body", False)
+        assert exchange.reply().status == 200
+        assert not running.done()
+        gate.set()
+        await running
 
 
 async def test_a_collector_that_is_down_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
