@@ -9,7 +9,7 @@ from tidegate.catalog import load_catalog
 from tidegate.catalog.prices import cost_parts
 from tidegate.control.authorization import find_workspace
 from tidegate.control.control import Control
-from tidegate.control.logs import check_cursor
+from tidegate.control.logs import is_id
 from tidegate.control.traces import FoundTrace, find_trace
 from tidegate.domain.call_event import CallEvent
 from tidegate.domain.ids import ulid_time
@@ -46,15 +46,15 @@ class CallDetails(Struct, frozen=True):
 
 
 async def find_call(control: Control, actor: AdminKey, workspace_id: str, call_id: str) -> CallDetails:
-    """Return the call of this workspace. Raises `InvalidRequest`, `NotFound`, `AdminForbidden`.
+    """Return the call of this workspace. Raises `NotFound`, also for text that is not an id, and `AdminForbidden`.
 
     An admin key that reads the content of its trace leaves an audit entry.
     """
-    check_cursor(call_id)
     workspace = await find_workspace(control, actor, workspace_id)
-    # The bounds are not included.
-    bounds = call_id[:-1], f"{call_id}0"
-    for record in await control.usages.records(workspace.id, *bounds, _NEIGHBOURS, workspace.shards):
+    bounds = call_id[:-1], f"{call_id}0"  # which are not included
+    usages, shards = control.usages, workspace.shards
+    records = await usages.records(workspace.id, *bounds, _NEIGHBOURS, shards) if is_id(call_id) else ()
+    for record in records:
         if record.get("id") == call_id:
             trace = await find_trace(control, actor, record)
             return CallDetails(record, timeline_events(record), _cost(record, call_id), trace)

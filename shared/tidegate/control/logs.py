@@ -45,7 +45,7 @@ _EXPORT_PAGE = 1_000
 _SETTLE_SECONDS = 2.0
 """Calls are on record some time after their end, and then not in the order of their ends."""
 
-_CURSOR = re.compile(r"[0-9A-Z]{1,26}")
+_ID = re.compile(r"[0-9A-Z]{1,26}")
 _LAST_ID = "Z" * 26
 
 
@@ -178,13 +178,18 @@ async def list_audit_entries(
     return await control.resources.entries(workspace_id, cursor, limit)
 
 
+def is_id(text: str) -> bool:
+    """True if the text has the form of a call's id, or of its beginning."""
+    return _ID.fullmatch(text) is not None
+
+
 def check_cursor(cursor: str | None) -> None:
-    if cursor is not None and not _CURSOR.fullmatch(cursor):
+    if cursor is not None and not is_id(cursor):
         raise InvalidRequest("The cursor is not valid: use next_cursor of the previous page.", param="cursor")
 
 
 def _check_filters(control: Control, filters: CallFilters) -> None:
-    if filters.after is not None and not _CURSOR.fullmatch(filters.after):
+    if filters.after is not None and not is_id(filters.after):
         raise InvalidRequest("The filter after is not valid: use the id of a call.", param="after")
     now = control.clock()
     if filters.since is not None and min(now, filters.until or now) - filters.since > MAX_DAYS * 86400:

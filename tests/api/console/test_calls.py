@@ -63,7 +63,7 @@ async def test_a_call_of_another_workspace_is_not_found(console: Console) -> Non
     assert (await console.get(f"/calls/{call_id}", DEMO_ADMIN, workspace=OTHER_WORKSPACE)).status_code == 200
     answer = await console.get(f"/calls/{call_id}")
     assert (answer.status_code, answer.json()["error"]["param"]) == (404, "id")
-    assert (await console.get("/calls/nothing")).status_code == 400
+    assert (await console.get("/calls/nothing")).status_code == 404
 
 
 async def test_the_overview_sums_the_calls_of_the_key(console: Console) -> None:
