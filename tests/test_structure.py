@@ -9,11 +9,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("shared/tidegate/**/*.py"), *ROOT.glob("functions/**/*.py")])
 BROAD = {
-    *("api/endpoint.py", "pipeline/observation.py", "pipeline/settle.py", "runtime/endpoint.py"),
+    *("api/endpoint.py", "pipeline/observation.py", "pipeline/settle.py", "pipeline/trace.py", "runtime/endpoint.py"),
     *("batch/line_call.py", "local/background_batches.py"),
 }
-"""Where `except Exception` may stand: the edge of the API, the observer, settling, the edges of the runtime and of the
-local server's worker.
+"""Where `except Exception` may stand: the edge of the API, the observer, settling, traces, the edges of the runtime and
+of the local server's worker.
 """
 
 sources = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -57,7 +57,7 @@ def test_every_module_says_what_it_is(path: Path) -> None:
 @sources
 def test_only_settings_the_command_line_and_the_runtime_read_the_environment(path: Path) -> None:
     room = str(path.relative_to(ROOT)).removeprefix("shared/tidegate/")
-    edges = {"settings.py", "local/serve.py", "cli/batch.py", "cli/commands.py"}
+    edges = {"settings.py", "local/serve.py", "cli/batch.py", "cli/calls.py", "cli/commands.py"}
     allowed = room in edges or room.startswith("runtime/")
     assert allowed or "os.environ" not in path.read_text()
 

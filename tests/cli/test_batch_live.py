@@ -1,50 +1,17 @@
 """`tidegate batch` against a gateway in this process, with the demo provider and the batch engine."""
 
 import argparse
-import asyncio
 import json
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from tests.batch.world import jsonl, request
+from tests.cli.live_server import KEY, served
 from tests.cli.terminal import Said
-from tidegate.api.admin.app import build_admin
-from tidegate.api.app import build_app
 from tidegate.cli import batch as batch_command
-from tidegate.domain.server_options import ServerOptions
-from tidegate.local.background_batches import open_batches
-from tidegate.local.demo_keys import DemoKeys
-from tidegate.local.serve import open_gateway
-from tidegate.local.stores import local_settings, open_in_memory
-
-KEY = "sk-tidegate-live"
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """A server in a thread of this process, and its URL."""
-    settings, admin = local_settings({}, None), build_admin()
-    app = build_app(
-        lambda: open_gateway(open_in_memory(settings, DemoKeys(KEY, "sk-tidegate-admin")), admin),
-        ServerOptions(),
-        open_batches=lambda _: open_batches(admin.state.batches),
-    )
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(20)
 
 
 @pytest.fixture(scope="module")

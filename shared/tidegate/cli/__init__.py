@@ -13,6 +13,16 @@ keys                 `keys list | rotate | revoke`
 plans                `plans create | list | show | set | delete`
 usage                `usage report | calls | audit`
 admins               `admin-keys create | list | revoke`
+calls                `calls tail | show | export | replay | reprice`, over HTTP
+calls_client         its requests to the gateway and to the dashboard's API
+calls_filters        its filters and ranges
+calls_text           calls, timelines, costs and answers as text
+calls_tail           `calls tail`
+calls_show           `calls show`
+calls_export         `calls export`
+calls_replay         `calls replay`
+calls_answer         the answer of the call that a replay makes
+calls_reprice        `calls reprice`
 batch                `batch submit | list | show | cancel | results | resume`, over HTTP
 batch_client         its requests to the gateway
 batch_upload         uploads a file of any size

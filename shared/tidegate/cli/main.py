@@ -20,6 +20,7 @@ _COMMANDS = {
     "usage": ("tidegate.cli.commands", "report the usage of a workspace, list its calls and the audit log"),
     "admin-keys": ("tidegate.cli.commands", "create, list and revoke the keys of the admin API"),
     "keys": ("tidegate.cli.commands", "create, list, change, rotate and revoke virtual keys"),
+    "calls": ("tidegate.cli.calls", "show, follow, export, repeat and reprice calls"),
     "batch": ("tidegate.cli.batch", "run files of requests: submit, list, show, cancel, fetch results"),
 }
 """Only the chosen command's module is imported, because `serve` loads moto, an emulator of AWS."""
