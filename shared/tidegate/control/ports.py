@@ -59,7 +59,7 @@ class TraceReader(Protocol):
 
 
 class ProviderStates(Protocol):
-    """What the data plane in this process knows of its providers."""
+    """The state of providers, as the data plane in this process knows it."""
 
     @property
     def configs(self) -> Mapping[str, ProviderConfig]:

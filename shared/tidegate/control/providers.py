@@ -20,7 +20,7 @@ _HOUR_SECONDS = 3600
 
 
 class ProviderState(Struct, frozen=True):
-    """What is known of a provider. `missing_settings` are names; None: this process does not know the settings.
+    """The state of a provider. `missing_settings` are names; None: this process does not know the settings.
 
     `workspaces_with_key` brought a key of their own. `errors` are rows by error code, of the day.
     """

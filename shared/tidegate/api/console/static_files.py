@@ -15,7 +15,7 @@ from tidegate.json import encode
 PATH = "/console/"
 INDEX = "index.html"
 ISSUER = "issuer.json"
-"""What the pages need to sign in with the issuer of access tokens; null if nobody can."""
+"""The name of the document with which the pages sign in with the issuer of access tokens; null if nobody can."""
 
 
 def content_security_policy(issuer: OidcIssuer | None = None) -> str:

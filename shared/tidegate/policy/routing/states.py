@@ -1,4 +1,4 @@
-"""What this process knows of its providers: how they are configured, and which targets of routes cool down."""
+"""The state of providers in this process: how they are configured, and which targets of routes cool down."""
 
 from collections.abc import Iterator, Mapping
 
