@@ -279,6 +279,34 @@ def test_a_list_that_makes_no_sense_says_where(
     assert fault in capsys.readouterr().err
 
 
+def test_which_content_is_kept_is_set_and_its_key_destroyed(tidegate: Terminal) -> None:
+    words = ("--trace-sample", "0.05", "--trace-failures", "--trace-days", "30", "--trace-mask", "personal-data")
+    names = ("trace_sample", "trace_failures", "trace_days", "trace_mask")
+    made = said(tidegate, "workspaces", "create", "Acme", "--id", "ws_acme", *words, "--trace-mask", "secrets")
+    assert [made[name] for name in names] == [0.05, True, 30, ["personal-data", "secrets"]]
+    words = ("--trace-sample", "0", "--no-trace-failures", "--trace-mask", "none")
+    changed = said(tidegate, "workspaces", "set", "ws_acme", *words)
+    assert [changed[name] for name in names] == [0, False, 30, []]
+    for words in (("--trace-sample", "1.5"), ("--trace-days", "91"), ("--trace-mask", "nothing")):
+        assert tidegate("workspaces", "set", "ws_acme", *words).code == 2
+    key = said(tidegate, "keys", "create", "--workspace", "ws_acme", "--trace-sample", "1")
+    change = ("keys", "set", key["id"], "--workspace", "ws_acme", "--trace-sample", "workspace")
+    assert (key["trace_sample"], said(tidegate, *change)["trace_sample"]) == (1, None)
+    assert tidegate("workspaces", "destroy-traces", "ws_nobody").code == 1
+    destroyed = tidegate("workspaces", "destroy-traces", "ws_acme")
+    assert (destroyed.code, destroyed.out.startswith("The key of the traces of ws_acme is destroyed")) == (0, True)
+    entries = said(tidegate, "usage", "audit", "--workspace", "ws_acme")["data"]
+    assert ("destroy", "workspaces/ws_acme/traces") in [(each["action"], each["target"]) for each in entries]
+
+
+def test_an_admin_key_may_read_content_only_if_it_was_given_the_scope(tidegate: Terminal) -> None:
+    made = said(tidegate, "admin-keys", "create", "--scope", "read", "--scope", "content", "--scope", "read")
+    assert made["scopes"] == ["read", "content"]
+    for words in (("--scope", "write", "--read-only"), ("--scope", "all")):
+        with pytest.raises(SystemExit):
+            parse("admin-keys", "create", *words)
+
+
 def test_a_key_has_limits_of_its_own(tidegate: Terminal) -> None:
     tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
     words = ("--limits", "usd_per_day=2.5", "models=openai/*")

@@ -7,7 +7,6 @@ from tests.control.world import OF_ONE, READER, WHOLE, Managed, managed
 from tests.store_worlds import NOON, outcome
 from tidegate.control.admins import create_admin_key
 from tidegate.control.call_details import find_call
-from tidegate.control.control import Control
 from tidegate.control.traces import MAX_JSON_BYTES, destroy_traces
 from tidegate.control.workspace_deletion import delete_workspace
 from tidegate.control.workspaces import create_workspace
@@ -28,9 +27,9 @@ class Tracing:
     """A control plane with the workspace ws_one, and a store of traces."""
 
     def __init__(self, world: Managed) -> None:
-        self.world, self.clock = world, world.stores.clock
-        self.traces = MemoryTraces(world.stores.clock)
-        self.control: Control = replace(world.control, traces=self.traces)
+        self.world, self.control, self.clock = world, world.control, world.stores.clock
+        assert isinstance(world.control.traces, MemoryTraces)
+        self.traces = world.control.traces
 
     async def call(self, *, days: float | None = 7, content: bytes | None = encode_trace(TRACE)) -> str:
         """Record a call with a trace for so many days, or without one. Returns its id."""

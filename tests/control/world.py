@@ -6,6 +6,7 @@ from tests.store_worlds import NOON, World, memory_world
 from tidegate.control.authorization import COMMAND_LINE_ACTOR
 from tidegate.control.control import Control
 from tidegate.domain.managed_resources import AdminKey, AuditEntry
+from tidegate.memory.traces import MemoryTraces
 from tidegate.memory.vault import MemoryVault
 
 WHOLE = COMMAND_LINE_ACTOR
@@ -26,4 +27,5 @@ class Managed:
 
 def managed() -> Managed:
     stores = memory_world()
-    return Managed(stores, Control(stores.register, stores.usages, stores.ledger, stores.clock, MemoryVault()))
+    ports = (stores.register, stores.usages, stores.ledger, stores.clock, MemoryVault())
+    return Managed(stores, Control(*ports, traces=MemoryTraces(stores.clock)))

@@ -43,7 +43,16 @@ def _add_grant_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--network", dest="networks", metavar="CIDR", action="append", help=network_help)
     expiry_help = "when the key expires: ISO 8601, UTC by default; or never"
     parser.add_argument("--expires", metavar="DATE", type=_parse_expiry, help=expiry_help)
+    sample_help = "the part of its calls whose content is kept as traces, 0 to 1; workspace: its workspace's (default)"
+    parser.add_argument("--trace-sample", metavar="SHARE", type=_parse_sample, help=sample_help)
     add_limits(parser)
+
+
+def _parse_sample(text: str) -> float | str:
+    try:
+        return text if text == "workspace" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid: write a number from 0 to 1, or workspace") from None
 
 
 def _parse_expiry(text: str) -> float | str:
@@ -85,12 +94,13 @@ async def set_key(options: argparse.Namespace, ports: StorePorts) -> CommandOutp
 
 
 def _with_options(key: VirtualKey, options: argparse.Namespace) -> VirtualKey:
-    """Return `key` with the options given. The words "none", "never" and "any" clear a field."""
+    """Return `key` with the options given. The words "none", "never", "any" and "workspace" clear a field."""
     values = (
         ("default_workspace_id", options.default, "none"),
         ("expires_at", options.expires, "never"),
         ("endpoints", options.endpoints, ["any"]),
         ("networks", options.networks, ["any"]),
+        ("trace_sample", options.trace_sample, "workspace"),
     )
     given = ((name, value, clearing_value) for name, value, clearing_value in values if value is not None)
     changes = {name: None if value == clearing_value else _to_tuple(value) for name, value, clearing_value in given}

@@ -21,6 +21,7 @@ _T = TypeVar("_T")
 _NAMES = (
     *("name", "words_method", "charge_input_words", "first_day"),
     *("allows_unpriced", "lowers_max_tokens", "adds_max_tokens", "routes", "guardrails", "shards", "batch_mode"),
+    *("trace_sample", "trace_failures", "trace_days", "trace_mask"),
 )
 _REMOVABLE = ("timeout_seconds", "cache_ttl_seconds", "batch_webhook")
 """Options that the value `none` removes."""
@@ -60,12 +61,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--routes", type=_parse_routes, metavar="JSON", help=f"{list_help}docs/ROUTES.md")
     parser.add_argument("--guardrails", type=_parse_guardrails, metavar="JSON", help=f"{list_help}docs/GUARDRAILS.md")
 
+    _add_trace_options(parser)
+
+
+def _add_trace_options(parser: argparse.ArgumentParser) -> None:
+    sample_help = "the part of its calls whose content is kept as traces, 0 to 1"
+    parser.add_argument("--trace-sample", type=float, metavar="SHARE", help=sample_help)
+    failures_help = "keep the content of all calls that fail"
+    parser.add_argument("--trace-failures", action=argparse.BooleanOptionalAction, help=failures_help)
+    parser.add_argument("--trace-days", type=int, metavar="DAYS", help="how long traces are kept, 1 to 90; default: 7")
+    mask_help = "a guardrail that masks content before it is kept, e.g. secrets; can be repeated; none: no masking"
+    parser.add_argument("--trace-mask", metavar="NAME", action="append", help=mask_help)
+
 
 def with_options(workspace: Workspace, options: argparse.Namespace) -> Workspace:
     """Return `workspace` with the options given."""
     values = {name: getattr(options, name) for name in (*_NAMES, *_REMOVABLE)}
     changes = {name: value for name, value in values.items() if value is not None}
     removals = {name: None for name in _REMOVABLE if values[name] == _NONE}
+    if values["trace_mask"] is not None:
+        changes["trace_mask"] = tuple(name for name in values["trace_mask"] if name != _NONE)
     return replace(workspace, **(changes | removals))
 
 

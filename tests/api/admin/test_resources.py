@@ -86,6 +86,22 @@ async def test_routes_and_guardrails_are_shown_as_they_were_sent_and_replaced_as
     assert named.json["routes"] == ROUTES[:1]
 
 
+async def test_which_content_is_kept_is_set_for_workspaces_and_keys(api: Api) -> None:
+    sent = {"trace_sample": 0.05, "trace_failures": True, "trace_days": 30, "trace_mask": ["personal-data", "secrets"]}
+    made = await api.whole("POST", "/workspaces", {**ASKED, **sent})
+    assert (made.status, made.json) == (201, {**WORKSPACE, **sent})
+    off = {"trace_sample": 0, "trace_failures": False, "trace_days": 7, "trace_mask": []}
+    changed = await api.whole("PATCH", "/workspaces/ws_acme", off, if_match='"1"')
+    assert changed.json == {**WORKSPACE, "version": 2}
+    key = await api.whole("POST", "/keys", {"workspace_ids": ["ws_acme"], "trace_sample": 1})
+    path = f"/workspaces/ws_acme/keys/{key.json['id']}"
+    assert (key.status, (await api.whole("GET", path)).json["trace_sample"]) == (201, 1.0)
+    for share, version in ((0, '"1"'), (None, '"2"')):
+        assert (await api.whole("PATCH", path, {"trace_sample": share}, if_match=version)).json["trace_sample"] == share
+    refused = await api.whole("PATCH", path, {"trace_sample": 2}, if_match="*")
+    assert refused.fault == (400, "invalid_request", "trace_sample")
+
+
 async def test_what_changed_of_routes_and_guardrails_is_on_record(api: Api) -> None:
     sent = {"routes": ROUTES, "guardrails": GUARDRAILS, "cache_ttl_seconds": 60}
     await api.whole("PATCH", "/workspaces/ws_one", sent, if_match="*")

@@ -6,7 +6,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
 
-from tidegate.control.validation import MAX_COUNT, MAX_NAME_CHARACTERS, MAX_PATTERNS, MAX_SHARDS, MAX_USD
+from tidegate.control.validation import (
+    MAX_COUNT,
+    MAX_NAME_CHARACTERS,
+    MAX_PATTERNS,
+    MAX_SHARDS,
+    MAX_TRACE_DAYS,
+    MAX_USD,
+)
 from tidegate.domain.gateway_fields import MAX_CACHE_TTL_SECONDS
 from tidegate.domain.limits import MAX_FIRST_DAY
 from tidegate.policy.guardrails.definition import MAX_URL_CHARACTERS
@@ -43,6 +50,8 @@ Count = Annotated[int, Field(strict=True, ge=0, le=MAX_COUNT)]
 Shards = Annotated[int, Field(strict=True, ge=1, le=MAX_SHARDS)]
 FirstDay = Annotated[int, Field(strict=True, ge=1, le=MAX_FIRST_DAY)]
 CacheTtl = Annotated[int, Field(strict=True, ge=1, le=MAX_CACHE_TTL_SECONDS)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+TraceDays = Annotated[int, Field(strict=True, ge=1, le=MAX_TRACE_DAYS)]
 Url = Annotated[StrictStr, Field(max_length=MAX_URL_CHARACTERS)]
 Usd = Annotated[Decimal, BeforeValidator(_check_number), Field(ge=0, le=MAX_USD, decimal_places=6)]
 Timestamp = Annotated[datetime, BeforeValidator(_check_time_text), AfterValidator(_as_utc)]

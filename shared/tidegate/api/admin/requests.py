@@ -18,7 +18,9 @@ from tidegate.api.admin.field_types import (
     Patterns,
     RequestBody,
     Shards,
+    Share,
     Timestamp,
+    TraceDays,
     Url,
     Usd,
 )
@@ -73,6 +75,12 @@ class WorkspaceChange(RequestBody):
     shards: Shards = 1
     batch_mode: BatchMode = Field("calls", description="Of batches that do not say; provider_batch: at half the price")
     batch_webhook: Url | None = Field(None, description="An https URL that is told when a batch ends; null: none")
+    trace_sample: Share = Field(0.0, description="The part of its calls whose content is kept: 0.05 is 5 %")
+    trace_failures: Flag = Field(False, description="Keep the content of all calls that fail")
+    trace_days: TraceDays = Field(7, description="How long content is kept")
+    trace_mask: list[Name] = Field(
+        [], max_length=MAX_GUARDRAILS, description="Guardrails that mask content before it is kept"
+    )
 
     def routes_and_guardrails(self) -> Mapping[str, object]:
         """Return the routes and guardrails that were sent, in their stored form. Raises `InvalidRequest`."""
@@ -96,6 +104,7 @@ class KeyChange(RequestBody):
     limits: LimitsBody = LimitsBody()
     endpoints: Patterns | None = Field(None, description="Paths that the key may call, e.g. /v1/chat/*; null: all")
     networks: Patterns | None = Field(None, description="Networks of its callers, e.g. 192.0.2.0/24; null: all")
+    trace_sample: Share | None = Field(None, description="The part of its calls to trace; null: the workspace's")
 
 
 class KeyBody(KeyChange):

@@ -6,7 +6,7 @@ from fastapi.responses import JSONResponse
 from tidegate.api.admin.dependencies import Context, Cursor, Force, IdempotencyKey, IfMatch, Limit, OptionalVersion
 from tidegate.api.admin.requests import CredentialBody, MemberBody, WorkspaceBody, WorkspaceChange, apply_changes
 from tidegate.api.admin.responses import MemberResponse, PageResponse, WorkspaceResponse
-from tidegate.control import credentials, members, workspace_deletion, workspaces
+from tidegate.control import credentials, members, traces, workspace_deletion, workspaces
 from tidegate.domain.managed_resources import Member
 from tidegate.domain.workspace import Workspace
 
@@ -51,12 +51,19 @@ async def change_workspace(
 async def delete_workspace(
     context: Context, workspace_id: str, version: OptionalVersion, force: Force = False
 ) -> Response:
-    """Delete a workspace with its keys, members, provider keys, files and batches; its usage and records are kept.
+    """Delete a workspace with its keys, members, provider keys, files, batches and traces; its records are kept.
 
     While a key can be used, a batch is open or a call is running, the answer is 409, unless forced. In force within a
     minute.
     """
     await workspace_deletion.delete_workspace(context.control, context.actor, workspace_id, version, force=force)
+    return Response(status_code=204)
+
+
+@router.delete("/{workspace_id}/traces", status_code=204)
+async def destroy_traces(context: Context, workspace_id: str) -> Response:
+    """Destroy the key that encrypts the workspace's traces: those that exist are unreadable at once."""
+    await traces.destroy_traces(context.control, context.actor, workspace_id)
     return Response(status_code=204)
 
 
