@@ -104,6 +104,20 @@ async def test_a_session_that_its_hour_does_not_name_is_found(world: Managed) ->
     assert listed(await find(world)) == times(mine)
 
 
+async def test_hours_that_do_not_name_a_session_are_searched_only_near_it(world: Managed) -> None:
+    """Else each look at a session of a busy workspace would read all records of a month."""
+    near, far = NOON - 2 * DAY, NOON - 9 * DAY
+    crowds = [call(at + number, f"other-{number}", cost_usd=Decimal(1)) for at in (near, far) for number in range(300)]
+    named = call(near - 3 * HOUR)
+    unnamed = [call(at + 400, cost_usd=Decimal(0)) for at in (near, far)]
+    world, usages = counting(await stored(world, [*crowds, named, *unnamed], "ws_one"))
+    made = await find(world)
+    assert (listed(made), made.hours_left_out) == (times([named, unnamed[0]]), 1)
+    assert usages.records_read < 400
+    made = await find(world, since=NOON - 10 * DAY)
+    assert (listed(made), made.hours_left_out) == (times([named, *unnamed]), 0)
+
+
 async def test_a_long_session_has_pages(world: Managed, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = [call(NOON - DAY - hour * HOUR + second) for hour in range(4) for second in range(5)]
     others = [call(each + 1, "s2") for each in (NOON - DAY - hour * HOUR for hour in range(4))]
@@ -127,6 +141,7 @@ async def test_a_page_reads_a_bounded_number_of_records(world: Managed, monkeypa
     monkeypatch.setattr(sessions, "_PAGE", 10)
     made = await find(world)
     assert (listed(made), usages.records_read) == ([], 10)
+    assert made.to_json()["searched_since"] == times(others)[-10]
     found = list[str]()
     while made.cursor is not None:
         made = await find(world, cursor=made.cursor)

@@ -18,8 +18,8 @@ from tidegate.control.control import Control
 from tidegate.control.logs import MAX_DAYS, USE_OVERVIEW, check_cursor
 from tidegate.control.overview_figures import Figures, sums_of
 from tidegate.control.session_tree import SessionTree, make_tree
-from tidegate.domain.aggregate import OTHER, Aggregate, Filter
-from tidegate.domain.ids import min_ulid
+from tidegate.domain.aggregate import OTHER, Aggregate
+from tidegate.domain.ids import min_ulid, ulid_time
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import Workspace
@@ -77,7 +77,8 @@ class SessionList(Struct, frozen=True):
 class Session(Struct, frozen=True):
     """One page of a session. `total` are the sums of all its calls that are rolled up; None if there are none.
 
-    `cursor` leads to older calls; it is None on the last page.
+    `cursor` leads to older calls; it is None on the last page. `hours_left_out` were not searched: their aggregates do
+    not name all sessions, and they are more than a day away from those that name this one.
     """
 
     session_id: str
@@ -86,6 +87,7 @@ class Session(Struct, frozen=True):
     tree: SessionTree
     total: Figures | None
     cursor: str | None
+    hours_left_out: int = 0
 
     def to_json(self) -> dict[str, object]:
         """Return the session as JSON: times in ISO 8601, money as text."""
@@ -95,6 +97,8 @@ class Session(Struct, frozen=True):
             "to": iso_time(self.until),
             **self.tree.to_json(),
             "total": self.total,
+            "searched_since": iso_time(self.since if self.cursor is None else ulid_time(self.cursor)),
+            "hours_left_out": self.hours_left_out,
             "next_cursor": self.cursor,
         }
 
@@ -136,24 +140,30 @@ async def find_session(
 ) -> Session:
     """Return a page of the session's calls in a range, by default of the last `DEFAULT_DAYS` days.
 
-    The first page has the newest calls. Raises `InvalidRequest`, `AdminForbidden`, and `NotFound`, also
-    for a session without calls in the range.
+    Without `since`, hours far away from the session's own are left out. The first page has
+    the newest calls. Raises `InvalidRequest`, `AdminForbidden`, and `NotFound`, also for a session without calls in the
+    range.
     """
     check_cursor(cursor)
     workspace = await find_workspace(control, actor, workspace_id)
     now = control.clock()
     until = min(now + _AHEAD_SECONDS, inf if until is None else until)
+    names_range = since is not None
     since = until - DEFAULT_DAYS * _DAY_SECONDS if since is None else since
     if until - since > MAX_DAYS * _DAY_SECONDS:
         message = f"A session is looked up in at most {MAX_DAYS} days: for more, {USE_OVERVIEW}."
         raise InvalidRequest(message, param="from")
-    hours, total = await _find_hours(control.aggregates, workspace.id, session_id, since, until)
+    hours, unsure, total = await _find_hours(control.aggregates, workspace.id, session_id, since, until)
+    near = [at for at in unsure if names_range or not hours or _is_near(at, hours)]
+    left_out = len(unsure) - len(near)
+    hours += near
     hours += [at for at in _open_hours(now) if at not in hours and since < at + _HOUR_SECONDS and at < until]
     calls, cursor_after = await _read_calls(control, workspace, session_id, (since, until, sorted(hours)), cursor)
     if not calls and cursor is None and cursor_after is None:
         message = f"No call of this workspace has the session {session_id[:80]!r} in this range, or none has ended yet."
         raise NotFound(message, param="id")
-    return Session(session_id, since, until, make_tree(calls), sums_of(total) if total.calls else None, cursor_after)
+    sums = sums_of(total) if total.calls else None
+    return Session(session_id, since, until, make_tree(calls), sums, cursor_after, left_out)
 
 
 class _Sums:
@@ -186,25 +196,31 @@ def _row(session_id: str, sums: _Sums) -> Mapping[str, object]:
 
 async def _find_hours(
     aggregates: Aggregates | None, workspace_id: str, session_id: str, since: float, until: float
-) -> tuple[list[float], Aggregate]:
-    """Return the begins of the hours that may have calls of the session, and its sums in them.
+) -> tuple[list[float], list[float], Aggregate]:
+    """Return the begins of hours with calls of the session, those of hours that may have some, and its sums.
 
-    An aggregate may not name a session: it is in `OTHER` then, and the hour is among those returned.
+    An aggregate may not name a session: it is in `OTHER` then.
     """
-    total = Aggregate()
+    total, hours, unsure = Aggregate(), list[float](), list[float]()
     if aggregates is None or since >= until:
-        return [], total
+        return hours, unsure, total
     days = await aggregates.find(workspace_id, day_name(since), day_name(until))
     without = {name for name, aggregate in days.items() if not _may_have(aggregate, session_id)}
-    hours = list[float]()
     for begin, end in _spans_without(since, until, without):
         found = await aggregates.find(workspace_id, hour_name(begin), hour_name(end - 1))
         for name, aggregate in found.items():
-            if _may_have(aggregate, session_id):
+            names = aggregate.group("session")
+            if session_id in names:
                 hours.append(begin_of(name))
-                total.add(aggregate.select((Filter("session", session_id),)))
+                total.add(names[session_id])
+            elif OTHER in names:
+                unsure.append(begin_of(name))
         await asyncio.sleep(0)
-    return hours, total
+    return hours, unsure, total
+
+
+def _is_near(at: float, hours: Sequence[float]) -> bool:
+    return min(hours) - _DAY_SECONDS <= at <= max(hours) + _DAY_SECONDS
 
 
 def _may_have(aggregate: Aggregate, session_id: str) -> bool:
