@@ -11,7 +11,7 @@ from tests.store_worlds import NOON, World, outcome, workspace
 from tidegate.domain.aggregate import Aggregate, aggregate
 from tidegate.domain.ids import min_ulid, ulid
 from tidegate.domain.record import RETENTION_SECONDS
-from tidegate.policy.metering.roller import RollProgress
+from tidegate.policy.metering.roller import RollPart, RollProgress
 
 
 def some(number: int = 5, seed: int = 1) -> Aggregate:
@@ -55,6 +55,18 @@ async def test_progress_is_stored_once_for_each_version(world: World) -> None:
     await store.save_progress("ws_one", replace(found, pending=["2026-11-20"], pending_hour=4))
     await store.save_progress("ws_one", replace(found, pending=["2026-11-19"]))
     assert await store.find_progress("ws_one") == replace(first, version=2, pending=["2026-11-20"], pending_hour=4)
+
+
+async def test_a_part_of_an_hour_replaces_the_last_one_and_is_deleted_with_all(world: World) -> None:
+    store = roll_store(world)
+    assert await store.find_part("ws_one") is None
+    for number in (3, 5):
+        part = RollPart("2026-11-21T12", number, ulid(NOON), some(number))
+        await store.save_part("ws_one", part)
+        assert await store.find_part("ws_one") == part
+    assert await store.find("ws_one", "2026-11-01T00", "2026-11-30T00") == {}
+    await control_store(world, store).delete_all("ws_one")
+    assert await store.find_part("ws_one") is None
 
 
 async def test_records_are_scanned_from_the_oldest_without_the_ends(world: World) -> None:

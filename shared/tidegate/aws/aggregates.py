@@ -5,6 +5,7 @@
 | `document` | the compressed aggregate of an hour or a day; of the progress, JSON |
 | `rolled_at` | the start of the roll that made it; an aggregate is never replaced by one of an earlier roll |
 | `version` | of the progress, the version that the next write must name |
+| `hour`, `shard`, `after` | of a part of an hour, how far it reaches |
 | `ttl` | when it expires |
 """
 
@@ -27,6 +28,7 @@ from tidegate.aws.table import (
     aggregate_item_key,
     aggregates_partition,
     counters_item_key,
+    roll_part_item_key,
     roll_progress_item_key,
     workspace_from_item,
     workspace_partition,
@@ -36,7 +38,7 @@ from tidegate.domain.aggregate import Aggregate, Record
 from tidegate.domain.aggregate_document import decode_aggregate, encode_aggregate
 from tidegate.domain.record import RETENTION_SECONDS
 from tidegate.errors import StoreUnavailable
-from tidegate.policy.metering.roller import RollCounts, Roller, RollProgress
+from tidegate.policy.metering.roller import RollCounts, Roller, RollPart, RollProgress
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +141,24 @@ class DynamoAggregates(Struct, frozen=True):
             await self.store.put(Put(self.store.table, item, is_next))
         except ConditionFailed:
             log.info("roller.overtaken", extra={"workspace_id": workspace_id})
+
+    async def find_part(self, workspace_id: str) -> RollPart | None:
+        """See `RollStore.find_part`."""
+        item_key = roll_part_item_key(workspace_id)
+        item = (await self.store.read(item_key)).get(item_key)
+        if item is None:
+            return None
+        aggregate = decode_aggregate(cast(bytes, item["document"]))
+        return RollPart(str(item["hour"]), int(str(item["shard"])), str(item["after"]), aggregate)
+
+    async def save_part(self, workspace_id: str, part: RollPart) -> None:
+        """See `RollStore.save_part`."""
+        item = {
+            **roll_part_item_key(workspace_id)._asdict(),
+            **{"hour": part.hour, "shard": part.shard, "after": part.after},
+            "document": encode_aggregate(part.aggregate),
+        }
+        await self.store.put(Put(self.store.table, item))
 
     async def count_calls(self, workspace_id: str, first: str, last: str, shards: int) -> Mapping[str, int]:
         """See `RollStore.count_calls`."""

@@ -10,7 +10,7 @@
 | usage counters | `WS#<id>` | `USE#M#2026-11`, `USE#D#2026-11-21` |
 | a call record | `WS#<id>` | `CALL#<ulid>` |
 | an aggregate of call records, by hour and by day | `STATS#<workspace id>` | `HOUR#2026-11-21T12`, `DAY#2026-11-21` |
-| how far the aggregates are | `STATS#<workspace id>` | `PROGRESS` |
+| how far the aggregates are, and a part of an hour | `STATS#<workspace id>` | `PROGRESS`, `PART` |
 | an account of limits | `WS#<id>`, `ACCOUNT#<key id>` | `ACCOUNT` |
 | signed reasoning before a tool call | `WS#<id>` | `TURN#<sha-256 of the conversation>` |
 | a stored reply | `WS#<id>` | `CACHE#<sha-256 of the request>` |
@@ -117,6 +117,10 @@ def aggregate_item_key(workspace_id: str, name: str) -> ItemKey:
 
 def roll_progress_item_key(workspace_id: str) -> ItemKey:
     return ItemKey(aggregates_partition(workspace_id), "PROGRESS")
+
+
+def roll_part_item_key(workspace_id: str) -> ItemKey:
+    return ItemKey(aggregates_partition(workspace_id), "PART")
 
 
 def account_item_key(kind: ScopeKind, id: str, shard: int = 0) -> ItemKey:

@@ -10,7 +10,7 @@ from tidegate.domain.aggregate import Aggregate, Record
 from tidegate.domain.aggregate_document import decode_aggregate, encode_aggregate
 from tidegate.memory.meter import MemoryMeter
 from tidegate.memory.tenants import MemoryTenants
-from tidegate.policy.metering.roller import Roller, RollProgress
+from tidegate.policy.metering.roller import Roller, RollPart, RollProgress
 
 
 class MemoryAggregates(Struct, frozen=True):
@@ -21,6 +21,7 @@ class MemoryAggregates(Struct, frozen=True):
         default_factory=dict[str, dict[str, tuple[float, bytes]]]
     )
     progress: dict[str, RollProgress] = field(default_factory=dict[str, RollProgress])
+    parts: dict[str, RollPart] = field(default_factory=dict[str, RollPart])
 
     async def find(
         self, workspace_id: str, first: str, last: str, *, has_sessions: bool = True
@@ -43,6 +44,7 @@ class MemoryAggregates(Struct, frozen=True):
         """See `Aggregates.delete_all`."""
         self.documents.pop(workspace_id, None)
         self.progress.pop(workspace_id, None)
+        self.parts.pop(workspace_id, None)
 
     async def find_progress(self, workspace_id: str) -> RollProgress | None:
         """See `RollStore.find_progress`."""
@@ -53,6 +55,14 @@ class MemoryAggregates(Struct, frozen=True):
         stored = self.progress.get(workspace_id)
         if progress.version == (stored.version if stored else 0):
             self.progress[workspace_id] = replace_fields(deepcopy(progress), version=progress.version + 1)
+
+    async def find_part(self, workspace_id: str) -> RollPart | None:
+        """See `RollStore.find_part`."""
+        return deepcopy(self.parts.get(workspace_id))
+
+    async def save_part(self, workspace_id: str, part: RollPart) -> None:
+        """See `RollStore.save_part`."""
+        self.parts[workspace_id] = deepcopy(part)
 
     async def count_calls(self, workspace_id: str, first: str, last: str, shards: int) -> Mapping[str, int]:
         """See `RollStore.count_calls`."""

@@ -184,6 +184,44 @@ async def test_an_hour_that_takes_too_long_is_left_and_the_next_run_tries_again(
     assert await place.sums() == expected_sums(place.records)
 
 
+@pytest.mark.parametrize("shards", [1, 3])
+async def test_an_hour_of_any_number_of_calls_is_summed_in_steps(place: Place, shards: int) -> None:
+    for second in range(50):
+        await place.call(NOON + second)
+    steps = 0
+
+    async def roll_a_little() -> bool:
+        """Make a roll whose time is up after three pages of four records."""
+        place.clock.now += HOUR
+        begin = len(place.store.scans)
+
+        def clock() -> float:
+            return 2.0 + HOUR_SECONDS if len(place.store.scans) - begin >= 3 else 0.0
+
+        limited = replace(place.roller, monotonic=clock, page_records=4)
+        return await limited.roll(replace(WORKSPACE, shards=shards), stop_at=1.0)
+
+    while not await roll_a_little():
+        steps += 1
+        assert steps < 40
+    assert steps >= 4
+    assert await place.sums() == expected_sums(place.records)
+
+
+async def test_a_record_that_comes_late_into_a_part_of_an_hour_is_found(place: Place) -> None:
+    midnight = NOON - 12 * HOUR  # the first hour of a pending day
+    for second in range(20):
+        await place.call(midnight + second)
+    place.clock.now = midnight + 3 * HOUR
+    ticks = iter([*[0.0] * 4, *[9.0 + HOUR_SECONDS] * 99])
+    limited = replace(place.roller, monotonic=ticks.__next__, page_records=4)
+    assert not await limited.roll(WORKSPACE, stop_at=1.0)
+    await place.call(midnight + 0.5, midnight + 5 * HOUR)
+    for hour in range(6, 9):
+        await place.roll(midnight + hour * HOUR)
+    assert await place.sums() == expected_sums(place.records)
+
+
 async def test_the_roller_pauses_in_proportion_to_its_work(place: Place) -> None:
     ticks = iter([0.0])
     await place.call(NOON)

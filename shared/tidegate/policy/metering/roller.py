@@ -45,7 +45,7 @@ class RollProgress(Struct):
     `rolled_at` is the start of the last roll that read records, in UTC seconds, and `seconds` is what it took.
     `verified` are the calls of the counters by day, as compared last; `hours` are the calls of a day's
     24 aggregates. Days of `open_days` have no aggregate of the whole day yet. Days of `pending` are made anew, the
-    first of them from its `pending_hour` on.
+    first of them from its `pending_hour` on. `has_part`: an hour was summed in part, when the time was up.
     """
 
     version: int = 0
@@ -56,6 +56,16 @@ class RollProgress(Struct):
     open_days: list[str] = field(default_factory=list[str])
     pending: list[str] = field(default_factory=list[str])
     pending_hour: int = 0
+    has_part: bool = False
+
+
+class RollPart(Struct, frozen=True):
+    """What is summed of the hour so far: the records of the shards before `shard`, and of this one up to `after`."""
+
+    hour: str
+    shard: int
+    after: str
+    aggregate: Aggregate
 
 
 class RollCounts(Struct):
@@ -93,6 +103,12 @@ class RollStore(Aggregates, Protocol):
 
     async def save_progress(self, workspace_id: str, progress: RollProgress) -> None:
         """Store the progress as the next version, unless another roller has stored that version."""
+        ...
+
+    async def find_part(self, workspace_id: str) -> RollPart | None: ...
+
+    async def save_part(self, workspace_id: str, part: RollPart) -> None:
+        """Store the part in place of the last one."""
         ...
 
     async def count_calls(self, workspace_id: str, first: str, last: str, shards: int) -> Mapping[str, int]:
@@ -178,7 +194,7 @@ class _Run(Struct):
                     is_complete = is_complete and await self._roll_hour(day, hour)
         found = sum(progress.hours.get(day, ()))
         if not is_complete or found < calls:
-            is_first = progress.pending[:1] == [day] and not progress.pending_hour
+            is_first = progress.pending[:1] == [day] and not progress.pending_hour and not progress.has_part
             if not is_first and day not in progress.pending[1:]:
                 progress.pending.append(day)
         # Calls that came since the counters were read may hide missing ones: then the counters have changed next time.
@@ -206,8 +222,7 @@ class _Run(Struct):
         store = self.roller.store
         for day in self.ended_days():
             total = Aggregate()
-            for aggregate in (await store.find(self.workspace.id, f"{day}T00", f"{day}T23")).values():
-                total.add(aggregate)
+            total.add(*(await store.find(self.workspace.id, f"{day}T00", f"{day}T23")).values())
             total.fold()
             await store.replace(self.workspace.id, day, total, self.now)
             self.progress.open_days.remove(day)
@@ -227,7 +242,7 @@ class _Run(Struct):
         An aggregate never loses calls: its records may have expired.
         """
         is_too_late = self.roller.monotonic() >= self.stop_at
-        aggregate = None if is_too_late else await self._aggregate_hour(_begin_of(day, hour))
+        aggregate = None if is_too_late else await self._aggregate_hour(f"{day}T{hour:02}", _begin_of(day, hour))
         if aggregate is None:
             return False
         calls_by_hour = self.progress.hours.setdefault(day, [0] * _DAY_HOURS)
@@ -241,19 +256,32 @@ class _Run(Struct):
                 self.progress.open_days.append(day)
         return True
 
-    async def _aggregate_hour(self, begin: float) -> Aggregate | None:
-        total, before, limit = Aggregate(), min_ulid(begin + _HOUR_SECONDS), self.roller.page_records
-        for shard in range(self.workspace.shards):
-            after = min_ulid(begin)
+    async def _aggregate_hour(self, name: str, begin: float) -> Aggregate | None:
+        """Return the aggregate of an hour. If the time is up before, keep the part for the next roll, and return None.
+
+        Records that come late into a part are missing in the aggregate: the counters show it, and the day is made anew.
+        """
+        store, start, before = self.roller.store, min_ulid(begin), min_ulid(begin + _HOUR_SECONDS)
+        part = await store.find_part(self.workspace.id) if self.progress.has_part else None
+        if part is None or part.hour != name:
+            part = RollPart(name, 0, start, Aggregate())
+        else:
+            self.progress.has_part = False
+        total, after, limit = part.aggregate, part.after, self.roller.page_records
+        for shard in range(part.shard, self.workspace.shards):
             while True:
                 if self.roller.monotonic() >= self.stop_at + HOUR_SECONDS:
+                    total.fold()
+                    await store.save_part(self.workspace.id, RollPart(name, shard, after, total))
+                    self.progress.has_part = True
                     return None
-                records = await self.roller.store.scan(self.workspace.id, shard, after, before, limit)
+                records = await store.scan(self.workspace.id, shard, after, before, limit)
                 for record in records:
                     total.add_record(record)
                 if len(records) < limit:
                     break
                 after = str(records[-1]["id"])
+            after = start
         return total
 
 
