@@ -259,7 +259,7 @@ async def test_the_slower_of_two_hedged_attempts_is_marked() -> None:
     found = attributes(second.attributes)
     assert (found["tidegate.attempt.reason"], found["tidegate.deployment"]) == ("hedge", "fast#2")
     assert found["server.address"] == "second.test"
-    assert found["gen_ai.usage.output_tokens"] == outcome.bill.tokens.output == 13  # and what the first is charged for
+    assert found["gen_ai.usage.output_tokens"] == outcome.bill.tokens.output  # with what the first is charged for
     assert "gen_ai.usage.output_tokens" not in attributes(first.attributes)
 
 

@@ -30,7 +30,6 @@ PROVIDER_NAMES = {
     "mistral": "mistral_ai",
     "moonshot": "moonshot_ai",
     "vertex": "gcp.vertex_ai",
-    "watsonx": "ibm.watsonx.ai",
     "xai": "x_ai",
 }
 """Well-known values of `gen_ai.provider.name`, where they differ from the names of providers here."""
