@@ -211,6 +211,20 @@ def test_a_workspace_is_created_changed_suspended_and_each_step_is_in_the_audit_
     expect(changes.filter(has_text="batch_mode")).to_have_text("batch_modecallsprovider_batch")
 
 
+def test_traces_of_a_workspace_are_set_and_destroyed(operator: Visit, root: str) -> None:
+    page, id = operator.page, new_workspace(root)
+    operator.show("Workspaces")
+    press(row(page, id), "Settings")
+    page.get_by_label("Share of calls that are traced").fill("0.25")
+    page.get_by_label("Every call that fails is traced").check()
+    page.get_by_label("Traces are kept for (days)").fill("3")
+    confirm(page, "Save")
+    expect(row(page, id)).to_contain_text("25%, failures, 3 days")
+    press(row(page, id), "Destroy traces")
+    confirm(page, "Destroy traces")
+    expect(page.get_by_role("status").filter(has_text="are destroyed")).to_be_visible()
+
+
 def test_a_stale_change_says_so_and_changes_nothing(operator: Visit, root: str) -> None:
     page, id = operator.page, new_workspace(root)
     operator.open(f"#/limits?workspace={id}")
@@ -446,6 +460,29 @@ def test_an_admin_tests_with_a_virtual_key_that_is_kept_in_memory_alone(operator
     page.reload()
     press(page, "Test demo")
     expect(field).to_have_value("")
+
+
+def test_scripts_and_large_figures_of_providers_fit_a_phone(browser: Browser, root: str) -> None:
+    figures = {"calls": 10**9, "failed": 10**8, "input_tokens": 10**12, "output_tokens": 10**12, "ttft_p95": 1234.5}
+    cooling = [{"name": SCRIPT, "model": "m" * 80, "until": "2026-11-30T05:00:00Z"}]
+    settings = {"setting": "S" * 60, "missing_settings": ["S" * 60], "workspaces_with_key": ["ws_" + "x" * 60]}
+    errors = [{"code": SCRIPT, "calls": 10**9}]
+    provider = {"name": SCRIPT, **settings, "hour": figures, "day": figures, "errors": errors, "cooling": cooling}
+    others = provider | {"name": "other", "day": figures | {"calls": 0}, "cooling": [], "workspaces_with_key": []}
+    times = {"hour_since": "2026-11-30T05:00:00Z", "day_since": "2026-11-29T05:00:00Z"}
+    with visiting(browser, root, viewport=PHONE) as visit:
+        visit.page.route(
+            "**/console/v1/providers*", lambda route: route.fulfill(json={**times, "data": [provider, others]})
+        )
+        visit.sign_in(DEMO_KEY)
+        visit.open("#/providers")
+        expect(visit.page.get_by_role("article").get_by_role("heading")).to_have_text(SCRIPT)
+        visit.page.get_by_text("1 providers without settings").click()
+        assert visit.page.locator("main img").count() == 0
+        wide = (
+            "[...document.querySelectorAll('main *')].filter((each) => each.getBoundingClientRect().right > innerWidth)"
+        )
+        assert visit.page.evaluate(f"{wide}.map((each) => each.outerHTML.slice(0, 80))") == []
 
 
 # Who may see what

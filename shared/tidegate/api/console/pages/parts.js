@@ -50,7 +50,7 @@ export function copyButton(label, text, status) {
 }
 
 export function table(headings, rows, caption) {
-  return h("div", { class: "scroll" },
+  return h("div", { class: "scroll", tabindex: "0" },
     h("table", {},
       caption && h("caption", {}, caption),
       h("thead", {}, h("tr", {}, headings.map((heading) => h("th", { scope: "col" }, heading)))),

@@ -41,7 +41,7 @@ export async function showProviders(main, { query, every, signal }) {
 function card(provider, kept) {
   const { hour, day, cooling, missing_settings: missing } = provider;
   const [word, text] = verdict(provider);
-  const row = (name, figures) => h("tr", {}, h("th", { scope: "row" }, name), [whole(figures.calls), figures.calls ? percent(figures.failed / figures.calls) : "–", seconds(figures.ttft_p95), compact(figures.input_tokens + figures.output_tokens)].map((cell) => h("td", {}, cell)));
+  const row = (name, figures) => h("tr", {}, h("th", { scope: "row" }, name), [compact(figures.calls), figures.calls ? percent(figures.failed / figures.calls) : "–", seconds(figures.ttft_p95), compact(figures.input_tokens + figures.output_tokens)].map((cell) => h("td", {}, cell)));
   return h("article", { class: "panel" },
     h("div", { class: "row" }, h("h2", {}, provider.name), h("span", { class: `status ${word}` }, text)),
     day.calls > 0 && h("table", { class: "figures" },
