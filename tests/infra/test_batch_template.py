@@ -238,7 +238,7 @@ def test_an_old_message_is_an_alarm_after_half_an_hour_and_a_dead_one_at_once(st
     for name, queue in (("BatchDelayAlarm", "WorkQueue"), ("IntakeDelayAlarm", "IntakeQueue")):
         alarm = stack.properties(name)
         assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": get(queue, "QueueName")}]
-        assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1800, "GreaterThanThreshold")
+        assert (alarm["Threshold"], alarm["ComparisonOperator"]) == ("1800", "GreaterThanThreshold")
     expression, *queues = stack.properties("BatchDeadLettersAlarm")["Metrics"]
     assert expression["Expression"] == "FILL(steps, 0) + FILL(requests, 0)"
     dimensions = [each["MetricStat"]["Metric"]["Dimensions"][0]["Value"] for each in queues]

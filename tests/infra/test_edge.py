@@ -12,7 +12,7 @@ from tests.infra.stack import Stack, broken_rules
 Deploy = Callable[..., Stack]
 
 ANY = "x-amazon-apigateway-any-method"
-ADMIN_PATH, CONSOLE_PATH = "/admin/{proxy+}", "/console/{proxy+}"
+ADMIN_PATH, CONSOLE_PATHS = "/admin/{proxy+}", {"/console", "/console/{proxy+}"}
 ACL = "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/tidegate/1a2b"
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/1a2b"
 DOMAIN = {"DomainName": "ai.example.com", "DomainCertificateArn": CERTIFICATE}
@@ -41,7 +41,7 @@ def test_they_allow_none_where_several_or_none_are_configured(deploy: Deploy, co
 
 
 def test_by_default_the_admin_api_is_a_path_of_the_api(stack: Stack) -> None:
-    assert set(body(stack)["paths"]) == {"/", "/{proxy+}", ADMIN_PATH, CONSOLE_PATH}
+    assert set(body(stack)["paths"]) == {"/", "/{proxy+}", ADMIN_PATH, *CONSOLE_PATHS}
     assert set(stack.of_type("AWS::ApiGateway::RestApi")) == {"Api"}
     assert stack.properties("AdminPermission")["SourceArn"]["Fn::Sub"][1] == {"Id": {"Ref": "Api"}}
 
@@ -49,12 +49,13 @@ def test_by_default_the_admin_api_is_a_path_of_the_api(stack: Stack) -> None:
 def test_an_admin_api_of_its_own_leaves_no_path_to_it_on_the_other(deploy: Deploy) -> None:
     stack = deploy(AdminApi="own")
     paths = body(stack, "AdminRestApi")["paths"]
-    assert (set(body(stack)["paths"]), set(paths)) == ({"/", "/{proxy+}"}, {ADMIN_PATH, CONSOLE_PATH})
-    assert paths[CONSOLE_PATH] == paths[ADMIN_PATH]
+    assert (set(body(stack)["paths"]), set(paths)) == ({"/", "/{proxy+}"}, {"/", ADMIN_PATH, *CONSOLE_PATHS})
+    assert all(path == paths[ADMIN_PATH] for path in paths.values())
     uri = paths[ADMIN_PATH][ANY]["x-amazon-apigateway-integration"]["uri"]
     assert uri["Fn::Sub"].endswith("/functions/${AdminFunction.Arn}/invocations")
     console = stack.properties("AdminConsolePermission")["SourceArn"]["Fn::Sub"]
-    assert (console[0].endswith("/*/console/*"), console[1]) == (True, {"Id": {"Ref": "AdminRestApi"}})
+    assert (console[0].endswith("/*/console*"), console[1]) == (True, {"Id": {"Ref": "AdminRestApi"}})
+    assert stack.properties("AdminRootPermission")["SourceArn"]["Fn::Sub"].endswith(":${AdminRestApi}/${StageName}/*/")
     assert stack.properties("AdminPermission")["SourceArn"]["Fn::Sub"][1] == {"Id": {"Ref": "AdminRestApi"}}
     assert "${AdminRestApi}" in stack.outputs["AdminUrl"]["Value"]["Fn::Sub"]
     settings = [stack.properties(stage)["MethodSettings"] for stage in ("ApiStage", "AdminRestApiStage")]

@@ -16,6 +16,7 @@ from tidegate.policy.metering.roller import HOUR_SECONDS
 
 Deploy = Callable[..., Stack]
 
+METRICS = {"TIDEGATE_METRICS": "emf", "TIDEGATE_METRICS_NAMESPACE": {"Fn::Sub": "tidegate/${AWS::StackName}"}}
 ALIAS = "ChatFunctionAliaslive"
 STREAMING_URI = (
     "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2021-11-15/functions/${" + ALIAS + "}"
@@ -66,14 +67,15 @@ def test_every_other_route_streams_through_the_alias_for_up_to_fifteen_minutes(s
     }
     method = "x-amazon-apigateway-any-method"
     found = integrations(stack)
-    for name in ("admin", "console"):
-        del found[f"{method} /{name}/{{proxy+}}"]
+    for path in ("/admin/{proxy+}", "/console", "/console/{proxy+}"):
+        del found[f"{method} {path}"]
     assert found == {f"{method} /": streaming, f"{method} /{{proxy+}}": streaming}
 
 
 def test_the_control_planes_paths_go_to_a_function_that_answers_at_once(stack: Stack) -> None:
     found = integrations(stack)["x-amazon-apigateway-any-method /admin/{proxy+}"]
-    assert integrations(stack)["x-amazon-apigateway-any-method /console/{proxy+}"] == found
+    for path in ("/console", "/console/{proxy+}"):
+        assert integrations(stack)[f"x-amazon-apigateway-any-method {path}"] == found
     assert (found["type"], found.get("responseTransferMode", "BUFFERED")) == ("aws_proxy", "BUFFERED")
     assert found["uri"]["Fn::Sub"].endswith("/functions/${AdminFunction.Arn}/invocations")
     function = stack.properties("AdminFunction")
@@ -90,6 +92,7 @@ def test_the_control_planes_paths_go_to_a_function_that_answers_at_once(stack: S
         "TIDEGATE_WORKSPACE_SECRETS": {"Fn::Sub": "${AWS::StackName}/workspaces"},
         "TIDEGATE_LOG_LEVEL": "INFO",
         "TIDEGATE_TRANSPORT": "pyreqwest",
+        **METRICS,
     }
 
 
@@ -189,17 +192,17 @@ def test_the_function_is_told_what_settings_reads(stack: Stack) -> None:
         "TIDEGATE_BATCH_BUCKET": {"Ref": "BatchBucket"},
         "TIDEGATE_BATCH_QUEUE": {"Ref": "WorkQueue"},
         "TIDEGATE_LOG_LEVEL": "INFO",
-        "TIDEGATE_METRICS": "emf",
+        **METRICS,
         "TIDEGATE_TRANSPORT": "pyreqwest",
     }
 
 
-def test_the_functions_that_answer_calls_have_metrics_which_one_parameter_turns_off(deploy: Deploy) -> None:
+def test_all_functions_have_metrics_which_one_parameter_turns_off(deploy: Deploy) -> None:
     for parameters, expected in (({}, "emf"), ({"CallMetrics": "none"}, "none")):
         stack = deploy(**parameters)
-        for name in ("Chat", "Batch"):
+        for name in ("Admin", "Batch", "Chat", "Keeper"):
             variables = stack.properties(f"{name}Function")["Environment"]["Variables"]
-            assert variables["TIDEGATE_METRICS"] == expected
+            assert {name: variables[name] for name in METRICS} == {**METRICS, "TIDEGATE_METRICS": expected}
 
 
 @pytest.mark.parametrize(
@@ -245,6 +248,7 @@ def test_the_keeper_runs_every_five_minutes_and_is_never_run_again_for_a_failure
         "TIDEGATE_EVENT_BUS": "default",
         "TIDEGATE_LOG_LEVEL": "INFO",
         "TIDEGATE_TRANSPORT": "pyreqwest",
+        **METRICS,
     }
     (retries,) = stack.of_type("AWS::Lambda::EventInvokeConfig").values()
     assert retries["MaximumRetryAttempts"] == 0
@@ -510,6 +514,10 @@ def test_the_outputs_are_what_a_caller_and_an_operator_need(stack: Stack) -> Non
         "ConsoleUrl": {"Fn::Sub": f"{base}/console/index.html"},
         "AdminUrl": {"Fn::Sub": f"{base}/admin/v1"},
         "HealthUrl": {"Fn::Sub": f"{base}/health"},
+        "DashboardUrl": {
+            "Fn::Sub": "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home"
+            "?region=${AWS::Region}#dashboards:name=${OperationsDashboard}"
+        },
         "ApiId": {"Ref": "Api"},
         "TableName": {"Ref": "Table"},
         "ProviderSecretId": {"Ref": "ProviderSecret"},
