@@ -476,8 +476,9 @@ def test_scripts_and_large_figures_of_providers_fit_a_phone(browser: Browser, ro
         )
         visit.sign_in(DEMO_KEY)
         visit.open("#/providers")
+        visit.page.get_by_label("Language / Sprache").select_option("de")  # its words are longer
         expect(visit.page.get_by_role("article").get_by_role("heading")).to_have_text(SCRIPT)
-        visit.page.get_by_text("1 providers without settings").click()
+        visit.page.get_by_text("1 Anbieter ohne Einstellungen").click()
         assert visit.page.locator("main img").count() == 0
         wide = (
             "[...document.querySelectorAll('main *')].filter((each) => each.getBoundingClientRect().right > innerWidth)"

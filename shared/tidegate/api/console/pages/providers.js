@@ -41,12 +41,15 @@ export async function showProviders(main, { query, every, signal }) {
 function card(provider, kept) {
   const { hour, day, cooling, missing_settings: missing } = provider;
   const [word, text] = verdict(provider);
-  const row = (name, figures) => h("tr", {}, h("th", { scope: "row" }, name), [compact(figures.calls), figures.calls ? percent(figures.failed / figures.calls) : "–", seconds(figures.ttft_p95), compact(figures.input_tokens + figures.output_tokens)].map((cell) => h("td", {}, cell)));
+  const rows = [
+    [t("Calls"), (figures) => compact(figures.calls)], [t("Failed"), (figures) => (figures.calls ? percent(figures.failed / figures.calls) : "–")],
+    [t("First token, 95 %"), (figures) => seconds(figures.ttft_p95)], [t("Tokens"), (figures) => compact(figures.input_tokens + figures.output_tokens)],
+  ];
   return h("article", { class: "panel" },
     h("div", { class: "row" }, h("h2", {}, provider.name), h("span", { class: `status ${word}` }, text)),
     day.calls > 0 && h("table", { class: "figures" },
-      h("thead", {}, h("tr", {}, [h("td", {}), ...[t("Calls"), t("Failed"), t("First token, 95 %"), t("Tokens")].map((heading) => h("th", { scope: "col" }, heading))])),
-      h("tbody", {}, row(t("last hour"), hour), row(t("last day"), day))),
+      h("thead", {}, h("tr", {}, h("td", {}), [t("last hour"), t("last day")].map((heading) => h("th", { scope: "col" }, heading)))),
+      h("tbody", {}, rows.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), [hour, day].map((figures) => h("td", {}, value(figures))))))),
     provider.errors.length > 0 && h("p", {}, `${t("Errors of the day")}: `, provider.errors.map((error) => [h("a", { class: "chip", href: address("calls", { ...kept, error: error.code }) }, `${error.code} · ${whole(error.calls)}`), " "])),
     cooling?.map((target) => h("p", { class: "fault" }, t("{name} ({model}) is asked last until {time}: it failed too often.", { name: target.name, model: target.model, time: clock(target.until) }))),
     h("p", { class: "quiet" }, missing === null ? t("The settings are not known here.") : missing.length > 0 ? t("Missing: {names}", { names: missing.join(", ") }) : provider.setting ? t("Key: {setting}", { setting: provider.setting }) : t("It needs no key."),
