@@ -5,7 +5,7 @@ import { session } from "./session.js";
 import { t } from "./text.js";
 
 // Relative addresses: a stage of API Gateway is a prefix of all paths.
-const ROOTS = { console: "v1", admin: "../admin/v1", calls: "../v1" };
+const ROOTS = { console: "v1", admin: "../admin/v1", calls: "../v1", gateway: ".." };
 
 export class ApiError extends Error {
   constructor(status, code, message, param = null) {
@@ -59,13 +59,13 @@ async function failure(reply) {
   return new ApiError(reply.status, error?.code ?? "", String(message), error?.param);
 }
 
-// Yields the JSON of each event of a stream.
+// Yields the JSON of each event of a stream. A stream that ends without its last line is broken.
 export async function* events(reply) {
   const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
+    const { done, value } = await reader.read().catch(() => ({ done: true }));
+    if (done) throw new ApiError(0, "broken", t("The connection broke before the answer was complete."));
     const lines = (rest + value).split(/\r?\n/);
     rest = lines.pop();
     for (const line of lines) {

@@ -1,42 +1,57 @@
-// One call: what it answered and cost, its path over time, and its record.
+// One call: what it answered and cost, why it took so long, its content if it was traced, and its record.
 
-import { h, replace, sized } from "./dom.js";
+import { h, replace } from "./dom.js";
 import { read } from "./api.js";
-import { address, code, copyButton, table } from "./parts.js";
-import { baseUrl } from "./signin.js";
-import { workspaceOf } from "./session.js";
+import { address, button, copyButton, table } from "./parts.js";
+import { curl } from "./curl.js";
+import { json, longText, fold } from "./messages.js";
+import { openInPlayground } from "./playground.js";
+import { replaySection } from "./replay.js";
+import { isAdmin, workspaceOf } from "./session.js";
+import { explanation, timeline } from "./timeline.js";
+import { answerContent, rawContent, requestContent, traceNote } from "./trace.js";
 import { modelOf, status } from "./calls.js";
 import { dateTime, money, seconds, t, whole } from "./text.js";
 
-const kinds = () => ({
-  authenticated: t("Key checked"), received: t("Request read"), queued: t("Waits"), cache: t("Cache"), guardrails: t("Guardrails"),
-  reserved: t("Budget held"), shortened: t("Answer shortened"), attempt: t("Request sent"), failed: t("Attempt failed"),
-  first_token: t("First token"), last_token: t("Last token"), skipped: t("Events left out"), settled: t("Settled"),
-});
-const reasons = () => ({ first: t("first attempt"), retry: t("retry"), fallback: t("fallback"), hedge: t("hedge"), trial: t("trial") });
 const tokenKinds = () => ({
   input: t("Input"), cached: t("Read from the provider's cache"), written: t("Written to the provider's cache"), output: t("Output"),
   reasoning: t("Reasoning"), searches: t("Searches"), request: t("Request"),
 });
 
-export async function showCall(main, { id, query, signal }) {
+export async function showCall(main, { id, query, signal, go }) {
   const workspace = workspaceOf(query);
   const found = await read("console", `/calls/${encodeURIComponent(id)}`, { query: { workspace }, signal });
-  const { record } = found;
-  const copied = h("span", { class: "quiet", role: "status" });
+  const { record, trace } = found;
+  const request = usable(trace?.request);
   replace(main,
     h("p", {}, h("a", { href: address("calls", { workspace }) }, `← ${t("Calls")}`)),
     h("h1", {}, modelOf(record), " ", status(record)),
     h("p", { class: "quiet" }, `${dateTime(record.time)} · ${record.id}`),
+    explanation(found.timeline, record),
     facts(record),
-    h("h2", {}, t("Timeline")), timeline(found.timeline, record.seconds),
+    h("h2", {}, t("Timeline")), timeline(found.timeline, record),
     h("h2", {}, t("Cost")), cost(found, record),
     record.ignored && [h("h2", {}, t("Ignored parameters")), h("p", {}, t("The provider does not support these fields, so they had no effect:"), " ", h("code", {}, record.ignored))],
-    h("h2", {}, t("Request and answer")),
-    h("p", { class: "panel" }, t("Not traced: no content of this call was kept.")),
-    h("h2", {}, t("As curl")), code(curl(record)),
-    h("details", {}, h("summary", {}, t("Raw record")),
-      h("pre", { tabindex: "0" }, JSON.stringify(record, null, 2)), copyButton(t("Copy"), () => JSON.stringify(record, null, 2), copied), copied));
+    trace ? [
+      h("h2", {}, t("Request")), traceNote(found), requestContent(trace),
+      h("h2", {}, t("Answer")), answerContent(trace),
+      h("h2", {}, t("Raw")), rawContent(trace),
+    ] : [h("h2", {}, t("Request and answer")), traceNote(found)],
+    h("h2", {}, t("Replay")), replaySection(found, signal),
+    request && !isAdmin() && h("p", {}, button(t("Open in the playground"), () => { openInPlayground({ ...request, model: request.model ?? record.model }); go("playground", { workspace }); })),
+    h("h2", {}, t("As curl")), command(curl(record, request), request),
+    fold(t("Raw record"), () => json(record)));
+}
+
+// The request as an object, if the trace has it in a form that can be sent again.
+const usable = (request) => (request !== null && typeof request === "object" && request.base64 === undefined ? request : null);
+
+function command(text, isComplete) {
+  const done = h("span", { class: "quiet", role: "status" });
+  return [
+    h("p", { class: "quiet" }, isComplete ? t("It needs the key in the variable KEY.") : t("The prompt is not known: put yours in the place of the dots. This call will be traced. It needs the key in the variable KEY.")),
+    longText(text, { class: "command" }, "pre", 3_000), h("div", { class: "row" }, copyButton(t("Copy"), () => text, done), done),
+  ];
 }
 
 function facts(record) {
@@ -55,20 +70,6 @@ function facts(record) {
     h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
-function timeline(events, duration) {
-  if (events.length === 0) return h("p", { class: "quiet" }, t("This record has no timeline."));
-  const end = Math.max(duration ?? 0, ...events.map((event) => event.at), 0.001);
-  return h("ol", { class: "timeline panel" }, events.map((event, index) => {
-    const next = events[index + 1]?.at ?? event.at;  // what begins with an event lasts until the next one
-    const detail = event.kind === "attempt" ? (reasons()[event.detail] ?? event.detail) : event.detail;
-    return h("li", { class: event.kind === "failed" ? "failed" : null },
-      h("span", { class: "at" }, seconds(event.at)),
-      h("span", {}, h("strong", {}, kinds()[event.kind] ?? event.kind), " ", detail, " ", event.deployment && h("code", {}, event.deployment)),
-      h("span", { class: "track", "aria-hidden": "true" }, sized(h("i", { class: "s0" }), {
-        left: `${Math.min(99.5, 100 * event.at / end)}%`, width: `${Math.max(0.5, 100 * (next - event.at) / end)}%` })));
-  }));
-}
-
 function cost({ cost: parts }, record) {
   if (!parts) return h("p", {}, record.cost_usd === null ? t("This model has no price: the call counts without a cost.") : money(record.cost_usd));
   const total = parts.reduce((sum, part) => sum + Number(part.cost_usd), 0);
@@ -81,12 +82,4 @@ function cost({ cost: parts }, record) {
     h("p", {}, t("Charged: {cost}", { cost: money(record.cost_usd) })),
     isOther && h("p", { class: "quiet" }, t("The charge differs from the list price: it was cached, a batch, another service tier, or the provider named its own cost.")),
   ];
-}
-
-// The prompt is not on record, so the command has a place for it. The shell reads the key from a variable.
-function curl(record) {
-  const path = /^\/[\w./-]+$/.test(record.endpoint ?? "") ? record.endpoint : "/v1/chat/completions";
-  const body = JSON.stringify({ model: record.model, ...(record.stream ? { stream: true } : {}), messages: [{ role: "user", content: "…" }] });
-  return `curl ${record.stream ? "-N " : ""}${baseUrl().replace(/\/v1$/, "")}${path} -H "Authorization: Bearer $KEY" \\
-  -H 'Content-Type: application/json' -d '${body.replaceAll("'", "'\\''")}'`;
 }

@@ -2,6 +2,8 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const ADDRESSES = new Set(["href", "src", "action", "formaction"]);
+const ADDRESS = /^(#|\.{0,2}\/|blob:|\w[\w./-]*(\?|$))/;
+const IMAGE = /^data:image\/(png|jpe?g|gif|webp|avif);base64,/; // for images alone: a link could lead to such an address
 
 export const h = (tag, properties, ...children) => fill(document.createElement(tag), properties, children);
 export const svg = (tag, properties, ...children) => fill(document.createElementNS(SVG, tag), properties, children);
@@ -12,7 +14,7 @@ function fill(element, properties, children) {
     if (typeof value === "function") element.addEventListener(name, value);
     else if (name.startsWith("on") || name === "style") throw new Error(`${name} is not an attribute that pages set`);
     else if (name === "value") element.value = value;
-    else if (ADDRESSES.has(name) && !/^(#|\.{0,2}\/|blob:|\w[\w./-]*(\?|$))/.test(value)) continue;
+    else if (ADDRESSES.has(name) && !ADDRESS.test(value) && !(element.tagName === "IMG" && IMAGE.test(value))) continue;
     else element.setAttribute(name, value === true ? "" : String(value));
   }
   append(element, children);

@@ -21,7 +21,7 @@ export const button = (label, click, properties) => h("button", { type: "button"
 
 export function errorPanel(error, retry) {
   const advice = {
-    0: t("The page tries again when you press the button."),
+    0: retry && t("The page tries again when you press the button."),
     403: t("This key may not do this. Sign in with another key, or ask your operator."),
     412: t("Somebody changed it meanwhile. Close this, look at the new state, and repeat your change."),
     404: t("It does not exist, or this key may not see it. Check the workspace above."),
