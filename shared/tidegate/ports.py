@@ -99,11 +99,28 @@ class Meter(Protocol):
         ...
 
 
+class CallContent(Protocol):
+    """The content of a call that has a trace, as it is stored: masked. `domain.trace.Trace` implements it."""
+
+    @property
+    def request(self) -> bytes:
+        """The request as received; empty if it could not be masked."""
+        ...
+
+    @property
+    def answer(self) -> bytes:
+        """The JSON of the whole reply; empty if there is none."""
+        ...
+
+
 class Telemetry(Protocol):
     """Sends spans and metrics of finished calls to the operator's OpenTelemetry collector."""
 
-    async def send(self, outcome: Outcome) -> None:
-        """Send the call once. Takes a fraction of a second at most; a loss is logged, and raises nothing."""
+    async def send(self, outcome: Outcome, content: CallContent | None) -> None:
+        """Send the call once, with its content if that is kept as a trace.
+
+        Takes a fraction of a second at most; a loss is logged, and raises nothing.
+        """
         ...
 
 
@@ -176,10 +193,10 @@ class IdempotencyClaims(Protocol):
 class Cooldowns(Protocol):
     """Announces failing deployments to other processes, which get them with a key look-up, without an extra read."""
 
-    async def tell(self, workspace_id: str | None, deployment_id: str, until: float) -> None:
+    async def tell(self, workspace_id: str | None, deployment_id: str, until: float, name: str = "") -> None:
         """Announce that a deployment cools down `until` a time in UTC seconds. A later stored end is not shortened.
 
-        `workspace_id` is the owner of the deployment, None for the gateway.
+        `workspace_id` is the owner of the deployment, None for the gateway; `name` is the deployment's display name.
         """
         ...
 

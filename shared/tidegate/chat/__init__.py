@@ -18,5 +18,6 @@ completion            a completion and its chunks, as on the wire
 assemble              the chunks of a stream → one completion
 replay                one completion → the chunks of a stream
 guardrail_texts       finds and replaces the texts in requests and completions
+otel_messages         the content of a chat as OpenTelemetry's attributes
 reasoning_signatures  signed reasoning that clients do not send back
 """

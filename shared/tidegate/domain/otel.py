@@ -20,7 +20,7 @@ from tidegate.domain.traceparent import attempt_span_id
 from tidegate.domain.usage import TokenCounts
 
 AttributeValue: TypeAlias = bool | int | float | str | Sequence[str]
-Attributes: TypeAlias = Mapping[str, AttributeValue]
+Attributes: TypeAlias = dict[str, AttributeValue]
 SpanKind = Literal["internal", "server", "client"]
 
 PROVIDER_NAMES = {
@@ -206,23 +206,26 @@ EVENTS: Mapping[str, tuple[str, str]] = {
 """The events of a call's span, by the kind of `CallEvent`: name, and the attribute that has its detail."""
 
 
-def spans_of(outcome: Outcome, context: TraceContext) -> list[Span]:
-    """Return the call's span, and one for each attempt. `context` must have a `span_id`."""
+def spans_of(outcome: Outcome, context: TraceContext, content: Attributes | None = None) -> list[Span]:
+    """Return the call's span, and one for each attempt. `context` must have a `span_id`.
+
+    `content` are attributes with the call's content: the attempt that has the usage gets them, or else the call.
+    """
     call, span_id, started = outcome.call, context.span_id or "", outcome.call.started_at
-    route = call.endpoint
-    name = f"POST {route}" if route else f"{call.operation.name} {recorded_name(call.request.model)}"
+    route, attempts = call.endpoint, attempts_of(outcome)
+    own_content = {} if attempts or content is None else content
     call_span = Span(
-        name=name,
+        name=f"POST {route}" if route else f"{call.operation.name} {recorded_name(call.request.model)}",
         kind="server" if route else "internal",
         span_id=span_id,
         parent_id=context.parent_id,
         started_at=started,
         ended_at=outcome.finished_at,
-        attributes=_present({name: make(outcome) for name, make in CALL_ATTRIBUTES.items()}),
+        attributes=_present({name: make(outcome) for name, make in CALL_ATTRIBUTES.items()}) | own_content,
         events=[_event(started, event) for event in outcome.events if event.kind in EVENTS],
         error=_call_error(outcome),
     )
-    return [call_span, *(_attempt_span(outcome, attempt, span_id) for attempt in attempts_of(outcome))]
+    return [call_span, *(_attempt_span(outcome, attempt, span_id, content or {}) for attempt in attempts)]
 
 
 def attempts_of(outcome: Outcome) -> list[Attempt]:
@@ -252,9 +255,9 @@ def attempts_of(outcome: Outcome) -> list[Attempt]:
     return attempts
 
 
-def _attempt_span(outcome: Outcome, attempt: Attempt, call_span_id: str) -> Span:
+def _attempt_span(outcome: Outcome, attempt: Attempt, call_span_id: str, content: Attributes) -> Span:
     started, body = outcome.call.started_at, outcome.call.request.body
-    attributes: dict[str, AttributeValue] = {}
+    attributes: dict[str, AttributeValue] = dict(content) if attempt.has_usage else {}
     for name, (field, number_type) in REQUEST_ATTRIBUTES.items():
         number = body.get(field)
         if isinstance(number, int | float) and not isinstance(number, bool):

@@ -126,7 +126,7 @@ async def _write_record(components: Components, outcome: Outcome) -> bool | None
 async def _send_telemetry(open_telemetry: Callable[[], Telemetry], outcome: Outcome) -> None:
     """Send the settled call to the operator's collector. A fault in it must not fail a call that has succeeded."""
     try:
-        await open_telemetry().send(outcome)
+        await open_telemetry().send(outcome, None)
     except Exception:
         log.exception("telemetry.failed", extra={"call_id": outcome.call.id})
 
@@ -148,4 +148,4 @@ async def _announce_cooldowns(
         log.warning("deployment.cooling", extra=fields)
         if store_answers:
             with suppress(StoreUnavailable):
-                await components.cooldowns.tell(*cooling.deployment_key, cooling.ends_at)
+                await components.cooldowns.tell(*cooling.deployment_key, cooling.ends_at, cooling.name)

@@ -12,17 +12,20 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from tidegate.domain.call import Outcome
-from tidegate.domain.otel import spans_of
+from tidegate.domain.otel import Attributes, spans_of
 from tidegate.domain.otel_metrics import measurements_of
 from tidegate.errors import ProviderTimeout, StoreUnavailable, UpstreamError
 from tidegate.json import decode
-from tidegate.ports import Secrets
+from tidegate.lazy import load
+from tidegate.offload import offload
+from tidegate.ports import CallContent, Secrets
 from tidegate.transport.aws_service import AwsService
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 from tidegate.transport.sigv4 import AwsKeys
@@ -37,6 +40,9 @@ MAX_SECONDS = 0.2
 PAUSE_SECONDS = 5.0
 MAX_PAUSE_SECONDS = 60.0
 """After a failure that can pass, nothing is sent for this long: a collector that is down would cost each call 0.2 s."""
+
+_CONTENT = {"chat": ("tidegate.chat.otel_messages", "content_attributes")}
+"""The functions that make the attributes of an operation's content, by its name."""
 
 _MIN_GZIP_BYTES = 1024
 _MAX_REPLY_BYTES = 64 * 1024
@@ -86,19 +92,19 @@ class OtlpTelemetry:
         self._signals = [_signal(name, endpoint) for name in signals]
         self._transport, self._secrets, self._aws_keys, self._clock = transport, secrets, aws_keys, clock
 
-    async def send(self, outcome: Outcome) -> None:
+    async def send(self, outcome: Outcome, content: CallContent | None) -> None:
         """Send the call once. Takes at most 0.2 seconds; a loss is one line in the log."""
-        await asyncio.gather(*(self._send_signal(signal, outcome) for signal in self._signals))
+        await asyncio.gather(*(self._send_signal(signal, outcome, content) for signal in self._signals))
 
-    async def _send_signal(self, signal: _Signal, outcome: Outcome) -> None:
+    async def _send_signal(self, signal: _Signal, outcome: Outcome, content: CallContent | None) -> None:
         try:
-            payload = self._payload(signal, outcome)
-            if payload is None:
-                return
-            if self._clock() < signal.paused_until:
-                signal.skipped += 1
-                return
             async with asyncio.timeout(MAX_SECONDS):
+                payload = await self._payload(signal, outcome, content)
+                if payload is None:
+                    return
+                if self._clock() < signal.paused_until:
+                    signal.skipped += 1
+                    return
                 rejection = await self._post(signal, payload)
         except _Lost as loss:
             self._record_loss(signal, outcome, loss)
@@ -141,7 +147,7 @@ class OtlpTelemetry:
         service = AwsService(self._transport, self._aws_keys, region, _AWS_SERVICES[signal.name], clock=self._clock)
         return await service.sign_request(request)
 
-    def _payload(self, signal: _Signal, outcome: Outcome) -> bytes | None:
+    async def _payload(self, signal: _Signal, outcome: Outcome, content: CallContent | None) -> bytes | None:
         """Return the body of the signal's request; None if there is nothing to send."""
         context = outcome.call.trace_context
         if signal.name == "metrics":
@@ -149,7 +155,17 @@ class OtlpTelemetry:
             return encode_metrics(self._resource, measurements) if measurements else None
         if context is None or context.span_id is None:
             return None
-        return encode_traces(self._resource, context, spans_of(outcome, context))
+        attributes = None if content is None else await _content_attributes(outcome.call.operation.name, content)
+        return encode_traces(self._resource, context, spans_of(outcome, context, attributes))
+
+
+async def _content_attributes(operation: str, content: CallContent) -> Attributes | None:
+    """Return the attributes with the content of a call; None for an operation without such attributes."""
+    if operation not in _CONTENT:
+        return None
+    module, name = _CONTENT[operation]
+    make = partial(load(module, name), content.request, content.answer)
+    return await offload(len(content.request) + len(content.answer), make)
 
 
 def _signal(name: str, endpoint: str) -> _Signal:
