@@ -14,6 +14,8 @@ from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transpo
 
 LEADING_KEYS, ATTRIBUTES, SELECT = "dynamodb:LeadingKeys", "dynamodb:Attributes", "dynamodb:Select"
 
+KMS_CONTEXT = "kms:EncryptionContext"
+
 _OBJECT = re.compile(r"https?://[^/]+/([^/?]+)/[^?]")
 _SERVICE = re.compile(r"Credential=[^/]+/\d+/[^/]+/(\w+)/aws4_request")
 
@@ -87,6 +89,8 @@ def _of_json(service: str, action: str, body: Any) -> Iterator[Access]:
                 yield Access(f"events:{action}", f"arn:aws:events:{ACCOUNT}:event-bus/{entry['EventBusName']}")
         case "sqs", {"QueueUrl": str(url)}:
             yield Access(f"sqs:{action}", f"arn:aws:sqs:{ACCOUNT}:{url.rpartition('/')[2]}")
+        case "kms", {"KeyId": str(key), "EncryptionContext": dict(context)}:
+            yield Access(f"kms:{action}", key, {f"{KMS_CONTEXT}:{name}": (value,) for name, value in context.items()})
         case "secretsmanager", {"SecretId": str(name)} | {"Name": str(name)}:
             # Secrets Manager appends a hyphen and six characters to the name.
             arn = f"arn:aws:secretsmanager:{ACCOUNT}:secret:{name}-AbCdEf"

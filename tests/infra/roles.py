@@ -110,6 +110,8 @@ def _holds(operator: str, patterns: list[str], values: tuple[str, ...] | None) -
             return [str(not values).lower()] == patterns
         case "ForAllValues:StringLike":  # also of no value at all
             return all(any(_matches(pattern, value) for pattern in patterns) for value in values or ())
+        case "StringLike":
+            return values is not None and len(values) == 1 and any(_matches(pattern, values[0]) for pattern in patterns)
         case "StringEquals":
             return values is not None and len(values) == 1 and values[0] in patterns
         case _:

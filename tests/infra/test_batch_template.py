@@ -167,15 +167,16 @@ def test_the_bucket_is_closed_encrypted_and_forgets_what_nobody_ended(stack: Sta
 def test_the_batch_function_may_do_no_more_than_it_does(stack: Stack) -> None:
     calls = statements(stack)
     mine = statements(stack, "BatchRole")
-    shared = ("ProviderSecret", "WorkspaceSecrets", "Events", "Replies")
+    shared = ("ProviderSecret", "WorkspaceSecrets", "Events", "Replies", "WriteTraces")
     assert {sid: mine.pop(sid) for sid in shared} == {sid: calls[sid] for sid in shared}
     batches = ("FILES#*", "BATCHES#*", "BATCH#*", "OPENBATCHES", "CLAIM#*")
     assert mine == {
-        "ReadItems": on_items("BatchGetItem", "WORKSPACE#*", "WS#*", "ACCOUNT#*", *batches),
+        "ReadItems": on_items("BatchGetItem", "WORKSPACE#*", "WS#*", "ACCOUNT#*", *batches, "TRACES#*"),
         "Query": on_items("Query", "WS#*", "OPENBATCHES"),
         "WriteItems": on_items(["dynamodb:PutItem", "dynamodb:UpdateItem"], *OF_CALLS),
         "WriteBatches": on_items("PutItem", *batches),
         "CloseBatches": on_items("DeleteItem", "OPENBATCHES"),
+        "LargeTraces": allow("s3:PutObject", {"Fn::Sub": "${ReplyBucket.Arn}/traces/*"}),
         "BatchObjects": allow(WRITES_OBJECTS, objects("batches", "files", "workspaces")),
         "ListObjects": allow("s3:ListBucket", get("BatchBucket")),
         "Poll": allow(POLLS, QUEUES),

@@ -6,7 +6,7 @@ The contract tests of the ports run with these roles as well (`tests.store_world
 import os
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.batch_values import batch, part, stored_file
-from tests.infra.accesses import ATTRIBUTES, LEADING_KEYS, SELECT
+from tests.infra.accesses import ATTRIBUTES, KMS_CONTEXT, LEADING_KEYS, SELECT
 from tests.infra.batch_flows import batch_function, create_resources, manage_batches, run_everything
 from tests.infra.guarded import data_plane_settings, provider, running_as, settings
 from tests.infra.roles import (
@@ -29,6 +29,7 @@ from tests.infra.roles import (
     unused_permissions,
 )
 from tests.store_worlds import NOON, World, aws_world, hold, key, outcome, workspace
+from tests.trace_stores import create_kms_key
 from tests.world import KEY, SECRET, USER, WORKSPACE, Exchange
 from tidegate.api.admin.app import build_admin
 from tidegate.api.app import ENDPOINTS, READS, build_app
@@ -40,6 +41,7 @@ from tidegate.aws.gateway import create_aws_gateway
 from tidegate.aws.key_lookup import DynamoKeyLookup
 from tidegate.aws.reply_store import configured_reply_stores
 from tidegate.aws.sweeper import create_sweeper
+from tidegate.aws.traces import create_traces
 from tidegate.aws.world import AwsWorld
 from tidegate.compose import Overrides
 from tidegate.control import admins
@@ -57,6 +59,7 @@ from tidegate.gateway import Gateway
 from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.settings import Settings
 from tidegate.transport.httpx import HttpxTransport
+from tidegate.transport.reqwest import ReqwestTransport
 
 ROLES = (CHAT_ROLE, ADMIN_ROLE, KEEPER_ROLE, BATCH_ROLE)
 TABLE = f"arn:aws:dynamodb:{ACCOUNT}:table/tidegate-one"
@@ -228,6 +231,8 @@ async def test_the_data_plane_may_do_all_that_it_does_and_no_more(aws_endpoint: 
             await DynamoKeyLookup(world.store).find_subject("0a1b", None)
             await DynamoKeyLookup(world.store).find_subject("0a1b", WORKSPACE.id)
             await store_replies(configured, world)
+            await keep_traces(world)
+            await read_traces(world)
         assert unused_permissions(guarded.role, guarded.seen) == []
 
 
@@ -246,6 +251,7 @@ async def test_the_batch_function_may_do_all_that_it_does_and_no_more(aws_endpoi
                 await run_everything(function, stack, limited.id)
                 await function.components.gateway.cooldowns.tell(WORKSPACE.id, "here", NOON)
             await store_replies(configured, world)
+            await keep_traces(world)
         assert unused_permissions(guarded.role, guarded.seen) == []
 
 
@@ -283,6 +289,60 @@ async def store_replies(configured: Settings, world: AwsWorld) -> None:
     await claims.release(claim)
 
 
+LARGE = os.urandom(400_000)
+
+
+async def keep_traces(world: AwsWorld, workspace_id: str = "ws_one") -> None:
+    traces = create_traces(world)
+    for call_id, content in {"C1": b"content", "C2": LARGE}.items():
+        await traces.keep(workspace_id, call_id, content, world.store.clock() + 60)
+
+
+async def read_traces(world: AwsWorld) -> None:
+    traces = create_traces(world)
+    assert [await traces.find("ws_one", call_id) for call_id in ("C1", "C2")] == [b"content", LARGE]
+
+
+@pytest.mark.parametrize("has_kms", [False, True])
+async def test_functions_keep_and_read_traces_with_a_kms_key_and_without(aws_endpoint: str, has_kms: bool) -> None:
+    async with aws_world(aws_endpoint) as stores, AsyncExitStack() as stack:
+        configured = await data_plane_settings(stores, aws_endpoint)
+        key = (await create_kms_key(ReqwestTransport(), aws_endpoint)).id if has_kms else ""
+        configured = replace(configured, trace_key=key or None)
+        parameters = {"KmsKeyArn": key} if has_kms else {}
+        for writer in (CHAT_ROLE, BATCH_ROLE):
+            chat, batch, admin = [
+                (await stack.enter_async_context(running_as(name, configured, **parameters)))[0]
+                for name in (CHAT_ROLE, BATCH_ROLE, ADMIN_ROLE)
+            ]
+            await keep_traces(chat if writer == CHAT_ROLE else batch)
+            for reader in (chat, admin):
+                await read_traces(reader)
+            with pytest.raises(AssertionError, match="does not allow"):
+                await create_traces(batch).find("ws_one", "C2")
+            await create_traces(admin).delete_all("ws_one")
+            for name in ("destroy_key", "delete_all"):
+                for world in (chat, batch):
+                    with pytest.raises(AssertionError, match="does not allow"):
+                        await getattr(create_traces(world), name)("ws_one")
+            assert (await stores.store.query("TRACES#ws_one", "TRACE#") if stores.store else None) == []
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_kms_key_opens_keys_of_traces_for_one_workspace_at_a_time(name: str) -> None:
+    key = f"arn:aws:kms:{ACCOUNT}:key/1"
+    of_workspace = {f"{KMS_CONTEXT}:workspace": ("ws_one",)}
+    allowed = role(name, KmsKeyArn=key)
+    actions = [
+        each for each in ("Decrypt", "GenerateDataKey") if allowed.allows(Access(f"kms:{each}", key, of_workspace))
+    ]
+    expected = {ADMIN_ROLE: ["Decrypt"], KEEPER_ROLE: list[str]()}
+    assert actions == expected.get(name, ["Decrypt", "GenerateDataKey"])
+    for context in ({}, {f"{KMS_CONTEXT}:workspace": ("other",)}, {f"{KMS_CONTEXT}:table": ("ws_one",)}):
+        assert not allowed.allows(Access("kms:Decrypt", key, context))
+    assert not allowed.allows(Access("kms:Encrypt", key, of_workspace))
+
+
 async def test_the_keeper_may_do_all_that_it_does_and_no_more(aws_endpoint: str) -> None:
     async with aws_world(aws_endpoint) as stores:
         limits = Limits(tokens_per_day=100)
@@ -315,8 +375,12 @@ async def test_the_keeper_may_do_all_that_it_does_and_no_more(aws_endpoint: str)
 
 
 async def test_the_control_plane_may_do_all_that_it_does_and_no_more(aws_endpoint: str) -> None:
-    async with aws_world(aws_endpoint) as stores, running_as(ADMIN_ROLE, settings(stores, aws_endpoint)) as opened:
-        world, guarded = opened
+    async with aws_world(aws_endpoint) as stores, AsyncExitStack() as stack:
+        configured = await data_plane_settings(stores, aws_endpoint)
+        world, guarded = await stack.enter_async_context(running_as(ADMIN_ROLE, configured))
+        writer, _ = await stack.enter_async_context(running_as(CHAT_ROLE, configured))
+        await keep_traces(writer)
+        await read_traces(world)
         control = create_aws_control(world)
         app = build_admin(control, Authenticator(DynamoKeyLookup(world.store), access_tokens=TokensOfSubject()))
         await administer(app, control, stores)
@@ -385,6 +449,7 @@ async def administer_workspace(api: AdminApi, stores: World) -> None:
     await api.send("PATCH", "/workspaces/{workspace_id}", {"limits": {"tokens_per_day": 7}, "shards": 2}, **ONE)
     await api.send("POST", "/workspaces/{workspace_id}/suspend", **ONE)
     await api.send("POST", "/workspaces/{workspace_id}/resume", **ONE)
+    await api.send("DELETE", "/workspaces/{workspace_id}/traces", **ONE)
     for credential in ("OPENAI_API_KEY", "GROQ_API_KEY"):
         await api.send("PUT", "/workspaces/{workspace_id}/credentials/{name}", {"value": "x"}, **ONE, name=credential)
     for credential in ("OPENAI_API_KEY", "GROQ_API_KEY"):

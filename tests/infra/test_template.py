@@ -11,8 +11,11 @@ from tests.infra.stack import Stack
 from tidegate.aws.aggregates import RECORD_ATTRIBUTES
 from tidegate.aws.aggregates import RUN_SECONDS as ROLLUP_SECONDS
 from tidegate.aws.sweeper import RUN_SECONDS
+from tidegate.aws.traces import OBJECT_DAYS
+from tidegate.control.validation import MAX_TRACE_DAYS
 from tidegate.domain.gateway_fields import MAX_CACHE_TTL_SECONDS
 from tidegate.policy.metering.roller import HOUR_SECONDS
+from tidegate.sqlite.objects import LIFETIME_DAYS
 
 Deploy = Callable[..., Stack]
 
@@ -30,6 +33,7 @@ TELLS = {
 }
 
 REPLIES = [{"Fn::Sub": "${ReplyBucket.Arn}/cache/*"}, {"Fn::Sub": "${ReplyBucket.Arn}/idem/*"}]
+TRACES = {"Fn::Sub": "${ReplyBucket.Arn}/traces/*"}
 
 CALLS = ["WS#*", "ACCOUNT#*"]
 BATCHES = ("FILES#*", "BATCHES#*", "BATCH#*", "OPENBATCHES")
@@ -90,6 +94,7 @@ def test_the_control_planes_paths_go_to_a_function_that_answers_at_once(stack: S
     assert function["Environment"]["Variables"] == {
         "TIDEGATE_TABLE": {"Ref": "Table"},
         "TIDEGATE_WORKSPACE_SECRETS": {"Fn::Sub": "${AWS::StackName}/workspaces"},
+        "TIDEGATE_REPLY_BUCKET": {"Ref": "ReplyBucket"},
         "TIDEGATE_LOG_LEVEL": "INFO",
         "TIDEGATE_TRANSPORT": "pyreqwest",
         **METRICS,
@@ -185,6 +190,7 @@ def test_the_function_is_told_what_settings_reads(stack: Stack) -> None:
         "TIDEGATE_CORS_ORIGINS": "*",
         "TIDEGATE_ALLOWED_PRICE_FIELDS": "",
         "TIDEGATE_KEEP_REASONING": "true",
+        "TIDEGATE_TRACES": "on",
         "TIDEGATE_SHOW_UPSTREAM_URLS": "false",
         "TIDEGATE_EVENT_BUS": "default",
         "TIDEGATE_REPLY_BUCKET": {"Ref": "ReplyBucket"},
@@ -327,9 +333,10 @@ def test_the_table_is_on_demand_expires_is_backed_up_and_cannot_be_lost(stack: S
 def test_the_function_may_do_no_more_than_it_does(deploy: Deploy) -> None:
     stack = deploy(Batches="disabled")  # tests/infra/test_batch_template.py has what they add
     assert statements(stack) == {
-        "ReadItems": on_items("BatchGetItem", "KEY#*", "OIDC#*", "WORKSPACE#*", *CALLS, "HEALTH"),
+        "ReadItems": on_items("BatchGetItem", "KEY#*", "OIDC#*", "WORKSPACE#*", *CALLS, "TRACES#*", "HEALTH"),
         "Query": on_items("Query", "OIDC#*", "WS#*"),
         "WriteItems": on_items(PUT_AND_UPDATE, *CALLS, "HEALTH"),
+        "WriteTraces": on_items("PutItem", "TRACES#*"),
         "ProviderSecret": {
             "Effect": "Allow",
             "Action": "secretsmanager:GetSecretValue",
@@ -347,6 +354,7 @@ def test_the_function_may_do_no_more_than_it_does(deploy: Deploy) -> None:
         },
         "Events": TELLS,
         "Replies": {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": REPLIES},
+        "LargeTraces": {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": TRACES},
     }
     assert "ManagedPolicyArns" not in stack.properties("ChatRole")
 
@@ -374,13 +382,16 @@ def test_the_keeper_may_do_no_more_than_it_does(stack: Stack) -> None:
 def test_the_control_plane_may_do_no_more_than_it_does(stack: Stack) -> None:
     write = ["dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem"]
     assert statements(stack, "AdminRole") == {
-        "ReadItems": on_items("BatchGetItem", *RESOURCES, *CALLS),
+        "ReadItems": on_items("BatchGetItem", *RESOURCES, *CALLS, "TRACES#*"),
         "Query": on_items(
-            *("Query", "OIDC#*", "WORKSPACE#*", "WORKSPACES", "PLANS", "ADMINS", "AUDIT", "WS#*", "STATS#*", *BATCHES)
+            *("Query", "OIDC#*", "WORKSPACE#*", "WORKSPACES", "PLANS", "ADMINS", "AUDIT", "WS#*", "STATS#*", *BATCHES),
+            "TRACES#*",
         ),
         "WriteItems": on_items(write, *RESOURCES),
         "DeleteBatches": on_items("DeleteItem", *BATCHES),
         "DeleteAggregates": on_items("DeleteItem", "STATS#*"),
+        "DestroyTraces": on_items(["dynamodb:DeleteItem", "dynamodb:UpdateItem"], "TRACES#*"),
+        "LargeTraces": {"Effect": "Allow", "Action": ["s3:DeleteObject", "s3:GetObject"], "Resource": TRACES},
         "WriteAudit": on_items("PutItem", "AUDIT"),
         "CloseAccounts": on_items("DeleteItem", "WS#*"),
         "Logs": {
@@ -431,6 +442,28 @@ def test_a_key_and_bedrock_models_of_ones_own_add_only_themselves(deploy: Deploy
     assert brought == key
 
 
+def test_a_key_of_ones_own_wraps_the_keys_of_traces_each_for_its_workspace(deploy: Deploy) -> None:
+    key = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    stack = deploy(KmsKeyArn=key)
+    for name in ("Chat", "Batch", "Admin"):
+        assert stack.properties(f"{name}Function")["Environment"]["Variables"]["TIDEGATE_TRACE_KEY"] == key
+        assert statements(stack, f"{name}Role")["TraceKeys"] == {
+            "Effect": "Allow",
+            "Action": "kms:Decrypt" if name == "Admin" else ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": key,
+            "Condition": {"StringLike": {"kms:EncryptionContext:workspace": "ws_*"}},
+        }
+    assert "TraceKeys" not in statements(stack, "KeeperRole")
+    assert "TIDEGATE_TRACE_KEY" not in stack.properties("KeeperFunction")["Environment"]["Variables"]
+
+
+def test_one_parameter_keeps_no_content_of_anybody(deploy: Deploy) -> None:
+    for traces in ("on", "off"):
+        stack = deploy(Traces=traces)
+        for name in ("Chat", "Batch"):
+            assert stack.properties(f"{name}Function")["Environment"]["Variables"]["TIDEGATE_TRACES"] == traces
+
+
 def test_guardrails_are_the_operators_and_bedrocks_are_named(deploy: Deploy) -> None:
     arn = "arn:aws:bedrock:eu-central-1:123456789012:guardrail/abc123"
     stack = deploy(Guardrails="[]", BedrockGuardrailArns=arn)
@@ -456,7 +489,17 @@ def test_no_policy_of_ours_has_a_wildcard_but_for_objects_and_the_secrets_that_w
             resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
             found = [item for item in (*resources, *actions) if "*" in str(item)]
-            assert found == [item for item in resources if item in (WORKSPACE_SECRETS, *REPLIES, *objects)]
+            allowed = (WORKSPACE_SECRETS, TRACES, *REPLIES, *objects)
+            assert found == [item for item in resources if item in allowed]
+
+
+TRACE_RULES = ("traces-of-a-week", "traces-of-a-month", "traces-of-a-quarter")
+
+
+def test_a_large_trace_is_deleted_by_a_rule_for_every_time_that_a_workspace_may_set() -> None:
+    assert OBJECT_DAYS[-1] >= MAX_TRACE_DAYS
+    lifetimes = {prefix: days for prefix, days in LIFETIME_DAYS.items() if prefix.startswith("traces/")}
+    assert lifetimes == {f"traces/{days}": days + 1 for days in OBJECT_DAYS}
 
 
 def test_replies_lie_in_a_bucket_that_is_closed_encrypted_and_empties_itself(stack: Stack) -> None:
@@ -477,6 +520,10 @@ def test_replies_lie_in_a_bucket_that_is_closed_encrypted_and_empties_itself(sta
             "Rules": [
                 {"Id": "cache", "Prefix": "cache/", "Status": "Enabled", "ExpirationInDays": longest},
                 {"Id": "idempotency", "Prefix": "idem/", "Status": "Enabled", "ExpirationInDays": 2},
+                *(
+                    {"Id": name, "Prefix": f"traces/{days}/", "Status": "Enabled", "ExpirationInDays": days + 1}
+                    for name, days in zip(TRACE_RULES, OBJECT_DAYS, strict=True)
+                ),
             ]
         },
     }
