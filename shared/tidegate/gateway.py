@@ -29,7 +29,7 @@ from tidegate.pipeline.dispatch import dispatch
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.prepare import count_call
 from tidegate.pipeline.respond import respond
-from tidegate.pipeline.settle import settle
+from tidegate.pipeline.settle import send_telemetry, settle
 from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.deadline import deadline_scope, earliest_deadline, next_deadline, parse_deadline
 
@@ -175,13 +175,15 @@ class Gateway(Components, frozen=True):
                 observation.status = "dry_run"
                 return report
         finally:
-            await run_shielded(settle(self, observation))
+            await run_shielded(_finish(self, observation, None))
 
 
 async def _finish(components: Components, observation: Observation, call_reuse: CallReuse | None) -> None:
-    """Store the reply if caching or idempotency asked for it, then settle, even if storing failed."""
+    """Store the reply if caching or idempotency asked for it. Then, even if that failed, settle and report the call."""
     try:
         if call_reuse is not None:
             await call_reuse.store(observation)
     finally:
-        await settle(components, observation)
+        outcome = await settle(components, observation)
+        if components.open_telemetry is not None:
+            await send_telemetry(components.open_telemetry, outcome, None)

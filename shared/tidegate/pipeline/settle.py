@@ -16,7 +16,7 @@ from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation, log_fields
 from tidegate.policy.metering.billing import add_attempts, calculate_bill, empty_bill
-from tidegate.ports import Telemetry
+from tidegate.ports import CallContent, Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +74,8 @@ def unreported_attempts(
     return list(zip(models, estimates, strict=True))
 
 
-async def settle(components: Components, observation: Observation) -> None:
-    """Record the outcome of the call. If the store is down, only the log line has it."""
+async def settle(components: Components, observation: Observation) -> Outcome:
+    """Record the outcome of the call and return it. If the store is down, only the log line has it."""
     if observation.bill is None and observation.is_charged:
         await update_bill(components, observation)
     outcome, is_recorded = await _record(components, observation)
@@ -88,8 +88,17 @@ async def settle(components: Components, observation: Observation) -> None:
         await send_budget_alerts(components.ledger, alerts, snapshot, now, outcome.hold, actual)
     if observation.resolution is not None:
         await _announce_cooldowns(components, observation, observation.resolution, store_answers=is_recorded)
-    if components.open_telemetry is not None:
-        await _send_telemetry(components.open_telemetry, outcome)
+    return outcome
+
+
+async def send_telemetry(
+    open_telemetry: Callable[[], Telemetry], outcome: Outcome, content: CallContent | None
+) -> None:
+    """Send the settled call to the operator's collector. A fault in it must not fail a call that has succeeded."""
+    try:
+        await open_telemetry().send(outcome, content)
+    except Exception:
+        log.exception("telemetry.failed", extra={"call_id": outcome.call.id})
 
 
 async def _record(components: Components, observation: Observation) -> tuple[Outcome, bool]:
@@ -121,14 +130,6 @@ async def _write_record(components: Components, outcome: Outcome) -> bool | None
         log.exception("settlement.failed", extra={"call_id": outcome.call.id})
         return None
     return True
-
-
-async def _send_telemetry(open_telemetry: Callable[[], Telemetry], outcome: Outcome) -> None:
-    """Send the settled call to the operator's collector. A fault in it must not fail a call that has succeeded."""
-    try:
-        await open_telemetry().send(outcome, None)
-    except Exception:
-        log.exception("telemetry.failed", extra={"call_id": outcome.call.id})
 
 
 async def _announce_cooldowns(
