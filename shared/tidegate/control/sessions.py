@@ -35,8 +35,11 @@ MAX_SESSIONS = 100
 MAX_CALLS = 2_000
 """Calls of one page of a session: about 2 MB of records, and Lambda's replies are at most 6 MB."""
 
-MAX_SEARCHED_RECORDS = 20_000
-"""Records read for one page, about 1.2 s: with few calls of the session among them, the page is short."""
+MAX_SEARCHED_RECORDS = 10_000
+"""Records read for one page, about 0.6 s: with few calls of the session among them, the page is short."""
+
+NEAR_SECONDS = 3 * 3600.0
+"""How far from hours that name a session others are searched: people and their agents pause for hours."""
 
 _AHEAD_SECONDS = 60.0
 """Calls of machines whose clocks are ahead have begun after now."""
@@ -78,7 +81,7 @@ class Session(Struct, frozen=True):
     """One page of a session. `total` are the sums of all its calls that are rolled up; None if there are none.
 
     `cursor` leads to older calls; it is None on the last page. `hours_left_out` were not searched: their aggregates do
-    not name all sessions, and they are more than a day away from those that name this one.
+    not name all sessions, and they are hours away from those that name this one.
     """
 
     session_id: str
@@ -220,7 +223,7 @@ async def _find_hours(
 
 
 def _is_near(at: float, hours: Sequence[float]) -> bool:
-    return min(hours) - _DAY_SECONDS <= at <= max(hours) + _DAY_SECONDS
+    return min(hours) - NEAR_SECONDS <= at <= max(hours) + NEAR_SECONDS
 
 
 def _may_have(aggregate: Aggregate, session_id: str) -> bool:
