@@ -18,7 +18,7 @@ from tidegate.aws.expressions import Put
 from tidegate.aws.store import Item, Store
 from tidegate.aws.table import trace_item_key, trace_keys_item_key
 from tidegate.aws.trace_keys import UNWRAPPED_SECONDS, DataKey, KmsKey, StoredKey, StoredKeys, TraceKeys
-from tidegate.aws.traces import DynamoTraces
+from tidegate.aws.traces import MAX_PRICED_ITEM_BYTES, DynamoTraces
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
 from tidegate.sqlite.client import SqliteClient
 from tidegate.sqlite.expiry import delete_expired
@@ -288,6 +288,23 @@ async def test_a_bucket_in_trouble_is_an_unavailable_store(world: World, trouble
             await request()
     assert await store.read(trace_item_key("ws_a", "C2")) == {}
     assert len(await store.query("TRACES#ws_a", "TRACE#")) == 1  # a repetition finds what could not be deleted
+
+
+async def test_a_trace_whose_item_would_cost_more_than_an_object_goes_to_the_bucket(
+    traces: DynamoTraces, world: World
+) -> None:
+    priced = replace(traces, max_item_bytes=MAX_PRICED_ITEM_BYTES)
+    overhead = 28  # nonce and tag
+    for call_id, size, place in (
+        ("C1", MAX_PRICED_ITEM_BYTES - overhead, "content"),
+        ("C2", MAX_PRICED_ITEM_BYTES, "object"),
+    ):
+        await priced.keep("ws_a", call_id, LARGE[:size], NOON + DAY)
+        assert place in await trace_item(store_of(world), call_id)
+        assert await traces.find("ws_a", call_id) == LARGE[:size]
+    without = replace(priced, bucket=None)
+    await without.keep("ws_a", "C3", LARGE[:MAX_PRICED_ITEM_BYTES], NOON + DAY)
+    assert "content" in await trace_item(store_of(world), "C3")
 
 
 async def test_without_a_bucket_a_large_trace_is_refused(traces: DynamoTraces, world: World) -> None:

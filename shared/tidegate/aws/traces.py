@@ -1,4 +1,4 @@
-"""Traces of calls in the table, encrypted; those too large for an item are objects in the bucket of replies.
+"""Traces of calls in the table, encrypted; large ones are objects in the bucket of replies.
 
 | attribute | content |
 |---|---|
@@ -30,6 +30,10 @@ from tidegate.transport.aws_service import AwsService
 
 log = logging.getLogger(__name__)
 
+MAX_PRICED_ITEM_BYTES = 10_000
+"""Up to here a write of an item is cheaper than one of an object in S3: 0.625 USD for a million times 1 KB, or 5 USD
+for a million objects, and 0.625 for the items that refer to them (us-east-1, 2026-11)."""
+
 OBJECT_DAYS = (7, 30, 90)
 """Days after which the lifecycle rules of template.yaml delete objects, and of `sqlite.objects`, files."""
 
@@ -38,11 +42,15 @@ _LAST_CHARACTER = "\U0010ffff"
 
 
 class DynamoTraces(Struct, frozen=True):
-    """The ports `Traces` and `TraceReader`. Without a bucket, large traces are not stored."""
+    """The ports `Traces` and `TraceReader`. Traces of more than `max_item_bytes` go to the bucket.
+
+    Without a bucket, those too large for any item are not stored.
+    """
 
     store: Store
     keys: TraceKeys
     bucket: ObjectStore | None = None
+    max_item_bytes: int = MAX_ITEM_BYTES
 
     async def keep(self, workspace_id: str, call_id: str, content: bytes, expires_at: float) -> None:
         """See `Traces.keep`: a read of the key, then a write; for a large trace, a write to the bucket before it."""
@@ -102,7 +110,7 @@ class DynamoTraces(Struct, frozen=True):
         self, workspace_id: str, call_id: str, encrypted: bytes, expires_at: float
     ) -> dict[str, object]:
         """Return the attributes that hold the encrypted trace or refer to its object."""
-        if len(encrypted) <= MAX_ITEM_BYTES:
+        if len(encrypted) <= (MAX_ITEM_BYTES if self.bucket is None else self.max_item_bytes):
             return {"content": encrypted}
         if self.bucket is None:
             raise StoreUnavailable("The trace is too large for the table: set TIDEGATE_REPLY_BUCKET.")
@@ -129,8 +137,10 @@ def create_traces(world: AwsWorld) -> DynamoTraces:
     if settings.trace_key is not None:
         service = AwsService(world.http, world.signing_keys, aws.region, "kms", aws.kms_endpoint)
         kms_key = KmsKey(service, settings.trace_key)
-    bucket = world.objects or configured_bucket(settings, world.store.client)
-    return DynamoTraces(world.store, TraceKeys(world.store, kms_key), bucket)
+    keys = TraceKeys(world.store, kms_key)
+    if world.objects is not None:
+        return DynamoTraces(world.store, keys, world.objects)
+    return DynamoTraces(world.store, keys, configured_bucket(settings, world.store.client), MAX_PRICED_ITEM_BYTES)
 
 
 def _associated_data(workspace_id: str, call_id: str) -> bytes:
