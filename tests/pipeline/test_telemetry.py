@@ -8,11 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.collector import ENDPOINT, Collector, attributes
 from tests.pipeline.routed import BUSY, FIRST, MODEL, OK, SECOND, Hosts
-from tests.world import STREAM, USER, Client, answers, completion, delta, event_stream, sse, streams, world
+from tests.world import STREAM, USER, Client, answers, completion, delta, event_stream, new_call, sse, streams, world
 from tidegate.domain.otel import ATTEMPT_ATTRIBUTES, CALL_ATTRIBUTES, EVENTS, REQUEST_ATTRIBUTES
 
 CALL: dict[str, Any] = {"model": MODEL, "messages": USER}
@@ -272,6 +273,24 @@ async def test_a_dry_run_and_a_refused_call_have_a_span_without_attempts() -> No
     check(refused)
     assert (len(dry_run), attributes(dry_run[0].attributes)["tidegate.status"]) == (1, "dry_run")
     assert (len(refused), error_of(refused[0])) == (1, "model_not_found")
+
+
+async def test_each_line_of_a_batch_is_a_trace_of_its_own() -> None:
+    async with collected() as (client, collector):
+        gateway = client.app.lifespan_state["gateway"]
+        for line in range(2):
+            call = await new_call(gateway, CALL)
+            async with gateway.answer(replace(call, batch_id="batch_1", batch_line=line)):
+                pass
+    traces = collector.traces
+    assert len({spans[0].trace_id for spans in traces}) == 2
+    for line, spans in enumerate(traces):
+        check(spans)
+        call = spans[0]
+        assert (call.name, call.kind, call.parent_span_id) == (f"chat {MODEL}", Span.SPAN_KIND_INTERNAL, b"")
+        found = attributes(call.attributes)
+        assert (found["tidegate.batch.id"], found["tidegate.batch.line"]) == ("batch_1", line)
+        assert "http.route" not in found
 
 
 def _histogram(metric: Any) -> tuple[str, float, int]:
