@@ -18,7 +18,7 @@ CLIENTS := $(wildcard tests/clients/package-lock.json)
 
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test setup lint template pytest bench soak proof fuzz build audit sbom lock clean
+.PHONY: help run test setup lint template pytest bench soak proof fuzz screenshots build audit sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +57,9 @@ proof: setup ## 10,000 lines of a batch, while workers are killed: in memory, on
 
 fuzz: .venv/.dev ## ten minutes of requests and replies that nobody would write
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+screenshots: setup ## pictures of every page of the dashboard, over invented data, to docs/screenshots; needs Chromium
+	PYTHONPATH=. $(BIN)/python -m tests.screenshots
 
 build: .venv-sam/.installed .venv/.dev ## build the Lambda artifacts for ARCHITECTURE (arm64 or x86_64)
 	PYTHON="$(CURDIR)/$(BIN)/python" $(SAM)/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
