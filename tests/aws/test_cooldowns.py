@@ -7,10 +7,11 @@ from msgspec.structs import replace
 
 from tests.aws.script import ScriptedTransport, fault, scripted_store
 from tests.store_worlds import NOON, World, key, learning, workspace
-from tidegate.aws.cooldowns import DynamoCooldowns
+from tidegate.aws.cooldowns import DynamoCooldowns, DynamoProviderStates
 from tidegate.aws.key_lookup import DynamoKeyLookup
 from tidegate.aws.table import COOLDOWNS_ITEM_KEY, to_item, workspace_cooldowns_item_key, workspace_item_key
 from tidegate.aws.values import to_attributes
+from tidegate.domain.deployment import CoolingTarget
 from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import WorkspaceCredential
 from tidegate.errors import StoreUnavailable
@@ -94,15 +95,30 @@ async def test_what_is_long_over_goes_with_the_next_write(world: World) -> None:
     cooldowns = process(world, heard)
     assert world.store is not None
     for id in ("old", "again", "young"):
-        await cooldowns.tell(None, id, world.clock.now + (3_000 if id == "young" else 30))
+        await cooldowns.tell(None, id, world.clock.now + (3_000 if id == "young" else 30), f"demo/{id}(fast#1)")
     world.clock.now += 3_700
     await DynamoKeyLookup(world.store, cooldowns).find_key(key().hash, "ws_one")
-    await cooldowns.tell(None, "again", world.clock.now + 30)
+    await cooldowns.tell(None, "again", world.clock.now + 30, "demo/again(fast#1)")
     item = (await world.store.read(COOLDOWNS_ITEM_KEY))[COOLDOWNS_ITEM_KEY]
-    assert item.keys() - {"pk", "sk"} == {"cool#again", "cool#young"}
+    assert item.keys() - {"pk", "sk"} == {"cool#again", "cool#young", "name#again", "name#young"}
 
 
 async def test_what_somebody_else_wrote_there_is_left_alone(world: World) -> None:
     heard: dict[str | None, dict[str, float]] = {}
     process(world, heard).report_cooldowns({COOLDOWNS_ITEM_KEY: {"cool#odd": "soon", "other": 5, "pk": "HEALTH"}}, None)
     assert heard == {}
+
+
+async def test_a_control_plane_without_a_data_plane_reads_the_names_of_cooling_targets(world: World) -> None:
+    assert world.store is not None
+    cooldowns, now = process(world, {}), world.clock.now
+    await cooldowns.tell(None, "1", now + 30, "openai/gpt-4o(fast#2)")
+    await cooldowns.tell(None, "2", now - 30, "openai/gpt-4o(over#1)")
+    await cooldowns.tell("ws_one", "3", now + 60, "vllm/org/model(own#1)")
+    await cooldowns.tell("ws_two", "4", now + 60, "vllm/model(other#1)")
+    states = DynamoProviderStates(world.store)
+    found = await states.cooling_targets([workspace()])
+    operators = CoolingTarget("openai", "gpt-4o", "fast#2", now + 30)
+    assert sorted(found) == [operators, CoolingTarget("vllm", "org/model", "own#1", now + 60)]
+    assert await states.cooling_targets([]) == [operators]
+    assert states.configs is None

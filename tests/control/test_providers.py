@@ -1,6 +1,6 @@
 """What the control plane reports of providers: figures of calls, errors, cooldowns, and settings that are missing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,7 +35,7 @@ class KnownStates(Struct, frozen=True):
         configured = ProviderConfig("groq", "https://groq.test", "GROQ_API_KEY")
         return {"groq": configured, "xai": ProviderConfig("xai", "", "XAI_API_KEY", ("XAI_API_KEY",))}
 
-    def cooling_targets(self, workspace: Workspace) -> Iterable[CoolingTarget]:
+    async def cooling_targets(self, workspaces: Sequence[Workspace]) -> Sequence[CoolingTarget]:
         return [COOLING]
 
 

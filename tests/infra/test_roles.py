@@ -426,6 +426,7 @@ async def administer(app: Any, control: Control, stores: World) -> None:
         await administer_members(api)
         me = await http.get("/console/v1/me", headers={"authorization": "Bearer a.b.c"})
         assert [each["id"] for each in me.json()["workspaces"]] == ["ws_one"]
+        assert (await http.get("/console/v1/providers")).status_code == 200
         await delete_workspaces(api, stores)
         admin = await api.send("POST", "/admins", {"name": "Ada", "scopes": ["read"]})
         for method, route in (("GET", "/admins"), ("GET", "/admins/{admin_id}"), ("DELETE", "/admins/{admin_id}")):

@@ -122,7 +122,7 @@ async def test_cooldowns_are_told_once_and_a_store_that_is_down_changes_nothing(
     told: list[float] = []
 
     class Down:
-        async def tell(self, home: str | None, deployment_id: str, until: float) -> None:
+        async def tell(self, home: str | None, deployment_id: str, until: float, name: str = "") -> None:
             told.append(until)
             raise StoreUnavailable("down")
 
@@ -139,7 +139,7 @@ async def test_cooldowns_are_told_also_where_a_fallback_answers() -> None:
     told: list[str | None] = []
 
     class Hearing:
-        async def tell(self, home: str | None, deployment_id: str, until: float) -> None:
+        async def tell(self, home: str | None, deployment_id: str, until: float, name: str = "") -> None:
             told.append(home)
 
     async with routed(hosts) as client:
@@ -152,7 +152,7 @@ async def test_a_store_that_took_no_record_is_not_told() -> None:
     hosts = Hosts(first=DENIED, second=OK)
 
     class Never:
-        async def tell(self, home: str | None, deployment_id: str, until: float) -> None:
+        async def tell(self, home: str | None, deployment_id: str, until: float, name: str = "") -> None:
             raise AssertionError
 
     async with routed(hosts) as client:

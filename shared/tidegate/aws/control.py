@@ -2,6 +2,7 @@
 
 from tidegate.aws.aggregates import DynamoAggregates
 from tidegate.aws.batch_table import DynamoBatchTable
+from tidegate.aws.cooldowns import DynamoProviderStates
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.resources import DynamoResources
 from tidegate.aws.tenants import DynamoUsageReader
@@ -27,5 +28,6 @@ def create_aws_control(world: AwsWorld, batch_objects: BatchObjects | None = Non
         issuer=oidc.url if oidc else None,
         batches=WorkspaceCleanup(DynamoBatchTable(store), batch_objects),
         aggregates=DynamoAggregates(store),
+        providers=DynamoProviderStates(store),
         traces=create_traces(world),
     )

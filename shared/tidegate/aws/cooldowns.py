@@ -2,29 +2,34 @@
 
 The gateway's own deployments are in one item, which is read if the operator has routes. A workspace with routes or
 provider keys of its own has another item, so that no workspace can fill another's. The attribute `cool#<deployment>`
-holds the end of the cooldown in UTC seconds; long after that, the next write removes it.
+holds the end of the cooldown in UTC seconds, `name#<deployment>` the display name; long after that, the next write
+removes both.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
+
+from msgspec import Struct
 
 from tidegate.aws.expressions import Attr, Condition, Update
 from tidegate.aws.store import ConditionFailed, Item, ItemKey, Store
 from tidegate.aws.table import COOLDOWNS_ITEM_KEY, workspace_cooldowns_item_key, workspace_item_key
+from tidegate.domain.deployment import CoolingTarget, ProviderConfig
+from tidegate.domain.workspace import Workspace
 
 FORGET_AFTER_SECONDS = 3_600.0
 """Time after the end of a cooldown until its attribute may be removed."""
 
 MAX_REMOVED = 50
-"""Attributes removed by one write."""
+"""Deployments removed by one write."""
 
 EXPIRE_AFTER_SECONDS = 86_400
 """Time after the end of a cooldown until a workspace's item expires, unless another one begins."""
 
 MAX_REMEMBERED = 1_000
 
-_PREFIX = "cool#"
+_PREFIX, _NAME_PREFIX = "cool#", "name#"
 
 
 class DynamoCooldowns:
@@ -64,17 +69,19 @@ class DynamoCooldowns:
                 before = self._store.clock() - FORGET_AFTER_SECONDS
                 self._remember_expired(item_key, [id for id, end in ends.items() if end < before])
 
-    async def tell(self, workspace_id: str | None, deployment_id: str, until: float) -> None:
+    async def tell(self, workspace_id: str | None, deployment_id: str, until: float, name: str = "") -> None:
         """See `Cooldowns.tell`: one conditional write."""
         item_key = COOLDOWNS_ITEM_KEY if workspace_id is None else workspace_cooldowns_item_key(workspace_id)
-        name = _PREFIX + deployment_id
-        condition: Condition = Attr(name).does_not_exist() | Attr(name).lt(until)
-        update = Attr(name).set(until)
+        end = Attr(_PREFIX + deployment_id)
+        condition: Condition = end.does_not_exist() | end.lt(until)
+        update = end.set(until)
+        if name:
+            update &= Attr(_NAME_PREFIX + deployment_id).set(name)
         if workspace_id is not None:
             update &= Attr("ttl").set(int(until + EXPIRE_AFTER_SECONDS))
         for expired_id in self._expired_ids.pop(item_key, []):
             if expired_id != deployment_id:
-                update &= Attr(_PREFIX + expired_id).remove()
+                update &= Attr(_PREFIX + expired_id).remove() & Attr(_NAME_PREFIX + expired_id).remove()
         with suppress(ConditionFailed):  # another process has announced it
             await self._store.update(Update(self._store.table, item_key._asdict(), update, condition))
 
@@ -96,3 +103,21 @@ def _cooldown_ends(item: Item) -> Iterator[tuple[str, float]]:
     for name, value in item.items():
         if name.startswith(_PREFIX) and isinstance(value, Decimal):
             yield name.removeprefix(_PREFIX), float(value)
+
+
+class DynamoProviderStates(Struct, frozen=True):
+    """The port `ProviderStates` of a control plane that knows cooldowns from the table, and no settings."""
+
+    store: Store
+    configs: Mapping[str, ProviderConfig] | None = None
+
+    async def cooling_targets(self, workspaces: Sequence[Workspace]) -> Sequence[CoolingTarget]:
+        """See `ProviderStates.cooling_targets`."""
+        item_keys = [COOLDOWNS_ITEM_KEY, *(workspace_cooldowns_item_key(each.id) for each in workspaces)]
+        items, now = await self.store.read_all(item_keys), self.store.clock()
+        return [
+            CoolingTarget.from_display_name(name, end)
+            for item in items.values()
+            for id, end in _cooldown_ends(item)
+            if end > now and isinstance(name := item.get(_NAME_PREFIX + id), str)
+        ]

@@ -1,6 +1,6 @@
 """The ports that only the control plane uses, apart so that a cold start of the data plane does not load them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from tidegate.domain.deployment import CoolingTarget, ProviderConfig
@@ -59,15 +59,15 @@ class TraceReader(Protocol):
 
 
 class ProviderStates(Protocol):
-    """The state of providers, as the data plane in this process knows it."""
+    """The state of providers, as the data plane in this process knows it, or as it is stored."""
 
     @property
-    def configs(self) -> Mapping[str, ProviderConfig]:
-        """The operator's configuration of every provider, by its name."""
+    def configs(self) -> Mapping[str, ProviderConfig] | None:
+        """The operator's configuration of every provider, by its name; None in a process without a data plane."""
         ...
 
-    def cooling_targets(self, workspace: Workspace) -> Iterable[CoolingTarget]:
-        """Return the cooling targets of the routes that the workspace can use: its own, and the operator's."""
+    async def cooling_targets(self, workspaces: Sequence[Workspace]) -> Sequence[CoolingTarget]:
+        """Return the cooling targets of the workspaces' and the operator's routes. Raises `StoreUnavailable`."""
         ...
 
 

@@ -9,7 +9,6 @@ from tidegate.control.aggregate_range import check_range, read_aggregates
 from tidegate.control.control import Control
 from tidegate.control.overview import find_workspaces
 from tidegate.control.overview_figures import Figures, figures_of, rows_of
-from tidegate.control.ports import ProviderStates
 from tidegate.domain.aggregate import Aggregate, Filter
 from tidegate.domain.deployment import CoolingTarget, ProviderConfig
 from tidegate.domain.managed_resources import AdminKey
@@ -70,8 +69,8 @@ async def report_providers(
 ) -> ProviderReport:
     """Report on the providers that the workspaces called, or that are configured; None are all that `actor` may see.
 
-    A process without a data plane, such as the control plane on Lambda, knows no settings and no cooldowns.
-    Raises `InvalidRequest`, `NotFound`, `AdminForbidden`.
+    A process without a data plane, such as the control plane on Lambda, knows no settings. Raises `InvalidRequest`,
+    `NotFound`, `AdminForbidden`.
     """
     workspaces = await find_workspaces(control, actor, workspace_ids)
     day_since, until, _ = check_range(control.clock(), None, None, "hour")
@@ -83,17 +82,21 @@ async def report_providers(
             if at >= hour_since:
                 hour.add(aggregate)
             await asyncio.sleep(0)  # calls in the same process go on
-    return ProviderReport(hour_since, day_since, list(_states(control, workspaces, hour, day)))
+    cooling = None if control.providers is None else await control.providers.cooling_targets(workspaces)
+    return ProviderReport(hour_since, day_since, list(_states(control, workspaces, cooling, hour, day)))
 
 
 def _states(
-    control: Control, workspaces: Sequence[Workspace], hour: Aggregate, day: Aggregate
+    control: Control,
+    workspaces: Sequence[Workspace],
+    cooling: Sequence[CoolingTarget] | None,
+    hour: Aggregate,
+    day: Aggregate,
 ) -> Iterable[ProviderState]:
-    providers = control.providers
-    configs: Mapping[str, ProviderConfig] = {} if providers is None else providers.configs
-    cooling = None if providers is None else _cooling_targets(providers, workspaces)
+    known = None if control.providers is None else control.providers.configs
+    configs: Mapping[str, ProviderConfig] = known or {}
     called = {name for name in day.group("provider") if name}
-    for name in sorted({*configs, *called}):
+    for name in sorted({*configs, *called, *(target.provider for target in cooling or ())}):
         config = configs.get(name)
         setting = config.secret if config else None
         of_day = day.select([Filter("provider", name)])
@@ -107,11 +110,6 @@ def _states(
             rows_of(of_day)["error"],
             None if cooling is None else [each for each in cooling if each.provider == name],
         )
-
-
-def _cooling_targets(providers: ProviderStates, workspaces: Iterable[Workspace]) -> Sequence[CoolingTarget]:
-    """Return the cooling targets of all workspaces; the operator's, which all of them share, once."""
-    return list(dict.fromkeys(target for each in workspaces for target in providers.cooling_targets(each)))
 
 
 def _target_to_json(target: CoolingTarget) -> dict[str, object]:

@@ -88,6 +88,13 @@ class CoolingTarget(NamedTuple):
     name: str
     ends_at: float
 
+    @classmethod
+    def from_display_name(cls, display_name: str, ends_at: float) -> "CoolingTarget":
+        """Return the target with a deployment's display name: "openai/gpt-4o(fast#2)"."""
+        model_id, _, label = display_name.removesuffix(")").rpartition("(")
+        provider, _, model = model_id.partition("/")
+        return cls(provider, model, label, ends_at)
+
 
 class Cooldown(NamedTuple):
     """A cooldown that has begun and ends at `ends_at` UTC seconds. `name` is the deployment's display name."""

@@ -10,6 +10,6 @@ class MemoryCooldowns(Struct, frozen=True):
 
     on_cooldowns: Callable[[str | None, Mapping[str, float]], None]
 
-    async def tell(self, workspace_id: str | None, deployment_id: str, until: float) -> None:
+    async def tell(self, workspace_id: str | None, deployment_id: str, until: float, name: str = "") -> None:
         """See `Cooldowns.tell`."""
         self.on_cooldowns(workspace_id, {deployment_id: until})

@@ -1,6 +1,6 @@
 """The state of providers in this process: how they are configured, and which targets of routes cool down."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -22,8 +22,11 @@ class RoutingStates(Struct, frozen=True):
         """See `ProviderStates.configs`."""
         return self.router.provider_configs
 
-    def cooling_targets(self, workspace: Workspace) -> Iterator[CoolingTarget]:
+    async def cooling_targets(self, workspaces: Sequence[Workspace]) -> Sequence[CoolingTarget]:
         """See `ProviderStates.cooling_targets`."""
+        return list(dict.fromkeys(target for each in workspaces for target in self._cooling_targets(each)))
+
+    def _cooling_targets(self, workspace: Workspace) -> Iterator[CoolingTarget]:
         names = dict.fromkeys(route.name for route in (*workspace.routes, *self.router.routes))
         for name in names:
             try:

@@ -213,7 +213,7 @@ export const GERMAN = {
   "Not yet changed, bec": "Noch nicht geändert, weil Aufrufe laufen: {names}. Speichern Sie den Tarif in einer Minute noch einmal.",
   "Nothing to list here": "Hier gibt es nichts aufzulisten.",
   "Nothing was changed ": "Noch wurde nichts geändert.",
-  "On AWS this page doe": "Auf AWS kennt diese Seite weder Einstellungen noch Abkühlzeiten: ein Test zeigt, ob ein Anbieter antwortet.",
+  "On AWS this page doe": "Auf AWS kennt diese Seite die Einstellungen nicht: ein Test zeigt, ob ein Anbieter antwortet.",
   "On the command line,": "Auf der Kommandozeile, mit einer Liste solcher Objekte in einer Datei:",
   "One real call with a": "Ein echter Aufruf mit höchstens {tokens} Tokens Antwort, über Ihren Schlüssel, seine Limits und sein Budget. Er kostet den Bruchteil eines Cents.",
   "One text a line.": "Ein Text pro Zeile.",

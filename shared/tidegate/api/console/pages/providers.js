@@ -27,7 +27,7 @@ export async function showProviders(main, { query, every, signal }) {
     const used = found.data.filter(isUsed), others = found.data.filter((each) => !isUsed(each));
     replace(body,
       h("p", { class: "quiet" }, t("Calls since {hour} and since {day}, of the workspaces that you may see.", { hour: clock(found.hour_since), day: clock(found.day_since) }),
-        found.data.some((each) => each.missing_settings === null) && ` ${t("On AWS this page does not know settings and cooldowns: a test tells whether a provider answers.")}`),
+        found.data.some((each) => each.missing_settings === null) && ` ${t("On AWS this page does not know the settings: a test tells whether a provider answers.")}`),
       used.length === 0 && hint(t("No provider was called in the last day."), h("p", {}, t("Set the key of one, and start the gateway again:")), code("export OPENAI_API_KEY=…\nmake run")),
       h("div", { class: "columns wide" }, used.map((each) => card(each, kept))),
       others.length > 0 && h("details", {}, h("summary", {}, t("{count} providers without settings", { count: others.length })),
