@@ -16,7 +16,7 @@ FOLDER = Path(static_files.__file__).parent / "pages"
 FILES = sorted(FOLDER.iterdir())
 MODULES = [path for path in FILES if path.suffix == ".js"]
 MAX_BYTES = 200_000
-GERMAN_KEY_CHARACTERS = 20
+GERMAN_KEY_CHARACTERS = 16
 
 HTML_FROM_TEXT = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|setHTML|DOMParser"
@@ -85,7 +85,11 @@ async def test_every_file_has_its_type_and_is_checked_anew_at_each_visit(visitor
         answer = await visitor.get(f"/console/{path.name}")
         lines = [line.strip() for line in path.read_text().split("\n")]
         assert answer.status_code == 200
-        assert answer.text.split("\n") == ["" if line.startswith("//") else line for line in lines]
+        expected = ["" if line.startswith("//") else line for line in lines]
+        if path.suffix == ".css":
+            assert "".join(answer.text.split()) == "".join("".join(expected).split())
+        else:
+            assert answer.text.split("\n") == expected
         assert answer.headers["content-type"].startswith(types[path.suffix])
         assert answer.headers["cache-control"] == "no-cache"
         again = await visitor.get(f"/console/{path.name}", headers={"if-none-match": answer.headers["etag"]})

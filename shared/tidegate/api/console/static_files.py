@@ -47,6 +47,8 @@ _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascrip
 
 
 class StaticFile(Struct, frozen=True):
+_SPACES_OF_STYLES = re.compile(rb" ?([{};,]) ?|(?<=:) ")
+
     """A file of the pages, in memory."""
 
     content: bytes
@@ -65,6 +67,8 @@ def read_files() -> dict[str, StaticFile]:
 
 
 def _file(content: bytes, media_type: str) -> StaticFile:
+            if path.suffix == ".css":
+                content = _SPACES_OF_STYLES.sub(rb"\1", content)
     return StaticFile(content, media_type, f'"{sha256(content).hexdigest()[:24]}"')
 
 

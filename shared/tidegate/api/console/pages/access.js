@@ -2,7 +2,7 @@
 
 import { h, replace } from "./dom.js";
 import { read } from "./api.js";
-import { change, listOf, loading, managesGateway, readAll, state, workspacePath } from "./admin.js";
+import { change, listOf, loading, managesGateway, readAll, secretOf, state, workspacePath } from "./admin.js";
 import { button, choice, code, dialog, field, hint, table } from "./parts.js";
 import { mayWrite, session, workspaceOf } from "./session.js";
 import { dateTime, t } from "./text.js";
@@ -52,7 +52,7 @@ export async function showAccess(main, { query, signal }) {
       const ids = listOf(data.get("workspaces")), expires = data.get("expires");
       const key = await read("admin", "/admins", { method: "POST", body: { name: String(data.get("name")), scopes: data.getAll("scopes").map(String),
         ...(ids ? { workspace_ids: ids } : {}), ...(expires ? { expires_at: new Date(expires).toISOString() } : {}) } });
-      replace(secret, h("div", { class: "panel hint" }, h("h2", {}, t("The secret of {name}", { name: key.name })), h("p", {}, t("It is shown once. Copy it now: nobody can read it later.")), code(key.secret)));
+      replace(secret, secretOf(key));
       await load();
     });
   }

@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { read } from "./api.js";
+import { address, code, hint } from "./parts.js";
 import { mayWrite, session } from "./session.js";
 import { t } from "./text.js";
 
@@ -23,6 +24,8 @@ export const managesGateway = () => mayWrite() && session.me.whole_gateway;
 export const workspacePath = (id, rest = "") => `/workspaces/${encodeURIComponent(id)}${rest}`;
 export const versionOf = (resource) => ({ "if-match": `"${resource.version}"` });
 export const loading = () => h("p", { class: "quiet" }, t("Loading…"));
+export const noWorkspace = () => hint(t("There is no workspace yet."), h("p", {}, h("a", { href: address("workspaces") }, t("Create one first."))));
+export const secretOf = (key) => hint(t("The secret of {name}", { name: key.name || key.id }), h("p", {}, t("It is shown once. Copy it now: nobody can read it later.")), code(key.secret));
 export const state = (word) => h("span", { class: `status ${/^\w+$/.test(word) ? word : ""}` }, word);
 export const listOf = (text) => { const parts = String(text ?? "").split(/[\s,]+/).filter(Boolean); return parts.length ? parts : null; };
 

@@ -3,7 +3,7 @@
 import { h, replace } from "./dom.js";
 import { read } from "./api.js";
 import { loading, readAll } from "./admin.js";
-import { address, button, changed, field, hint, table } from "./parts.js";
+import { button, changed, field, hint, table } from "./parts.js";
 import { session, workspaceOf } from "./session.js";
 import { dateTime, t } from "./text.js";
 

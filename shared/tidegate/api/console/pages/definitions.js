@@ -2,8 +2,8 @@
 
 import { h, replace } from "./dom.js";
 import { read } from "./api.js";
-import { change, loading, managesGateway, workspacePath } from "./admin.js";
-import { address, button, code, dialog, field, hint } from "./parts.js";
+import { change, loading, managesGateway, noWorkspace, workspacePath } from "./admin.js";
+import { button, code, dialog, field, hint } from "./parts.js";
 import { workspaceOf } from "./session.js";
 import { t } from "./text.js";
 
@@ -13,7 +13,7 @@ export async function showDefinitions(main, { query, signal }, kind) {
   const id = workspaceOf(query);
   const body = h("div", {}, loading());
   replace(main, h("h1", {}, kind.title), h("p", { class: "quiet" }, kind.explanation), body);
-  if (!id) return replace(body, hint(t("There is no workspace yet."), h("p", {}, h("a", { href: address("workspaces") }, t("Create one first.")))));
+  if (!id) return replace(body, noWorkspace());
   let workspace;
 
   async function load() {

@@ -2,7 +2,7 @@
 
 import { h, replace } from "./dom.js";
 import { read } from "./api.js";
-import { change, listOf, loading, readAll, state, workspacePath } from "./admin.js";
+import { change, listOf, loading, noWorkspace, readAll, secretOf, state, workspacePath } from "./admin.js";
 import { address, button, code, dialog, field, hint, table } from "./parts.js";
 import { limitFields, limitSummary, limitsFrom } from "./limit_fields.js";
 import { mayWrite, workspaceOf } from "./session.js";
@@ -13,7 +13,7 @@ export async function showKeys(main, { query, signal }) {
   const secret = h("div", { role: "status" });
   const body = h("div", {}, loading());
   replace(main, h("div", { class: "row" }, h("h1", {}, t("Keys")), mayWrite() && workspace && button(t("Create a key"), create, { class: "primary" })), secret, body);
-  if (!workspace) return replace(body, hint(t("There is no workspace yet."), h("p", {}, h("a", { href: address("workspaces") }, t("Create one first.")))));
+  if (!workspace) return replace(body, noWorkspace());
   const path = workspacePath(workspace, "/keys");
 
   async function load() {
@@ -27,8 +27,7 @@ export async function showKeys(main, { query, signal }) {
           button(t("Limits"), () => limit(key)), button(t("Settings"), () => settings(key)), button(t("Rotate"), () => rotate(key)), button(t("Revoke"), () => revoke(key)))])));
   }
 
-  const showSecret = (key) => replace(secret, h("div", { class: "panel hint" },
-    h("h2", {}, t("The secret of {name}", { name: key.name || key.id })), h("p", {}, t("It is shown once. Copy it now: nobody can read it later.")), code(key.secret)));
+  const showSecret = (key) => replace(secret, secretOf(key));
 
   function create() {
     dialog(t("Create a key"), [...fields({}), h("details", {}, h("summary", {}, t("Limits")), limitFields({}))], t("Create"), async (data) => {

@@ -3,7 +3,7 @@
 import { h, replace } from "./dom.js";
 import { read } from "./api.js";
 import { budgetBars } from "./budgets.js";
-import { change, loading, managesGateway, readAll, workspacePath } from "./admin.js";
+import { change, loading, managesGateway, noWorkspace, readAll, workspacePath } from "./admin.js";
 import { address, button, code, dialog, hint, table } from "./parts.js";
 import { limitFields, limitNames, limitSummary, limitsFrom } from "./limit_fields.js";
 import { mayWrite, workspaceOf } from "./session.js";
@@ -13,7 +13,7 @@ export async function showLimits(main, { query, every, signal }) {
   const id = workspaceOf(query);
   const bars = h("div", {}), body = h("div", {}, loading());
   replace(main, h("h1", {}, t("Limits")), bars, body);
-  if (!id) return replace(body, hint(t("There is no workspace yet."), h("p", {}, h("a", { href: address("workspaces") }, t("Create one first.")))));
+  if (!id) return replace(body, noWorkspace());
 
   const loadBars = async () => {
     const { budgets } = await read("console", "/overview", { query: { workspace: id }, signal });

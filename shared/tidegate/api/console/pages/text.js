@@ -4,7 +4,7 @@ import { GERMAN } from "./german.js";
 
 const STORED = "tidegate.language";
 const LANGUAGES = ["en", "de"];
-const KEY_CHARACTERS = 20;
+const KEY_CHARACTERS = 16;
 
 function choose() {
   const stored = localStorage.getItem(STORED);
