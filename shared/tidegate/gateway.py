@@ -19,7 +19,7 @@ from tidegate.domain.ids import ulid
 from tidegate.domain.operation import Operation, Request
 from tidegate.domain.restrictions import UNKNOWN_SOURCE, RequestSource
 from tidegate.domain.surface import Surface
-from tidegate.domain.workspace import Principal, Workspace
+from tidegate.domain.workspace import Principal, Workspace, trace_rate
 from tidegate.errors import LimitReached, TidegateError
 from tidegate.json import JsonObject
 from tidegate.lazy import load
@@ -55,6 +55,8 @@ class CallHeaders(Struct, frozen=True):
 
 NO_HEADERS = CallHeaders()
 
+_OBSERVABILITY = ("observability",)
+
 
 class Gateway(Components, frozen=True):
     """Answers calls with the components of this process."""
@@ -89,10 +91,12 @@ class Gateway(Components, frozen=True):
         authenticated_at: float | None = None,
         endpoint: str | None = None,
         headers: CallHeaders = NO_HEADERS,
+        body: bytes | None = None,
     ) -> Call:
         """Return a new call with its id and deadline. Times are UTC seconds; `endpoint` is the path of its request.
 
-        A caller and a workspace can shorten the call's time, but not extend it. Raises `InvalidRequest`.
+        A caller and a workspace can shorten the call's time, but not extend it. `body` is the request as it came: the
+        call may have a trace, which begins with it. Raises `InvalidRequest`.
         """
         now = self.clock() if started_at is None else started_at
         timeouts_seconds = (self.timeout_seconds, request.options.timeout, workspace.timeout_seconds)
@@ -113,6 +117,8 @@ class Gateway(Components, frozen=True):
             authenticated_at=authenticated_at,
             idempotency_key=parse_idempotency_key(headers.idempotency_key),
             trace_context=self._trace_context(headers),
+            received=body if body is not None and _may_have_trace(request, principal, workspace) else None,
+            ignored_options=_OBSERVABILITY if request.options.observability and self.open_traces() is None else (),
             has_own_timeout=deadline < earliest_deadline(now, (self.timeout_seconds,), (headers.deadline,)),
         )
 
@@ -129,13 +135,15 @@ class Gateway(Components, frozen=True):
         Raises `TidegateError`; once a stream has begun, its batches raise it.
         """
         observation = Observation(call=call, clock=self.clock)
+        if call.received is not None:
+            observation.trace = load("tidegate.pipeline.trace", "start_trace")(self, call)
         call_reuse = self.reuse.for_call(call)
         try:
             async with AsyncExitStack() as stack:
                 with observation.recording_failures():
                     async with deadline_scope(call.deadline, self.clock, on_timeout=observation.as_provider_timeout):
                         answer = await self._answer(call, observation, call_reuse, stack)
-                yield answer
+                yield answer if observation.trace is None else observation.trace.record_answer(answer)
         finally:
             await run_shielded(_finish(self, observation, call_reuse))
 
@@ -185,5 +193,12 @@ async def _finish(components: Components, observation: Observation, call_reuse: 
             await call_reuse.store(observation)
     finally:
         outcome = await settle(components, observation)
+        content = None if observation.trace is None else await observation.trace.write(observation)
         if components.open_telemetry is not None:
-            await send_telemetry(components.open_telemetry, outcome, None)
+            await send_telemetry(components.open_telemetry, outcome, content)
+
+
+def _may_have_trace(request: Request, principal: Principal, workspace: Workspace) -> bool:
+    if request.options.observability is not None:
+        return request.options.observability
+    return workspace.trace_failures or trace_rate(principal, workspace) > 0

@@ -86,14 +86,15 @@ async def test_the_provider_is_sent_the_request_with_its_own_key_and_nothing_of_
 
 
 async def test_headers_say_what_became_of_the_call(client: Client) -> None:
-    headers = (await client.post({**CALL, "observability": True, "fallbacks": []})).headers
+    headers = (await client.post({**CALL, "cache": {"redis": True}, "fallbacks": []})).headers
     shown = {name: value for name, value in headers.items() if name.startswith("x-tidegate")}
     assert float(shown.pop("x-tidegate-overhead-ms")) >= 0
     assert shown == {
         "x-tidegate-provider": "openai",
         "x-tidegate-model": "openai/gpt-4.1-mini",
         "x-tidegate-attempts": "1",
-        "x-tidegate-ignored-params": "observability",
+        "x-tidegate-cache": "miss",
+        "x-tidegate-ignored-params": "cache.redis",
     }
 
 

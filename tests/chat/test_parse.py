@@ -250,10 +250,11 @@ def test_everything_that_clients_replay_is_accepted() -> None:
     assert build_chat_request({"model": "m", "messages": messages}).body == {"model": "m", "messages": messages}
 
 
-def test_gateway_fields_that_nothing_honours_yet_are_reported() -> None:
-    honoured = {"fallbacks": ["a", {"model": "b"}], "models": ["m"], "num_retries": 1, "timeout": 5}
-    request = build_chat_request({"model": "m", "messages": [USER], "observability": True, **honoured})
-    assert request.ignored == ("observability",)
+def test_fields_of_the_cache_that_nothing_honours_are_reported() -> None:
+    honoured = {"fallbacks": ["a", {"model": "b"}], "models": ["m"], "num_retries": 1, "observability": True}
+    cache = {"ttl": 5, "redis": True, "mode": "x"}
+    request = build_chat_request({"model": "m", "messages": [USER], "cache": cache, **honoured})
+    assert request.ignored == ("cache.mode", "cache.redis")
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def test_lunos_fields_are_taken(server: Server, provider: Provider) -> None:
     }
     head = ("-H", "X-App-ID: shop")
     reply = curl(f"{server.url}/chat/completions", *KEY, *JSON, *head, "-d", json.dumps(body))
-    assert (reply.status, reply.headers["x-tidegate-ignored-params"]) == (200, "observability")
+    assert (reply.status, "x-tidegate-ignored-params" in reply.headers) == (200, False)
     (sent,) = provider.received(prompt)
     assert "observability" not in sent
 

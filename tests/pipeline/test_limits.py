@@ -76,7 +76,7 @@ async def test_a_client_that_leaves_gives_back_what_was_held() -> None:
 
 async def test_a_call_that_is_refused_before_the_provider_was_asked_holds_nothing() -> None:
     async with world(limits=Limits(tokens_per_day=1000)) as client:
-        reply = await client.post({**CALL, "require_parameters": True, "observability": True})
+        reply = await client.post({**CALL, "require_parameters": True, "cache": {"redis": True}})
         assert reply.json["error"]["code"] == "unsupported_parameter"
         assert client.recorder.ledger.accounts == {}
 

@@ -120,6 +120,7 @@ class OperationEndpoint(Struct, frozen=True):
             authenticated_at=authenticated_at,
             endpoint=self.path,
             headers=call_headers,
+            body=body,
         )
 
     async def _reply(self, gateway: Gateway, call: Call, started: float, receive: Receive, send: Send) -> None:

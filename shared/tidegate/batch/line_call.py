@@ -93,7 +93,10 @@ class LineCalls(Struct):
         if request.stream:
             raise InvalidRequest("Streaming is not supported in the Batch API.", param="stream")
         headers = CallHeaders(deadline=self.deadline)
-        call = self.gateway.new_call(*self.caller, self.surface, self.operation, request, headers=headers)
+        traced_body = line.body if request.options.observability else None
+        call = self.gateway.new_call(
+            *self.caller, self.surface, self.operation, request, headers=headers, body=traced_body
+        )
         return replace(call, batch_id=self.batch.id, batch_line=number)
 
 

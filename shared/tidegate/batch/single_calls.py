@@ -65,7 +65,8 @@ async def answer_request(
     try:
         parsed = surface.parse(operation, request.line.body)
         headers = CallHeaders(idempotency_key=request.idempotency_key, deadline=deadline)
-        call = gateway.new_call(principal, workspace, surface, operation, parsed, headers=headers)
+        traced_body = request.line.body if parsed.options.observability else None
+        call = gateway.new_call(principal, workspace, surface, operation, parsed, headers=headers, body=traced_body)
         call_id = call.id
         body = await whole_reply(gateway, call)
     except TidegateError as error:

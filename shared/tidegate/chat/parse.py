@@ -8,7 +8,7 @@ from msgspec import structs
 
 from tidegate.chat.fields import MAX_FIELDS, MAX_MEDIA, Bias, ChatFields, FunctionDefinition, FunctionName
 from tidegate.chat.messages import AssistantMessage, Message, count_media
-from tidegate.domain.gateway_fields import CACHE_OPTIONS, IGNORED_GATEWAY_FIELDS, Name
+from tidegate.domain.gateway_fields import CACHE_OPTIONS, Name
 from tidegate.errors import InvalidRequest
 from tidegate.json import MAX_CONTAINERS, Json, JsonObject, JsonTooComplex, count_containers, decode_bounded
 
@@ -82,11 +82,10 @@ def _convert(raw: JsonObject) -> ChatFields:
 
 def ignored_paths(raw: JsonObject) -> tuple[str, ...]:
     """List the gateway's own fields that the gateway does not honour."""
-    paths = [name for name in IGNORED_GATEWAY_FIELDS & raw.keys() if raw[name] is not None]
     cache_options = raw.get("cache")
-    if isinstance(cache_options, dict):
-        paths += [f"cache.{name}" for name in cache_options.keys() - CACHE_OPTIONS]
-    return tuple(sorted(paths))
+    if not isinstance(cache_options, dict):
+        return ()
+    return tuple(sorted(f"cache.{name}" for name in cache_options.keys() - CACHE_OPTIONS))
 
 
 def _check_tools(fields: ChatFields) -> None:

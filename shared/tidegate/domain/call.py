@@ -62,7 +62,8 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     call belongs to (`session_id`), and the agent in it (`agent_id`). `has_own_timeout`: the deadline is the caller's or
     its workspace's, and earlier than the operator's. A call of a batch has its `batch_id` and `batch_line`, from 0; its
     part is logged, and not the call. `endpoint` is the path that was called; `authenticated_at` is None for workers.
-    `trace_context` is None for a call that is in no distributed trace.
+    `trace_context` is None for a call that is in no distributed trace. `received` is the body as it came, only for a
+    call that may have a trace. `ignored_options` are the gateway's own fields that this gateway does not honour.
     """
 
     id: str
@@ -85,6 +86,13 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     endpoint: str | None = None
     authenticated_at: float | None = None
     trace_context: TraceContext | None = None
+    received: bytes | None = None
+    ignored_options: tuple[str, ...] = ()
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The paths of fields that the gateway ignores for every provider."""
+        return self.ignored_options + self.request.ignored
 
 
 Call: TypeAlias = CallOf[Request]

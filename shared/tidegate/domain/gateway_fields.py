@@ -47,7 +47,7 @@ class GatewayFields(Struct, frozen=True, kw_only=True):
     """
 
     observability: bool | None = None
-    """Accepted, but has no effect"""
+    """true keeps the call's content as a trace, false keeps none: docs/OBSERVABILITY.md"""
     guardrails: Annotated[list[Name], ShortList] | None = None
     """Names of guardrails to run in addition to those that always run: docs/GUARDRAILS.md"""
     caching: bool | None = None
@@ -73,6 +73,3 @@ class GatewayFields(Struct, frozen=True, kw_only=True):
 
 
 GATEWAY_FIELDS = frozenset(GatewayFields.__struct_fields__)
-
-IGNORED_GATEWAY_FIELDS = frozenset({"observability"})
-"""Gateway fields that are validated and reported as ignored."""

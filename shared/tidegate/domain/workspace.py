@@ -108,3 +108,8 @@ class Principal(Struct, frozen=True):
     workspace_ids: tuple[str, ...]
     limits: Limits = NO_LIMITS
     trace_sample: float | None = None
+
+
+def trace_rate(principal: Principal, workspace: Workspace) -> float:
+    """Return the part of the principal's calls, 0 to 1, whose content is kept: the key's, or else the workspace's."""
+    return workspace.trace_sample if principal.trace_sample is None else principal.trace_sample

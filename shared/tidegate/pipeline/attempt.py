@@ -65,17 +65,19 @@ def start_attempt(
 
 
 def open_attempt(
-    components: Components, prepared: PreparedCall, seconds: float, attempt: SentAttempt
+    components: Components, prepared: PreparedCall, observation: Observation, seconds: float, attempt: SentAttempt
 ) -> AbstractAsyncContextManager[ProviderReply]:
     """Return a context with the deployment's reply, which must end within `seconds`. Enter and leave it in one task."""
+    request, trace = _in_trace(prepared, attempt), observation.trace
     return components.upstream.open(
         prepared.translator,
-        _in_trace(prepared, attempt),
+        request,
         secret=prepared.deployment.secret,
         stream=prepared.call.request.stream,
         seconds=seconds,
         workspace_keys=components.workspace_keys.secrets_for(prepared.call.workspace, prepared.deployment.secret),
         timeouts=components.timeout_rules.timeouts_for(prepared.deployment.model_id),
+        recorder=None if trace is None else trace.start_attempt(attempt, request),
     )
 
 

@@ -165,7 +165,7 @@ async def _run_attempt(
         seconds = min(seconds, share + SLACK_SECONDS)
     try:
         async with nullcontext() if share is None else asyncio.timeout(share):
-            reply = await stack.enter_async_context(open_attempt(components, prepared, seconds, attempt))
+            reply = await stack.enter_async_context(open_attempt(components, prepared, observation, seconds, attempt))
     except TimeoutError:
         observation.fail_attempt(attempt, timeout := attempt_timed_out(deployment), components.clock())
         raise timeout from None

@@ -118,7 +118,8 @@ class HedgeRace(Struct, frozen=True):
 
     def _start(self, prepared: PreparedCall, *, is_hedge: bool = False) -> Attempt:
         sent = start_attempt(self.components, prepared, self.observation, is_hedge=is_hedge)
-        connection = open_attempt(self.components, prepared, self.call.deadline - sent.started_at, sent)
+        seconds = self.call.deadline - sent.started_at
+        connection = open_attempt(self.components, prepared, self.observation, seconds, sent)
         attempt = Attempt(prepared, connection, sent)
         self.stack.push_async_callback(attempt.stop)
         return attempt

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
+from typing import Protocol
 
 from msgspec import field
 
@@ -19,8 +20,35 @@ from tidegate.domain.record import call_details
 from tidegate.domain.usage import ArrivedReply, Bill, GeneratedText, TokenCounts, WordCounts
 from tidegate.errors import GatewayTimeout, ProviderTimeout, TidegateError, UpstreamError
 from tidegate.lazy import load
+from tidegate.pipeline.answer import Answer
+from tidegate.ports import CallContent
+from tidegate.providers.base import UpstreamRequest
+from tidegate.upstream.attempt import ResponseRecorder
 
 log = logging.getLogger(__name__)
+
+
+class CallTrace(Protocol):
+    """The trace of one call in progress. `pipeline.trace` implements it."""
+
+    def start_attempt(self, attempt: SentAttempt, request: UpstreamRequest) -> ResponseRecorder:
+        """Record the request to a provider, before its credentials are added. Return what records its reply."""
+        ...
+
+    def record_answer(self, answer: Answer) -> Answer:
+        """Return the answer; what the caller gets of it is recorded."""
+        ...
+
+    def until(self, status: OutcomeStatus) -> float | None:
+        """Return when the trace of a call that ends like this expires, in UTC seconds; None if it is not kept."""
+        ...
+
+    async def write(self, observation: "Observation") -> CallContent | None:
+        """Store the trace of the call, which has ended. Return its content; None if it is not kept, or lost.
+
+        A trace that cannot be stored is lost: the log says so.
+        """
+        ...
 
 
 class Observation(ReplyLog, kw_only=True):
@@ -30,6 +58,7 @@ class Observation(ReplyLog, kw_only=True):
     `sent` are the attempts that are charged: a provider has the request and has not refused it. The one that answers is
     `answering`. `attempt_started_at` is the start of the last attempt, in UTC seconds. `handed_over_at` is
     set while the caller has not yet taken what it was given of a stream. `verdicts` are those of guardrails, by name.
+    `error` is the one that the caller gets. `trace` is None for a call whose content is not kept.
     """
 
     call: Call
@@ -52,6 +81,8 @@ class Observation(ReplyLog, kw_only=True):
     answering: SentAttempt | None = None
     ignored: tuple[str, ...] = ()
     verdicts: Mapping[str, str] = field(default_factory=dict[str, str])
+    error: TidegateError | None = None
+    trace: CallTrace | None = None
 
     def __post_init__(self) -> None:
         if self.call.authenticated_at is not None:
@@ -74,6 +105,7 @@ class Observation(ReplyLog, kw_only=True):
             if isinstance(error, UpstreamError):
                 error.sent_first_chunk = self.first_event_at is not None
             error.attempts, error.failed_attempts = self.attempts, tuple(map(str, self.failed_attempts()))
+            self.error = error
             self._set_failed(error.code or error.type)
             raise
         except Exception:
@@ -202,6 +234,7 @@ class Observation(ReplyLog, kw_only=True):
             ignored=self.ignored,
             guardrails=self.verdicts,
             generation_seconds=self._generation_seconds,
+            trace_until=None if self.trace is None else self.trace.until(self.status),
         )
 
     @property

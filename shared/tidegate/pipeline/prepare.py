@@ -74,7 +74,7 @@ async def translate(components: Components, call: Call, deployment: Deployment, 
     translator = components.providers.translator(deployment.provider, call.operation.name)
     call = await _with_media_and_signatures(components, call, translator, deployment)
     request = await offload(call.request.size, partial(translator.build_request, call, deployment))
-    ignored = call.request.ignored + request.ignored
+    ignored = call.ignored + request.ignored
     if ignored and call.request.options.require_parameters:
         raise unsupported(deployment, ignored)
     return PreparedCall(call, translator, deployment, request, ignored, headroom)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -54,6 +54,14 @@ class StreamDecoder(Protocol):
     def end(self) -> list[StreamEvent]: ...
 
 
+class ResponseRecorder(Protocol):
+    """Records the response to one request. `pipeline.trace` implements it."""
+
+    def watch(self, response: HttpResponse, secrets: Sequence[str]) -> HttpResponse:
+        """Return a response to read in its place; `secrets` are the credentials of the request."""
+        ...
+
+
 class ProviderReply(Struct, frozen=True):
     """A provider's answer: a whole `reply`, or `batches` of chunks of which the first has arrived."""
 
@@ -86,6 +94,7 @@ class Upstream(Struct, frozen=True):
         seconds: float,
         workspace_keys: Secrets | None = None,
         timeouts: ProviderTimeouts = DEFAULT_TIMEOUTS,
+        recorder: ResponseRecorder | None = None,
     ) -> AsyncGenerator[ProviderReply]:
         """Send the request; yield the provider's reply once its first content has arrived and been parsed.
 
@@ -101,6 +110,8 @@ class Upstream(Struct, frozen=True):
         redaction = _Redaction(translator.name, request.url, key)
         with redaction.errors():
             async with open_with_timeouts(self.transport, http_request, _http_timeouts(seconds, timeouts)) as response:
+                if recorder is not None:
+                    response = recorder.watch(response, _credentials(request, headers, key))
                 if not 200 <= response.status < 300:
                     body = _decode_body(await response.read(MAX_ERROR_BYTES))
                     raise translator.parse_error(response.status, response.headers, body)
@@ -172,6 +183,13 @@ class Upstream(Struct, frozen=True):
 def missing_key(secret: str) -> NotConfigured:
     """Return the error for a missing provider key; `secret` is the name of its setting."""
     return NotConfigured(f"The provider has no key: set {secret}.", param="model")
+
+
+def _credentials(request: UpstreamRequest, headers: Mapping[str, str], key: str | None) -> list[str]:
+    """Return all secrets of a request that is sent with `headers`: its key, what signs it, and those in its URL."""
+    added = [value for name, value in headers.items() if request.headers.get(name) != value]
+    parts = urlsplit(request.url)
+    return list(filter(None, [key, *added, parts.password, parts.username]))
 
 
 def _http_timeouts(seconds: float, timeouts: ProviderTimeouts) -> Timeouts:

@@ -105,7 +105,7 @@ class Simulation(Struct):
             reasons = await offload_dry_run(call, partial(self.examiner.rejected_fields, translator, call, deployment))
             step.fields["refused"] = dict[str, Json](reasons)
             raise
-        ignored = call.request.ignored + request.ignored
+        ignored = call.ignored + request.ignored
         step.fields["ignored"] = list[Json](ignored)
         if ignored and call.request.options.require_parameters:
             error = unsupported(deployment, ignored)
@@ -135,7 +135,7 @@ class Simulation(Struct):
     ) -> JsonObject:
         """Return the request that would be sent, and the caller's fields that set its parts."""
         found = self.examiner.fields_sent_as(translator, call, deployment, request)
-        ignored = call.request.ignored + request.ignored
+        ignored = call.ignored + request.ignored
         mapped = {name: list[Json](paths) for name, paths in found.paths.items() if paths or name not in ignored}
         return {
             "request": request_json(request, deployment, stand_ins, shows_url=self.components.shows_upstream_urls),

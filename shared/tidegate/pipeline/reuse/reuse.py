@@ -90,7 +90,8 @@ class StoreCallReuse:
     def record_answer(self, request: Request, answer: Answer) -> Answer:
         """Return `answer`, the answer to `request`; record it for `store` as the caller reads it."""
         self._answered_request = request
-        self._ignored = tuple(name for name in answer.ignored if name not in request.ignored)
+        ignored = self._call.ignored_options + request.ignored
+        self._ignored = tuple(name for name in answer.ignored if name not in ignored)
         headers = (*answer.headers, *self._headers)
         if answer.batches is None:
             self._reply = answer.reply

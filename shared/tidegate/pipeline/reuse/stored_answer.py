@@ -27,7 +27,7 @@ def stored_answer(
     call.operation.read_reply(reply, log)
     observation.finish_reason = log.finish_reason
     whole_reply, batches = (None, _stream_chunks(call, reply)) if call.request.stream else (reply, None)
-    observation.ignored = ignored = call.request.ignored + stored.ignored
+    observation.ignored = ignored = call.ignored + stored.ignored
     return Answer(whole_reply, batches, deployment, 0, (), ignored, observation.upstream_seconds, headers=headers)
 
 

@@ -25,7 +25,7 @@ class GuardrailSelection(Struct, frozen=True):
         named, workspace_guardrails = call.request.options.guardrails, call.workspace.guardrails
         if not (named or workspace_guardrails or self.operator_guardrails):
             return None
-        selected = _select(self.operator_guardrails, workspace_guardrails, named or ())
+        selected = select_guardrails(self.operator_guardrails, workspace_guardrails, named or ())
         if not selected:
             return None
         checks = "tidegate.policy.guardrails.checks"
@@ -47,10 +47,13 @@ def parse_operator_guardrails(value: Json) -> tuple[Guardrail, ...]:
         raise ConfigurationError(f"{error.param}: {error.message}") from None
 
 
-def _select(
+def select_guardrails(
     operator_guardrails: Iterable[Guardrail], workspace_guardrails: Iterable[Guardrail], named: Iterable[str]
 ) -> dict[str, tuple[Guardrail, bool, str | None]]:
-    """Return each guardrail by its name, whether it is is_trusted, and the path at which the caller named it."""
+    """Return each guardrail that runs, by its name: the guardrail, `is_trusted`, and the path at which it was named.
+
+    Raises `InvalidRequest` for an unknown name.
+    """
     available: Mapping[str, tuple[Guardrail, bool]] = {
         **{guardrail.name: (guardrail, False) for guardrail in workspace_guardrails},
         **{name: (guardrail, True) for name, guardrail in BUILT_IN_GUARDRAILS.items()},

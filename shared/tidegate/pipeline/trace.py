@@ -1,0 +1,307 @@
+"""The trace of a call in progress: records its content, and stores it once the call is settled.
+
+Loaded with the first call that may have a trace. What is recorded are references to bytes that the call has anyway;
+they are encoded at its end.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from msgspec.structs import replace
+
+from tidegate.domain.call import Call, OutcomeStatus, SentAttempt
+from tidegate.domain.internal_error import internal_error
+from tidegate.domain.operation import Assembler, Reply, ReplyChunk
+from tidegate.domain.otel import Attempt, attempts_of
+from tidegate.domain.trace import Piece, Trace, TracedAttempt, TracedError, encode_trace, is_sampled
+from tidegate.domain.workspace import trace_rate
+from tidegate.errors import GuardrailUnavailable, GuardrailViolation
+from tidegate.json import encode
+from tidegate.lazy import load
+from tidegate.offload import offload
+from tidegate.pipeline.answer import Answer
+from tidegate.pipeline.components import Components
+from tidegate.pipeline.observation import Observation
+from tidegate.ports import Traces
+from tidegate.providers.base import UpstreamRequest
+from tidegate.transport.base import HttpResponse, StreamedResponse
+
+log = logging.getLogger(__name__)
+
+DAY_SECONDS = 86_400
+
+MAX_REPLY_BYTES = 5 * 1024 * 1024
+"""Bytes of providers' replies that one trace keeps, of all attempts."""
+
+MAX_PIECES = 100_000
+"""Pieces of providers' replies that one trace keeps, of all attempts."""
+
+MAX_SENT_BYTES = 20 * 1024 * 1024
+"""Bytes of the requests to providers that one trace keeps, of all attempts. A caller's request is always kept whole."""
+
+WRITE_SECONDS = 5.0
+"""The time limit for encoding and storing a trace. Nobody waits for it but the process."""
+
+MIN_SECRET_CHARACTERS = 8
+"""Characters of a secret from which on its start is hidden at the end of a reply that was cut off."""
+
+_REQUEST_HEADERS = frozenset({"accept", "anthropic-beta", "anthropic-version", "content-type", "openai-beta"})
+_REPLY_HEADERS = frozenset(
+    {
+        *("content-length", "content-type", "date", "retry-after", "retry-after-ms", "server"),
+        *("apim-request-id", "cf-ray", "request-id", "x-amzn-requestid", "x-ms-request-id", "x-request-id"),
+        *("openai-processing-ms", "openai-version", "x-envoy-upstream-service-time"),
+    }
+)
+_REPLY_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
+_QUERY_FIELDS = frozenset({"alt", "api-version", "beta"})
+"""Headers and fields of URLs that a trace keeps: those of other names may have credentials, or name an account."""
+
+
+def start_trace(components: Components, call: Call) -> "TraceRecorder | None":
+    """Return the recorder of the call's trace; None if it is not chosen, or if there is no store of traces."""
+    traces = components.open_traces()
+    if traces is None:
+        return None
+    rate = trace_rate(call.principal, call.workspace)
+    is_chosen = bool(call.request.options.observability) or is_sampled(call.id, rate)
+    if not is_chosen and not call.workspace.trace_failures:
+        return None
+    return TraceRecorder(components, call, traces, only_failures=not is_chosen)
+
+
+class TraceRecorder:
+    """Records one call: what it received, each attempt, and its answer. Implements `observation.CallTrace`."""
+
+    def __init__(self, components: Components, call: Call, traces: Traces, *, only_failures: bool) -> None:
+        self._components, self._call, self._traces = components, call, traces
+        self._only_failures = only_failures
+        self._attempts: list[AttemptRecorder] = []
+        self._sent_room = MAX_SENT_BYTES
+        self._reply: Reply | None = None
+        self._assembler: Assembler | None = None
+        self._has_answer = True
+        self.started_at, self.reply_room, self.piece_room = call.started_at, MAX_REPLY_BYTES, MAX_PIECES
+
+    def start_attempt(self, attempt: SentAttempt, request: UpstreamRequest) -> "AttemptRecorder":
+        """Record the request to a provider, before its credentials are added. Return what records its reply."""
+        size = len(request.body)
+        has_room = size <= self._sent_room
+        self._sent_room -= size if has_room else 0
+        recorder = AttemptRecorder(self, self._components, attempt, request, keeps_body=has_room)
+        self._attempts.append(recorder)
+        return recorder
+
+    def record_answer(self, answer: Answer) -> Answer:
+        """Return the answer; what the caller gets of it is recorded."""
+        self._reply = answer.reply
+        return answer if answer.batches is None else replace(answer, batches=self._record_stream(answer.batches))
+
+    async def _record_stream(
+        self, batches: AsyncGenerator[Sequence[ReplyChunk]]
+    ) -> AsyncGenerator[Sequence[ReplyChunk]]:
+        async with aclosing(batches):
+            async for batch in batches:
+                if self._has_answer:
+                    self._assemble(batch)
+                yield batch
+
+    def _assemble(self, batch: Sequence[ReplyChunk]) -> None:
+        assembler = self._assembler = self._assembler or self._call.operation.assembler()
+        try:
+            for chunk in batch:
+                assembler.add(chunk)
+        except Exception:  # a provider's chunk that cannot be assembled must not end the caller's stream
+            self._assembler, self._has_answer = None, False
+
+    def until(self, status: OutcomeStatus) -> float | None:
+        """Return when the trace of a call that ends like this expires, in UTC seconds; None if it is not kept."""
+        if self._only_failures and status != "failed":
+            return None
+        return self._call.started_at + self._call.workspace.trace_days * DAY_SECONDS
+
+    async def write(self, observation: Observation) -> Trace | None:
+        """Store the trace of the call, which has ended. Return it; None if it is not kept, or lost.
+
+        A trace that cannot be stored is lost: the log says so.
+        """
+        until = self.until(observation.status)
+        if until is None:
+            return None
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                size = len(self._call.received or b"") + sum(each.size for each in self._attempts)
+                trace = await self._masked_trace(observation, size)
+                content = await offload(size, partial(encode_trace, trace))
+                await self._traces.keep(self._call.workspace.id, self._call.id, content, until)
+                return trace
+        except Exception as error:  # a call that is answered and settled must not fail for its trace
+            log.warning("trace.lost", extra={"call_id": self._call.id, "reason": type(error).__name__})
+            return None
+
+    async def _masked_trace(self, observation: Observation, size: int) -> Trace:
+        trace = await offload(size, partial(self._trace, observation))
+        if not self._may_be_masked:
+            return trace
+        mask_trace = load("tidegate.pipeline.trace_mask", "mask_trace")
+        return await mask_trace(trace, observation, self._components.guardrails)
+
+    @property
+    def _may_be_masked(self) -> bool:
+        workspace, named = self._call.workspace, self._call.request.options.guardrails
+        return bool(
+            workspace.guardrails or workspace.trace_mask or named or self._components.guardrails.operator_guardrails
+        )
+
+    def _trace(self, observation: Observation) -> Trace:
+        reply = self._reply if self._assembler is None else self._assembler.reply()
+        attempts = attempts_of(observation.outcome(self._components.clock()))
+        for attempt in attempts:
+            if attempt.is_answering and isinstance(observation.error, GuardrailViolation | GuardrailUnavailable):
+                attempt.error = None  # the provider has answered, and the caller may not have it
+        return Trace(
+            call_id=self._call.id,
+            request=self._call.received or b"",
+            attempts=[recorder.traced(attempts[recorder.number - 1]) for recorder in self._attempts],
+            answer=b"" if reply is None else encode(reply),
+            error=_traced_error(observation),
+        )
+
+
+class AttemptRecorder:
+    """Records one attempt: the request to a provider, and the pieces of its reply."""
+
+    __slots__ = (
+        *("_body", "_clock", "_deployment", "_headers", "_omitted_bytes", "_pieces", "_reply_headers", "_secrets"),
+        *("_shows_host", "_status", "_times", "_trace", "_url", "number"),
+    )
+
+    def __init__(
+        self,
+        trace: TraceRecorder,
+        components: Components,
+        attempt: SentAttempt,
+        request: UpstreamRequest,
+        *,
+        keeps_body: bool,
+    ) -> None:
+        self.number = attempt.number
+        self._trace, self._clock, self._shows_host = trace, components.clock, components.shows_upstream_urls
+        self._deployment = attempt.deployment.display_name
+        self._url, self._headers = request.url, request.headers
+        self._body = request.body if keeps_body else b""
+        self._omitted_bytes = 0 if keeps_body else len(request.body)
+        self._status: int | None = None
+        self._reply_headers: Mapping[str, str] = {}
+        self._secrets: Sequence[str] = ()
+        self._pieces: list[bytes] = []
+        self._times: list[float] = []
+
+    def watch(self, response: HttpResponse, secrets: Sequence[str]) -> HttpResponse:
+        """Return the response; what is read of it is recorded, without `secrets`, the credentials of its request."""
+        self._status, self._reply_headers, self._secrets = response.status, response.headers, secrets
+        return _RecordedResponse(response, self.add)
+
+    def add(self, piece: bytes) -> None:
+        """Record a piece of the reply, as far as the trace has room."""
+        trace, size = self._trace, len(piece)
+        if size > trace.reply_room or not trace.piece_room:
+            rest = size if not trace.piece_room else size - trace.reply_room
+            self._omitted_bytes += rest
+            piece = piece[: size - rest]
+            size = len(piece)
+            if not piece:
+                trace.piece_room = 0
+                return
+        trace.reply_room -= size
+        trace.piece_room -= 1
+        self._pieces.append(piece)
+        self._times.append(self._clock())
+
+    @property
+    def size(self) -> int:
+        """The number of bytes to encode."""
+        return len(self._body) + sum(map(len, self._pieces))
+
+    def traced(self, attempt: Attempt) -> TracedAttempt:
+        """Return what was recorded of this attempt, whose reason, times and error `attempt` has."""
+        started_at = self._trace.started_at
+        return TracedAttempt(
+            deployment=self._deployment,
+            reason=attempt.reason,
+            started=round(attempt.started, 6),
+            ended=None if attempt.ended is None else round(attempt.ended, 6),
+            url=_shown_url(self._url, shows_host=self._shows_host),
+            headers={name: value for name, value in self._headers.items() if name in _REQUEST_HEADERS},
+            body=self._body,
+            status=self._status,
+            reply_headers={
+                name: value
+                for name, value in self._reply_headers.items()
+                if name in _REPLY_HEADERS or name.startswith(_REPLY_PREFIXES)
+            },
+            reply=self._redacted(b"".join(self._pieces)),
+            pieces=[
+                Piece(round(at - started_at, 6), len(piece))
+                for at, piece in zip(self._times, self._pieces, strict=True)
+            ],
+            omitted_bytes=self._omitted_bytes,
+            error=attempt.error,
+        )
+
+    def _redacted(self, reply: bytes) -> bytes:
+        """Return the reply with stars in place of credentials, which some providers repeat in their errors."""
+        secrets = [secret.encode() for secret in self._secrets]
+        if not self._shows_host and self._status is not None and not 200 <= self._status < 300:
+            secrets.append(urlsplit(self._url).netloc.rpartition("@")[2].encode())
+        for secret in filter(None, secrets):
+            reply = reply.replace(secret, b"*" * len(secret))
+            if self._omitted_bytes:
+                reply = _without_start(secret, reply)
+        return reply
+
+
+class _RecordedResponse(StreamedResponse):
+    """A response whose pieces are recorded."""
+
+    def __init__(self, response: HttpResponse, record: Callable[[bytes], None]) -> None:
+        super().__init__(response.status, response.headers.items())
+        self._response, self._record = response, record
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        """See `HttpResponse.chunks`."""
+        record = self._record
+        async with aclosing(self._response.chunks()) as pieces:
+            async for piece in pieces:
+                record(piece)
+                yield piece
+
+
+def _without_start(secret: bytes, reply: bytes) -> bytes:
+    """Return the reply, which was cut off, with stars in place of the start of the secret at its end."""
+    for size in range(min(len(secret), len(reply)), MIN_SECRET_CHARACTERS - 1, -1):
+        if reply.endswith(secret[:size]):
+            return reply[:-size] + b"*" * size
+    return reply
+
+
+def _shown_url(url: str, *, shows_host: bool) -> str:
+    """Return the URL without user information and unknown fields; and without its host, unless callers may see it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    query = urlencode([field for field in parse_qsl(parts.query, True) if field[0] in _QUERY_FIELDS])
+    origin = (parts.scheme, parts.netloc.rpartition("@")[2]) if shows_host else ("", "")
+    return urlunsplit((*origin, parts.path, query, ""))
+
+
+def _traced_error(observation: Observation) -> TracedError | None:
+    if observation.status != "failed":
+        return None
+    error = observation.error or internal_error()
+    return TracedError(error.code or error.type, error.message)
