@@ -63,6 +63,11 @@ EVENTS: Mapping[str, tuple[Sequence[tuple[str, float, str, str]], Mapping[str, A
         {"seconds": 7.0},
         f"6 s of 7 s: {CLAUDE} took this long to the first token.",
     ),
+    "a whole reply": (
+        [("attempt", 0.01, "first", CLAUDE), ("first_token", 6.01, "", ""), ("settled", 6.02, "", "")],
+        {"seconds": 6.02, "stream": False},
+        f"6 s of 6.02 s: {CLAUDE} took this long to answer.",
+    ),
     "a long answer": (
         [("attempt", 0.01, "first", CLAUDE), ("first_token", 0.5, "", ""), ("last_token", 7.5, "", "")],
         {"seconds": 7.5},
@@ -152,6 +157,13 @@ def test_attempts_are_drawn_on_a_time_axis(visit: Visit) -> None:
         pytest.approx((7.937 / 9, 8.4 / 9), abs=0.01),
         pytest.approx((8.4 / 9, 8.98 / 9), abs=0.01),
     ]
+
+
+def test_a_whole_reply_has_come_before_the_call_is_settled(visit: Visit) -> None:
+    events, fields, _ = EVENTS["a whole reply"]
+    page = open_call(visit, details(events=events, **fields))
+    expect(page.get_by_role("listitem").filter(has_text=CLAUDE)).to_have_text(f"{CLAUDE} first attempt6 sat 10 ms")
+    expect(page.get_by_role("listitem").filter(has_text="Settled")).to_have_text("Settled 10 msat 6.01 s")
 
 
 def box(locator: Locator) -> tuple[float, float]:

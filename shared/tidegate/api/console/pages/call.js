@@ -56,6 +56,7 @@ function command(text, isComplete) {
 
 function facts(record) {
   const filter = (name, value) => value && h("a", { href: address("calls", { workspace: record.workspace_id, [name]: value }) }, value);
+  const session = record.session_id && h("a", { href: address(`sessions/${encodeURIComponent(record.session_id)}`, { workspace: record.workspace_id }) }, record.session_id);
   const listed = [
     [t("Requested model"), record.model], [t("Endpoint"), record.endpoint], [t("Duration"), seconds(record.seconds)],
     [t("First token"), seconds(record.first_event_seconds)], [t("Tokens a second"), record.tokens_per_second],
@@ -63,8 +64,8 @@ function facts(record) {
     [t("Words"), record.words === null ? null : whole(record.words)], [t("Cost"), money(record.cost_usd)], [t("Held"), record.held_usd && money(record.held_usd)],
     [t("Attempts"), record.attempts], [t("Failed attempts"), record.timeline ? null : record.failed_attempts], [t("Error"), record.error_code],
     [t("Finish reason"), record.finish_reason], [t("Cache"), record.cache], [t("Guardrails"), record.guardrails],
-    [t("Key"), filter("key", record.key_id)], [t("App"), filter("app", record.app_id)], [t("Session"), filter("session", record.session_id)],
-    [t("Agent"), record.agent_id], [t("Batch"), record.batch_id], [t("Workspace"), record.workspace_id],
+    [t("Key"), filter("key", record.key_id)], [t("App"), filter("app", record.app_id)], [t("Session"), session],
+    [t("Agent"), record.agent_id], [t("Trace id"), record.trace_id], [t("Batch"), record.batch_id], [t("Workspace"), record.workspace_id],
   ];
   return h("dl", { class: "facts panel" }, listed.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) =>
     h("div", {}, h("dt", {}, name), h("dd", {}, value))));

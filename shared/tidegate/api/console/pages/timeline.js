@@ -17,6 +17,7 @@ function spansOf(events, record) {
   const end = Math.max(duration, ...events.map((event) => event.at), 0.001);
   const at = (kind) => events.findLast((event) => event.kind === kind)?.at;
   const first = at("first_token"), last = at("last_token");
+  const done = last ?? (record.stream ? at("settled") : first);  // a whole reply has come with its first token
   const spans = [];
   let before = 0;
   events.forEach((event, index) => {
@@ -28,14 +29,14 @@ function spansOf(events, record) {
       const failed = spans.find((each) => each.kind === "attempt" && each.to === null && each.deployment === event.deployment);
       if (failed) return void Object.assign(failed, { to: event.at, fault: event.detail || t("Failed") });
       span.fault = event.detail;
-    } else span.from = event.kind === "settled" ? Math.max(before, last ?? first ?? 0) : before;
+    } else span.from = event.kind === "settled" ? Math.max(before, done ?? 0) : before;
     spans.push(span);
     before = event.at;
   });
   const attempts = spans.filter((span) => span.kind === "attempt");
   const name = `${record.provider}/${record.answered_model}`;
   const open = attempts.filter((span) => span.to === null);
-  for (const span of open) span.to = last ?? at("settled") ?? end;
+  for (const span of open) span.to = done ?? at("settled") ?? end;
   const candidates = first === undefined ? open : attempts.filter((span) => span.from <= first && span.to >= first);
   const answering = candidates.findLast((span) => span.deployment === name) ?? candidates.at(-1);
   if (answering && first !== undefined) answering.first = first;
@@ -91,7 +92,7 @@ function reason(largest, values, record) {
     case "pauses": return t("{part} of {total}: pauses before retries, because {failures}.", values);
     case "shared": return t("{part} of {total}: it waited for an equal call, to share its answer.", values);
     case "guardrails": return t("{part} of {total}: the guardrails checked its texts.", values);
-    case "waiting": return t("{part} of {total}: {model} took this long to the first token.", values);
+    case "waiting": return record.stream === false ? t("{part} of {total}: {model} took this long to answer.", values) : t("{part} of {total}: {model} took this long to the first token.", values);
     case "writing": return t("{part} of {total}: {model} wrote {tokens} tokens ({rate} a second).", { ...values, tokens: whole(record.output_tokens), rate: whole(record.tokens_per_second) });
     default: return t("{part} of {total}: the gateway itself, with the network to the caller.", values);
   }
@@ -132,7 +133,7 @@ function row(span, end, step) {
     h("span", {}, h("strong", {}, isAttempt ? deployment || t("Request sent") : (kinds()[kind] ?? kind)), " ", h("span", { class: "quiet" }, note),
       !isAttempt && deployment && [" ", h("code", {}, deployment)],
       fault && [" ", h("strong", { class: "fault" }, fault === "hedged" ? t("another one was faster") : fault)],
-      first !== undefined && h("small", {}, `${t("First token")} ${seconds(first)} · ${t("Last token")} ${seconds(to)}`)),
+      first !== undefined && to > first && h("small", {}, `${t("First token")} ${seconds(first)} · ${t("Last token")} ${seconds(to)}`)),
     track,
     h("span", { class: "at" }, seconds(to - from), h("small", {}, t("at {time}", { time: seconds(from) }))));
 }
