@@ -49,6 +49,7 @@ def test_everything_that_can_be_set() -> None:
             "TIDEGATE_TRANSPORT": "httpx",
             "TIDEGATE_LOG_LEVEL": "ERROR",
             "TIDEGATE_METRICS": "emf",
+            "TIDEGATE_API_URL": "https://abc.example/live",
             "TIDEGATE_OTLP_ENDPOINT": "http://collector:4318",
             "TIDEGATE_OTLP_SIGNALS": "traces,metrics",
             "OTEL_SERVICE_NAME": "tidegate-prod",
@@ -62,7 +63,7 @@ def test_everything_that_can_be_set() -> None:
     assert (settings.provider_secret, settings.default_provider, settings.timeout_seconds) == ("secret", "vllm", 30.0)
     assert settings.server_options() == ServerOptions(1000, 5.0, ("https://a.example", "https://b.example"))
     assert (settings.transport, settings.log_level, settings.metrics_namespace) == ("httpx", "ERROR", "tidegate")
-    assert settings.reply_bucket == "replies"
+    assert (settings.reply_bucket, settings.api_url) == ("replies", "https://abc.example/live")
     assert (settings.batch_bucket, settings.batch_queue) == ("batches", "http://sqs/1/steps")
     assert (settings.keeps_traces, settings.trace_key) == (False, "arn:aws:kms:eu-central-1:123456789012:key/1")
     assert (settings.otlp_endpoint, settings.otlp_signals) == ("http://collector:4318", ("traces", "metrics"))

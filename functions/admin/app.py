@@ -18,6 +18,6 @@ log = FunctionLog(settings, "admin")
 world = AwsWorld(settings)
 access_tokens = create_access_tokens(settings.oidc, world.http)
 authenticator = Authenticator(DynamoKeyLookup(world.store), access_tokens=access_tokens)
-app = build_admin(create_aws_control(world), authenticator, settings.oidc)
+app = build_admin(create_aws_control(world), authenticator, settings.oidc, settings.api_url)
 asyncio.set_event_loop(asyncio.new_event_loop())  # Mangum uses the thread's loop, and warns if there is none
 handler = log.wrap(log_change(Mangum(app, lifespan="off")))

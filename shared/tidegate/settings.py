@@ -21,6 +21,7 @@
 | TIDEGATE_OIDC_WORKSPACES_CLAIM | the claim with a token's workspaces, an id or a list | the operator assigns them |
 | TIDEGATE_OIDC_CLIENT_ID | the dashboard's client at the issuer: docs/OBSERVABILITY.md | none: it takes keys only |
 | TIDEGATE_OIDC_SCOPES | the scopes that the dashboard asks for, separated by spaces | openid |
+| TIDEGATE_API_URL | the callers' API, for a dashboard on another host: docs/OBSERVABILITY.md | the dashboard's host |
 | TIDEGATE_CORS_ORIGINS | allowed browser origins, separated by commas; "*" allows all | none |
 | TIDEGATE_SHOW_UPSTREAM_URLS | true: dry runs show callers the URLs of providers | false |
 | TIDEGATE_KEEP_REASONING | false: signed reasoning is not kept between turns: docs/REASONING.md | true |
@@ -145,6 +146,7 @@ class Settings(Redacted, Struct, frozen=True):
     otlp_signals: tuple[str, ...] = ("traces",)
     service_name: str = "tidegate"
     oidc: OidcIssuer | None = None
+    api_url: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
@@ -190,6 +192,7 @@ class Settings(Redacted, Struct, frozen=True):
             batch_options=reader.json("TIDEGATE_BATCH_OPTIONS", _parse_batch_options, JsonObject()),
             transport=reader.choice("TIDEGATE_TRANSPORT", ("pyreqwest", "aiohttp", "httpx")),
             oidc=reader.issuer(),
+            api_url=reader.https_url("TIDEGATE_API_URL"),
             log_level=reader.choice("TIDEGATE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
             metrics_namespace=reader.metrics_namespace(),
             otlp_endpoint=reader.otlp_endpoint(),

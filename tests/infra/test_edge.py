@@ -58,6 +58,8 @@ def test_an_admin_api_of_its_own_leaves_no_path_to_it_on_the_other(deploy: Deplo
     assert stack.properties("AdminRootPermission")["SourceArn"]["Fn::Sub"].endswith(":${AdminRestApi}/${StageName}/*/")
     assert stack.properties("AdminPermission")["SourceArn"]["Fn::Sub"][1] == {"Id": {"Ref": "AdminRestApi"}}
     assert "${AdminRestApi}" in stack.outputs["AdminUrl"]["Value"]["Fn::Sub"]
+    url = stack.properties("AdminFunction")["Environment"]["Variables"]["TIDEGATE_API_URL"]["Fn::Sub"]
+    assert f"{url}/v1" == stack.outputs["BaseUrl"]["Value"]["Fn::Sub"]
     settings = [stack.properties(stage)["MethodSettings"] for stage in ("ApiStage", "AdminRestApiStage")]
     assert settings[0] == settings[1]
     assert "x-amazon-apigateway-policy" not in body(stack, "AdminRestApi")
@@ -76,6 +78,12 @@ def test_only_listed_networks_reach_an_admin_api_of_its_own(deploy: Deploy) -> N
     assert allow == {"Effect": "Allow", **everything}
     ranges = {"NotIpAddress": {"aws:SourceIp": ["203.0.113.0/24", "2001:db8::/32"]}}
     assert deny == {"Effect": "Deny", **everything, "Condition": ranges}
+
+
+def test_the_dashboard_on_a_host_of_its_own_makes_calls_at_the_domain_name(deploy: Deploy) -> None:
+    stack = deploy(AdminApi="own", **DOMAIN)
+    url = stack.properties("AdminFunction")["Environment"]["Variables"]["TIDEGATE_API_URL"]
+    assert url == {"Fn::Sub": "https://${DomainName}"}
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """The pages of the dashboard: small, without foreign hosts, without a way to make HTML of text, in two languages."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
+from mangum import Mangum
 
-from tests.api.console.world import Console
+from tests.api.console.world import Console, open_console
 from tidegate.api.admin.app import build_admin
 from tidegate.api.console import static_files
 from tidegate.domain.identity import OidcIssuer
@@ -108,8 +111,52 @@ async def test_no_other_file_can_be_read(visitor: httpx.AsyncClient) -> None:
 
 
 async def test_the_address_without_a_slash_leads_to_the_pages(visitor: httpx.AsyncClient) -> None:
-    answer = await visitor.get("/console")
-    assert (answer.status_code, answer.headers["location"]) == (307, "console/index.html")
+    for path in ("/console", "/"):
+        answer = await visitor.get(path)
+        assert (answer.status_code, answer.headers["location"]) == (307, "console/index.html")
+
+
+@pytest.mark.parametrize(
+    ("path", "full_path", "location"),
+    [
+        ("/console", "/live/console", "console/index.html"),
+        ("/", "/live", "/live/console/index.html"),
+        ("/", "/live/", "console/index.html"),
+        ("/", "/", "console/index.html"),
+        ("/console", "/console", "console/index.html"),
+    ],
+)
+def test_api_gateways_addresses_lead_to_the_pages(path: str, full_path: str, location: str) -> None:
+    event = {
+        "resource": path,
+        "path": path,
+        "httpMethod": "GET",
+        "headers": {"host": "abc.execute-api.eu-central-1.amazonaws.com"},
+        "multiValueHeaders": {"host": ["abc.execute-api.eu-central-1.amazonaws.com"]},
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "requestContext": {"identity": {"sourceIp": "192.0.2.1"}, "path": full_path, "stage": "live"},
+        "body": None,
+        "isBase64Encoded": False,
+    }
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        answer = Mangum(build_admin(), lifespan="off")(event, SimpleNamespace())  # type: ignore[arg-type]
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+    assert (answer["statusCode"], answer["headers"]["location"]) == (307, location)
+
+
+async def test_calls_may_be_made_at_another_host_if_the_operator_names_it() -> None:
+    transport = httpx.ASGITransport(build_admin(api_url="https://abc.example/live"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://admin.test") as client:
+        policy = (await client.get("/console/")).headers["content-security-policy"]
+    assert "connect-src 'self' https://abc.example;" in policy
+    for url in (None, "https://abc.example/live"):
+        async with open_console(url) as console:
+            assert (await console.get("/me")).json()["api_url"] == url
 
 
 async def test_the_local_server_has_the_pages(console: Console) -> None:

@@ -47,8 +47,8 @@ class Console:
 
 
 @asynccontextmanager
-async def open_console() -> AsyncIterator[Console]:
-    settings, admin = local_settings({}, None), build_admin()
+async def open_console(api_url: str | None = None) -> AsyncIterator[Console]:
+    settings, admin = local_settings({}, None), build_admin(api_url=api_url)
     gateway = build_app(
         lambda: open_gateway(open_in_memory(settings, DemoKeys(DEMO_KEY, DEMO_ADMIN)), admin), settings.server_options()
     )

@@ -26,12 +26,16 @@ OPENAPI = f"{PREFIX}/openapi.json"
 
 
 def build_admin(
-    control: Control | None = None, authenticator: Authenticator | None = None, issuer: OidcIssuer | None = None
+    control: Control | None = None,
+    authenticator: Authenticator | None = None,
+    issuer: OidcIssuer | None = None,
+    api_url: str | None = None,
 ) -> FastAPI:
     """Build the application, with the dashboard. Without `control`, set `app.state.control` before the first request.
 
     With `authenticator`, callers' keys may read the dashboard, too; it can be set later as `app.state.authenticator`.
-    With an `issuer` that has a client id, the dashboard offers to sign in with it.
+    With an `issuer` that has a client id, the dashboard offers to sign in with it. `api_url` is the address of the
+    callers' API, if that is on another host.
     """
     app = _AdminApp(
         title="Tidegate control plane",
@@ -47,7 +51,7 @@ def build_admin(
             Exception: _internal_error,
         },
     )
-    app.state.control, app.state.authenticator = control, authenticator
+    app.state.control, app.state.authenticator, app.state.api_url = control, authenticator, api_url
     app.router.redirect_slashes = False
     api_router = APIRouter(prefix=PREFIX, responses=ERROR_RESPONSES)
     for module in (plans, keys, logs, workspaces, admins):
@@ -56,7 +60,7 @@ def build_admin(
     app.include_router(endpoints.router)
     app.include_router(reports.router)
     app.add_middleware(AdminMiddleware, public=frozenset({OPENAPI}))
-    app.add_middleware(PagesMiddleware, issuer=issuer)
+    app.add_middleware(PagesMiddleware, issuer=issuer, api_url=api_url)
     return app
 
 

@@ -52,6 +52,7 @@ async def show_viewer(context: Context, request: Request) -> JSONResponse:
             "whole_gateway": actor.workspace_ids is None,
             "workspaces": [{"id": each.id, "name": each.name} for each in workspaces],
             "version": __version__,
+            "api_url": request.app.state.api_url,
         }
     )
 

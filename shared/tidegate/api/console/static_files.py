@@ -18,17 +18,22 @@ ISSUER = "issuer.json"
 """The name of the document with which the pages sign in with the issuer of access tokens; null if nobody can."""
 
 
-def content_security_policy(issuer: OidcIssuer | None = None) -> str:
-    """Return the policy of the pages, which send requests to this host alone, and to the issuer's to sign in with it.
+def content_security_policy(issuer: OidcIssuer | None = None, api_url: str | None = None) -> str:
+    """Return the policy of the pages, which send requests to this host alone, to the issuer's, and to the callers' API.
 
     With trusted types, a browser refuses to make HTML of text, even if a page tried to.
     """
-    hosts = "'self'" if issuer is None else f"'self' {issuer.origin}"
+    others = [issuer.origin] if issuer is not None else []
+    hosts = " ".join(["'self'", *others, *([_origin(api_url)] if api_url else [])])
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src {hosts}; "
         "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/")[:3])
 
 
 HEADERS = {
@@ -42,13 +47,13 @@ HEADERS = {
 _INDENTATION_OR_COMMENT = re.compile(rb"^[ \t]+(//.*)?|^//.*", re.MULTILINE)
 """A tenth of the files. They are sent without it; lines keep their numbers. No text of a page spans lines."""
 
+_SPACES_OF_STYLES = re.compile(rb" ?([{};,]) ?|(?<=:) ")
+
 _FOLDER = Path(__file__).parent / "pages"
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
 
 class StaticFile(Struct, frozen=True):
-_SPACES_OF_STYLES = re.compile(rb" ?([{};,]) ?|(?<=:) ")
-
     """A file of the pages, in memory."""
 
     content: bytes
@@ -62,13 +67,13 @@ def read_files() -> dict[str, StaticFile]:
     for path in sorted(_FOLDER.iterdir()):
         if path.suffix in _MEDIA_TYPES:
             content = _INDENTATION_OR_COMMENT.sub(b"", path.read_bytes())
+            if path.suffix == ".css":
+                content = _SPACES_OF_STYLES.sub(rb"\1", content)
             files[path.name] = _file(content, _MEDIA_TYPES[path.suffix])
     return files
 
 
 def _file(content: bytes, media_type: str) -> StaticFile:
-            if path.suffix == ".css":
-                content = _SPACES_OF_STYLES.sub(rb"\1", content)
     return StaticFile(content, media_type, f'"{sha256(content).hexdigest()[:24]}"')
 
 
@@ -83,13 +88,14 @@ def _issuer_document(issuer: OidcIssuer | None) -> bytes:
 class PagesMiddleware:
     """ASGI middleware that answers the paths of pages. Other paths below `PATH` are the application's.
 
-    With an `issuer` that knows the dashboard as a client, the pages offer to sign in with it.
+    With an `issuer` that knows the dashboard as a client, the pages offer to sign in with it. With an `api_url`, they
+    make calls there.
     """
 
-    def __init__(self, app: ASGIApp, issuer: OidcIssuer | None = None) -> None:
+    def __init__(self, app: ASGIApp, issuer: OidcIssuer | None = None, api_url: str | None = None) -> None:
         client = issuer if issuer is not None and issuer.client_id is not None else None
         self._app = app
-        self._headers = {**HEADERS, "content-security-policy": content_security_policy(client)}
+        self._headers = {**HEADERS, "content-security-policy": content_security_policy(client, api_url)}
         self._files = {**read_files(), ISSUER: _file(_issuer_document(client), "application/json")}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,9 +104,8 @@ class PagesMiddleware:
 
     def _find_reply(self, scope: Scope) -> Response | None:
         path: str = scope["path"]
-        if path == PATH.rstrip("/"):
-            # Relative, because a stage of API Gateway is a prefix that the application does not see.
-            return RedirectResponse(f"{PATH.strip('/')}/{INDEX}", headers=self._headers)
+        if path in ("/", PATH.rstrip("/")):
+            return RedirectResponse(_index_address(scope), headers=self._headers)
         file = self._files.get(path.removeprefix(PATH) or INDEX) if path.startswith(PATH) else None
         if file is None:
             return None
@@ -108,3 +113,13 @@ class PagesMiddleware:
         if Headers(scope=scope).get("if-none-match") == file.etag:
             return Response(status_code=304, headers=headers)
         return Response(file.content, media_type=file.media_type, headers=headers)
+
+
+def _index_address(scope: Scope) -> str:
+    """Return the address of the pages, relative: a stage of API Gateway is a prefix that applications do not see.
+
+    "/live" has no slash to be relative to, but API Gateway's event has the whole path.
+    """
+    full_path = scope.get("aws.event", {}).get("requestContext", {}).get("path", "")
+    stage = full_path.strip("/") if scope["path"] == "/" and not full_path.endswith("/") else ""
+    return f"{f'/{stage}/' if stage else ''}{PATH.strip('/')}/{INDEX}"

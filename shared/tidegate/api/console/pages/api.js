@@ -7,6 +7,11 @@ import { t } from "./text.js";
 // Relative addresses: a stage of API Gateway is a prefix of all paths.
 const ROOTS = { console: "v1", admin: "../admin/v1", calls: "../v1", gateway: ".." };
 
+// Makes calls at another address than the dashboard's, if `me` names one.
+export function callAt({ api_url: address }) {
+  if (address) Object.assign(ROOTS, { calls: `${address}/v1`, gateway: address });
+}
+
 export class ApiError extends Error {
   constructor(status, code, message, param = null) {
     super(message);

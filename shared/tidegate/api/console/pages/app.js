@@ -2,7 +2,7 @@
 
 import { h, replace } from "./dom.js";
 import { address, button, changed, errorPanel } from "./parts.js";
-import { read } from "./api.js";
+import { callAt, read } from "./api.js";
 import { isAdmin, session, workspaceOf } from "./session.js";
 import { language, setLanguage, t } from "./text.js";
 import { finishSignIn, isReturn, revoke } from "./oidc.js";
@@ -67,6 +67,7 @@ async function start(message) {
   if (!session.key) return showSignIn(root, message, start, preferences());
   try {
     session.me ??= await read("console", "/me");
+    callAt(session.me);
   } catch (error) {
     if (error.status === 401) return signOut(error.message);
     return replace(root, h("main", {}, errorPanel(error, () => start()),

@@ -1,7 +1,7 @@
 // The page for who has not signed in: a field for the key, and how to make a first call.
 
 import { h, replace } from "./dom.js";
-import { read } from "./api.js";
+import { callAt, read } from "./api.js";
 import { beginSignIn, findIssuer } from "./oidc.js";
 import { button, code, errorPanel, field } from "./parts.js";
 import { session } from "./session.js";
@@ -18,6 +18,7 @@ export function showSignIn(root, message, done, preferences) {
     session.keep(key);
     try {
       session.me = await read("console", "/me");
+      callAt(session.me);
       done();
     } catch (error) {
       session.forget();
@@ -65,7 +66,7 @@ async function offerIssuer(place, notice) {
 
 // The address of the callers' API. No key is in it: the shell reads it from the variable.
 export function baseUrl() {
-  return new URL("../v1", location.href.split("#")[0]).href;
+  return session.me?.api_url ? `${session.me.api_url}/v1` : new URL("../v1", location.href.split("#")[0]).href;
 }
 
 export function firstCall(model = "demo/echo") {
