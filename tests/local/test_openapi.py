@@ -52,7 +52,10 @@ def test_every_header_of_an_answer_is_described() -> None:
 
 def test_the_headers_of_a_call_are_described() -> None:
     asked = [each["name"] for each in DOCUMENT["paths"]["/v1/chat/completions"]["post"]["parameters"]]
-    assert asked == ["x-workspace-id", "idempotency-key", "x-app-id", "x-session-id", "x-request-deadline"]
+    assert asked == [
+        *("x-workspace-id", "idempotency-key", "x-app-id", "x-session-id", "x-request-deadline"),
+        *("traceparent", "tracestate"),
+    ]
 
 
 @pytest.mark.parametrize(
