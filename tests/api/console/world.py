@@ -12,6 +12,7 @@ from tidegate.api.admin.app import build_admin
 from tidegate.api.app import build_app
 from tidegate.control import admins, keys, workspaces
 from tidegate.control.authorization import COMMAND_LINE_ACTOR
+from tidegate.control.control import Control
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.local.admin import PlaneRouter
@@ -28,6 +29,7 @@ class Console:
     """`other_key` has both workspaces, `chat_key` may only chat; `one_admin` manages the second workspace."""
 
     http: httpx.AsyncClient
+    control: Control
     other_key: str
     chat_key: str
     one_admin: str
@@ -66,4 +68,4 @@ async def open_console(api_url: str | None = None) -> AsyncIterator[Console]:
         secrets.append((await admins.create_admin_key(control, actor, one))[1])
         transport = httpx.ASGITransport(running)
         async with httpx.AsyncClient(transport=transport, base_url="http://local.test") as http:
-            yield Console(http, *map(str, secrets))
+            yield Console(http, control, *map(str, secrets))
