@@ -177,7 +177,7 @@ async def test_a_key_that_is_created_while_another_is_destroyed_does_not_bring_i
             await traces.destroy_key("ws_a")
             return SECRET, WRAPPED
 
-    keys = TraceKeys(store_of(world), DestroyingKms())  # pyright: ignore[reportArgumentType]
+    keys = TraceKeys(store_of(world), DestroyingKms())
     await replace(traces, keys=keys).keep("ws_a", "C2", MARKER, NOON + DAY)
     assert await traces.find("ws_a", "C1") is None
 
@@ -332,6 +332,18 @@ async def test_all_objects_are_deleted_also_those_of_expired_traces(traces: Dyna
     await traces.delete_all("ws_a")
     assert traces.bucket is not None
     assert await traces.bucket.get(object_key) is None
+
+
+async def test_a_workspace_with_very_many_traces_is_deleted_in_time_and_the_rest_is_unreadable(
+    traces: DynamoTraces, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidegate.aws.traces.MAX_DELETED", 2)
+    for call_id in ("C1", "C2", "C3"):
+        await traces.keep("ws_a", call_id, MARKER, NOON + DAY)
+    await traces.delete_all("ws_a")
+    assert [item["sk"] for item in await store_of(world).query("TRACES#ws_a", "TRACE#")] == ["TRACE#C3"]
+    await traces.keep("ws_a", "C4", b"of a workspace with the same id", NOON + DAY)
+    assert await traces.find("ws_a", "C3") is None
 
 
 async def test_expired_traces_are_deleted_from_a_data_folder(world: World, tmp_path: Path) -> None:

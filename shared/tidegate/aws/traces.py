@@ -37,6 +37,7 @@ for a million objects, and 0.625 for the items that refer to them (us-east-1, 20
 OBJECT_DAYS = (7, 30, 90)
 """Days after which the lifecycle rules of template.yaml delete objects, and of `sqlite.objects`, files."""
 
+MAX_DELETED = 20_000
 _DELETED_AT_ONCE = 25
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -89,11 +90,14 @@ class DynamoTraces(Struct, frozen=True):
         await self.keys.destroy(workspace_id)
 
     async def delete_all(self, workspace_id: str) -> None:
-        """See `TraceReader.delete_all`. The key is destroyed first, and its item deleted last."""
+        """See `TraceReader.delete_all`. The key is destroyed first, and its item deleted last.
+
+        Beyond `MAX_DELETED`, unreadable traces are left to expire, so that this ends in a few seconds.
+        """
         await self.keys.destroy(workspace_id)
         pk = traces_partition(workspace_id)
         names = (TRACES_PREFIX, f"{TRACES_PREFIX}{_LAST_CHARACTER}")
-        items = await self.store.query_range(pk, *names, attributes=("pk", "sk", "object"))
+        items = await self.store.query_range(pk, *names, limit=MAX_DELETED, attributes=("pk", "sk", "object"))
         for begin in range(0, len(items), _DELETED_AT_ONCE):
             await asyncio.gather(*(self._delete(item) for item in items[begin : begin + _DELETED_AT_ONCE]))
         await self.store.delete(Delete(self.store.table, trace_keys_item_key(workspace_id)._asdict()))
