@@ -26,12 +26,12 @@ def open_all(page: Page) -> None:
         closed.first.click()
 
 
-def replay(page: Page, model: str | None = None) -> None:
+def replay(page: Page, model: str | None = None, cost: str = "$0.0123") -> None:
     """Replay the call that is shown, with another model if one is named."""
     section = page.locator("form").filter(has=page.get_by_role("button", name="Replay…"))
     if model is not None:
         section.get_by_label("Model").fill(model)
     section.get_by_role("button", name="Replay…").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("costs money. The recorded call has cost $0.0123.")
+    expect(dialog).to_contain_text(f"costs money. The recorded call has cost {cost}.")
     dialog.get_by_role("button", name="Replay").click()

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -12,7 +13,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.clients.browser import Visit, chromium, serious_faults, visiting
 from tests.clients.call_page import open_all, open_call, replay
 from tests.clients.made_calls import GPT, PNG, PNG_BYTES, conversation, details, echo_call, trace
-from tests.clients.world import DEMO_ADMIN, DEMO_KEY, serving
+from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, serving
 
 pytestmark = pytest.mark.slow
 
@@ -286,6 +287,69 @@ def test_the_conversation_is_kept_when_a_stream_breaks_and_when_the_key_expires(
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("Hello")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_label("Key")).to_be_visible()
+
+
+# Calls of this gateway, with their traces
+
+
+def post(root: str, path: str, key: str, body: object) -> Any:
+    """Send a body. Returns the reply, and the id of the request."""
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    with urlopen(Request(f"{root}{path}", json.dumps(body).encode(), headers), timeout=30) as reply:
+        return json.load(reply), reply.headers["x-request-id"]
+
+
+def traced_call(root: str, key: str = DEMO_KEY, **fields: Any) -> str:
+    """Make a traced call. Returns its id."""
+    messages = [{"role": "user", "content": "When is low tide?"}]
+    body = {"model": "demo/echo", "observability": True, "messages": messages, **fields}
+    return post(root, "/v1/chat/completions", key, body)[1]
+
+
+def test_a_call_that_the_playground_traces_shows_its_content_and_is_replayed(visit: Visit) -> None:
+    page = visit.page
+    visit.sign_in(DEMO_KEY)
+    visit.open("#/playground?model=demo/reasoning&prompt=When+is+low+tide&observability=on")
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("When is low tide")
+    page.get_by_role("button", name="Run").click()
+    page.get_by_role("link", name="Open this call").click()
+    expect(page.get_by_text("Traced: this content is deleted after")).to_be_visible()
+    prompt, answer = page.get_by_role("article").all()
+    expect(prompt).to_contain_text("When is low tide")
+    expect(answer).to_contain_text("When is low tide")
+    answer.get_by_text("Reasoning", exact=True).click()
+    expect(answer).to_contain_text("The demo model cannot think")
+    page.get_by_text("Attempt 1 · demo/reasoning · 200").click()
+    expect(page.get_by_role("img", name=re.compile(r"\d+ pieces"))).to_be_visible()
+    page.get_by_text("Pieces with their times").click()
+    expect(page.locator(".pieces li").filter(has_text='"content":"tide"')).to_have_count(1)
+    replay(page, cost="$0.00")
+    expect(page.get_by_text("The answers are equal.")).to_be_visible()
+    expect(page.get_by_role("table").last).to_contain_text("Time to the first token")
+
+
+def test_a_fallback_of_this_gateway_is_drawn_and_explained(visit: Visit, root: str) -> None:
+    call_id = traced_call(root, model="demo/error-503", fallbacks=["demo/echo"])
+    visit.sign_in(DEMO_KEY)
+    visit.open(f"#/calls/{call_id}")
+    rows = visit.page.get_by_role("listitem")
+    expect(rows.filter(has_text="demo/error-503").first).to_contain_text("first attempt")
+    expect(rows.filter(has_text="demo/echo")).to_contain_text("fallback")
+    expect(visit.page.get_by_text(re.compile("^Attempt 1 · demo/error-503 · 503"))).to_be_visible()
+    expect(visit.page.locator(".why")).to_contain_text(re.compile(r"ms of|s of"))
+
+
+def test_the_content_is_shown_to_its_key_and_to_admins_that_may_read_it(visit: Visit, root: str) -> None:
+    created, _ = post(root, "/admin/v1/keys", DEMO_ADMIN, {"name": "other", "workspace_ids": [DEMO_WORKSPACE]})
+    call_id = traced_call(root, created["secret"])
+    page = visit.page
+    visit.sign_in(DEMO_KEY)
+    visit.open(f"#/calls/{call_id}")
+    expect(page.get_by_text("Another key has made this call")).to_be_visible()
+    expect(page.get_by_text("When is low tide?")).to_have_count(0)
+    page.get_by_role("button", name="Sign out").click()
+    visit.try_key(DEMO_ADMIN)
+    expect(page.get_by_role("article").first).to_contain_text("When is low tide?")
 
 
 # Both
