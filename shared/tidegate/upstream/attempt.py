@@ -107,7 +107,7 @@ class Upstream(Struct, frozen=True):
         key = await self._find_key(request, secret, workspace_keys or self.secrets)
         headers = await self._headers(request, key)
         http_request = HttpRequest("POST", request.url, headers, request.body, peer=translator.name)
-        redaction = _Redaction(translator.name, request.url, key)
+        redaction = _Redaction(translator.name, request, headers, key)
         with redaction.errors():
             async with open_with_timeouts(self.transport, http_request, _http_timeouts(seconds, timeouts)) as response:
                 if recorder is not None:
@@ -153,7 +153,7 @@ class Upstream(Struct, frozen=True):
         key = await self._find_key(request, secret, workspace_keys or self.secrets)
         headers = await self._headers(request, key, method)
         http_request = HttpRequest(method, request.url, headers, request.body, peer=name)
-        with _Redaction(name, request.url, key).errors():
+        with _Redaction(name, request, headers, key).errors():
             async with self.transport.open(http_request, Timeouts(seconds)) as response:
                 yield response
 
@@ -198,19 +198,21 @@ def _http_timeouts(seconds: float, timeouts: ProviderTimeouts) -> Timeouts:
 
 
 class _Redaction(Redacted, Struct, frozen=True):
-    """Masks in errors what callers must not read: the key, which some providers repeat, and the address."""
+    """Masks in errors what callers must not read: credentials, which some providers repeat, and the address."""
 
     provider: str
-    url: str
+    request: UpstreamRequest
+    headers: Mapping[str, str]
     key: str | None
 
     @contextmanager
     def errors(self) -> Generator[None]:
-        """Mask the key and the address in the message of an `UpstreamError`, and log its notes for the operator."""
+        """Mask credentials and the address in the message of an `UpstreamError`; log its notes for the operator."""
         try:
             yield
         except UpstreamError as error:
-            for secret in (self.key, urlsplit(self.url).netloc.rpartition("@")[2]):
+            address = urlsplit(self.request.url).netloc.rpartition("@")[2]
+            for secret in (*_credentials(self.request, self.headers, self.key), address):
                 if secret:
                     error.message = error.message.replace(secret, "***")
             reason = take_notes(error)
