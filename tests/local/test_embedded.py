@@ -8,9 +8,11 @@ import pytest
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
+from tests.store_worlds import NOON, aws_world, outcome
 from tests.store_worlds import REGION as STORE_REGION
-from tests.store_worlds import aws_world, outcome
 from tidegate.aws.reply_store import DynamoReplyStore
+from tidegate.aws.trace_keys import TraceKeys
+from tidegate.aws.traces import DynamoTraces
 from tidegate.errors import ConfigurationError
 from tidegate.local.embedded import embedded_aws
 from tidegate.local.listener import listen
@@ -121,8 +123,10 @@ async def test_a_transaction_copies_counters_and_nothing_that_is_only_replaced()
             assert world.store
             await world.signatures.keep("ws_one", "turn", [{"type": "reasoning.text"}])
             await DynamoReplyStore(world.store).keep("ws_one", "reply", b"{}", 60)
+            await DynamoTraces(world.store, TraceKeys(world.store)).keep("ws_one", "call", b"{}", NOON + 60)
             table: Any = dynamodb_backends[DEFAULT_ACCOUNT_ID][STORE_REGION].tables[world.store.table]
-            [(partition, kept)] = copy.deepcopy(table).items.items()
-    shared = {at.value for at, item in table.items[partition].items() if item is kept[at]}
-    assert {at.value for at in kept} - shared == {"USE#D#2026-11-21", "USE#M#2026-11"}
-    assert sorted(at.partition("#")[0] for at in shared) == ["CACHE", "CALL", "TURN"]
+            copies = copy.deepcopy(table).items
+    places = [(partition, at) for partition, items in table.items.items() for at in items]
+    shared = {at.value for partition, at in places if table.items[partition][at] is copies[partition][at]}
+    assert {at.value for _, at in places} - shared == {"USE#D#2026-11-21", "USE#M#2026-11", "KEY"}
+    assert sorted(at.partition("#")[0] for at in shared) == ["CACHE", "CALL", "TRACE", "TURN"]

@@ -17,7 +17,7 @@ from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tidegate.aws.table import CALLS_PREFIX, REPLIES_PREFIX, TURNS_PREFIX
+from tidegate.aws.table import CALLS_PREFIX, REPLIES_PREFIX, TRACES_PREFIX, TURNS_PREFIX
 from tidegate.local.host_check import AllowedHosts, allowed_hosts, is_wildcard
 from tidegate.local.listener import listen
 from tidegate.local.repeated_transactions import RepeatedTransactions
@@ -67,7 +67,7 @@ def embedded_aws(port: int, host: str = HOST) -> Generator[str]:
 
 _Partitions = dict[DynamoType, dict[DynamoType, Item]]
 
-_REPLACED_PREFIXES = (CALLS_PREFIX, TURNS_PREFIX, REPLIES_PREFIX)
+_REPLACED_PREFIXES = (CALLS_PREFIX, TURNS_PREFIX, REPLIES_PREFIX, TRACES_PREFIX)
 """Sort keys of items that are only ever put as a whole. Moto then replaces its own, and never changes it."""
 
 
