@@ -200,6 +200,7 @@ def test_a_workspace_is_created_changed_suspended_and_each_step_is_in_the_audit_
     press(row(page, id), "Suspend")
     confirm(page, "Suspend")
     expect(row(page, id)).to_contain_text("suspended")
+    expect(page.locator("main")).to_be_focused()  # the button that was pressed is gone
     operator.open(f"#/audit?workspace={id}")
     expect(page.get_by_role("cell", name=f"workspaces/{id}")).to_have_count(3)
     expect(page.locator("tbody tr").first).to_contain_text("suspend")
@@ -307,6 +308,7 @@ def test_a_key_is_restricted_rotated_and_its_secret_is_shown_once(operator: Visi
     page.get_by_text("Restrictions and traces").click()
     page.get_by_label("Endpoints").fill("/v1/chat/*, /v1/models")
     page.get_by_label("Networks").fill("127.0.0.0/8")
+    page.get_by_label("Share of calls that are traced").fill("0.5")
     confirm(page, "Create")
     first = page.locator(".hint pre").inner_text()
     assert say(root, key=first)
@@ -319,6 +321,7 @@ def test_a_key_is_restricted_rotated_and_its_secret_is_shown_once(operator: Visi
     confirm(page, "Save")
     key = send(root, "GET", f"/admin/v1/workspaces/{id}/keys")["data"][0]
     assert (key["networks"], key["endpoints"], key["version"]) == (None, ["/v1/chat/*", "/v1/models"], 2)
+    assert (key["trace_sample"], key["expires_at"][:4]) == (0.5, "2030")
     press(row(page, "app"), "Rotate")
     confirm(page, "Rotate")
     second = page.locator(".hint pre").inner_text()

@@ -61,7 +61,11 @@ export function table(headings, rows, caption) {
 // false. A limit below what is used is refused, until the user insists: then `submit` gets the query that forces it.
 export function dialog(title, content, confirm, submit) {
   const message = h("div", {});
-  const box = h("dialog", { "aria-label": title, close: () => box.remove() });
+  const opener = document.activeElement;
+  const box = h("dialog", { "aria-label": title, close: () => {
+    box.remove();
+    if (!opener.isConnected) document.getElementById("main")?.focus(); // the list was loaded anew
+  } });
   const run = async (query) => {
     replace(message);
     accept.disabled = true;
