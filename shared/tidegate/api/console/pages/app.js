@@ -24,6 +24,7 @@ import { showAccess } from "./access.js";
 import { showAudit } from "./audit.js";
 
 const THEME = "tidegate.theme";
+const LONGEST_PAUSE_SECONDS = 60;
 const root = document.getElementById("app");
 const always = () => true;
 
@@ -115,18 +116,23 @@ function go(page, query) {
   location.hash = address(page, query).slice(1);
 }
 
-// Repeats a task until the page is left, while the tab can be seen. An error ends it, except a lost connection.
+// Repeats a task until the page is left, while the tab can be seen. After each failure it pauses for twice as long.
 function every(seconds, task) {
   const { signal } = leave;
+  let failures = 0;
   const run = async () => {
     if (signal.aborted) return;
     try {
-      if (!document.hidden) await task();
+      if (!document.hidden) {
+        await task();
+        failures = 0;
+      }
     } catch (error) {
       if (signal.aborted) return;
       if (error.status === 401) return signOut(t("This key is not valid any more. Sign in again."));
+      failures += 1;
     }
-    setTimeout(run, seconds * 1000);
+    setTimeout(run, Math.max(seconds, Math.min(LONGEST_PAUSE_SECONDS, seconds * 2 ** failures)) * 1000);
   };
   setTimeout(run, seconds * 1000);
 }

@@ -11,6 +11,7 @@ import { clock, localTime, money, seconds, t, whole } from "./text.js";
 const PAGE = 200;
 const LIVE_SECONDS = 2;
 const BUSY_LOOKS = 30;
+const MOST_ROWS = 10_000; // a page that is open for days keeps so many
 const QUIET_FACTOR = 5; // without new calls for a minute, a look takes place every ten seconds: each reads records
 const FILTERS = ["status", "model", "key", "app", "session", "error", "slower", "dearer", "from", "to"];
 const STATUSES = ["ok", "cached", "failed", "cancelled", "lost", "dry_run"];
@@ -46,31 +47,45 @@ export async function showCalls(main, { query, go, every, signal }) {
     return fresh.length;
   };
   async function older() {
-    if (isLoading || cursor === null) return;
+    if (isLoading || cursor === null) return false;
+    let isDone = false;
     isLoading = true;
     try {
       const page = await read("console", "/calls", { query: changed(filters, { limit: PAGE, cursor }), signal });
       cursor = page.next_cursor;
       add(page.data, true);
       show(0);
+      isDone = true;
     } catch (error) {
       if (!signal.aborted) note.textContent = error.message;
     }
     isLoading = false;
+    return isDone;
   }
-  const first = await read("console", "/calls", { query: changed(filters, { limit: PAGE }), signal });
-  cursor = first.next_cursor;
-  add(first.data, true);
-  show(0);
+  async function begin() {
+    const first = await read("console", "/calls", { query: changed(filters, { limit: PAGE }), signal });
+    cursor = first.next_cursor;
+    calls = [];
+    ids.clear();
+    add(first.data, true);
+    show(0);
+  }
+  await begin();
   // A page of a filter that matches few calls may be empty although there are more.
-  while (cursor !== null && calls.length < 20 && !signal.aborted) await older();
+  while (calls.length < 20 && (await older()));
 
   if (query.get("live") !== "off" && !query.has("to")) every(LIVE_SECONDS, async () => {
     if (quietLooks > BUSY_LOOKS && ++quietLooks % QUIET_FACTOR) return;
     const after = calls.length > 0 ? { after: calls[0].id } : {};
     const page = await read("console", "/calls", { query: changed(filters, { limit: PAGE, ...after }), signal });
-    const added = add(page.data, false);
-    quietLooks = added ? 0 : quietLooks + 1;
+    const isWhole = page.data.length < PAGE;
+    if (!isWhole) await begin(); // more have ended than one page has, for example while the tab was hidden
+    const added = isWhole ? add(page.data, false) : 0;
+    quietLooks = added || !isWhole ? 0 : quietLooks + 1;
+    if (calls.length > MOST_ROWS && list.isAtTop()) {
+      calls.splice(MOST_ROWS).forEach((call) => ids.delete(call.id));
+      cursor = calls.at(-1).id;
+    }
     if (added) show(added);
   });
 }
