@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from tests.aws.script import ScriptedTransport, fault, scripted_store
+from tests.aws.script import ScriptedTransport, fault, instantly, scripted_store
 from tests.store_worlds import NOON, REGION, World
 from tests.trace_stores import DAY, LARGE, MARKER, aws_key, create_kms_key, traces_of
 from tidegate.aws.bucket import Bucket
-from tidegate.aws.dynamo import DynamoClient
+from tidegate.aws.dynamo import Backoff, DynamoClient
 from tidegate.aws.expressions import Put
 from tidegate.aws.store import Item, Store
 from tidegate.aws.table import trace_item_key, trace_keys_item_key
@@ -42,7 +42,8 @@ def store_of(world: World) -> Store:
 
 def scripted_kms(*answers: object) -> tuple[KmsKey, ScriptedTransport]:
     transport = ScriptedTransport(answers)
-    return KmsKey(AwsService(transport, aws_key, REGION, "kms"), "arn:key"), transport
+    service = AwsService(transport, aws_key, REGION, "kms")
+    return KmsKey(service, "arn:key", Backoff(tries=3, sleep=instantly)), transport
 
 
 async def trace_item(store: Store, call_id: str, workspace_id: str = "ws_a") -> Item:
@@ -242,6 +243,29 @@ TROUBLE = [
     ProviderUnreachable("gone"),
     TimeoutError(),
 ]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "tries"),
+    [
+        (ProviderUnreachable("gone"), 2),
+        (TimeoutError(), 2),
+        ((500, b""), 2),
+        (fault("ThrottlingException"), 2),
+        (fault("AccessDeniedException"), 1),
+    ],
+)
+async def test_kms_is_asked_again_after_a_failure_that_can_pass(
+    traces: DynamoTraces, world: World, trouble: object, tries: int
+) -> None:
+    kms_key, transport = scripted_kms(trouble, CREATED)
+    keep = replace(traces, keys=TraceKeys(store_of(world), kms_key)).keep("ws_a", "C1", MARKER, NOON + DAY)
+    if tries == 1:
+        with pytest.raises(StoreUnavailable, match="400 AccessDeniedException"):
+            await keep
+    else:
+        await keep
+    assert transport.actions == ["GenerateDataKey"] * tries
 
 
 @pytest.mark.parametrize("trouble", TROUBLE)

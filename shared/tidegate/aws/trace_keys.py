@@ -18,6 +18,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct, field
 
+from tidegate.aws.dynamo import Backoff
 from tidegate.aws.expressions import Attr, Put, Update
 from tidegate.aws.store import ConditionFailed, Item, Store
 from tidegate.aws.table import trace_keys_item_key, value_from_item
@@ -34,7 +35,9 @@ UNWRAPPED_SECONDS = 300.0
 MAX_UNWRAPPED_KEYS = 1_000
 _KEY_BYTES = 32
 _TRIES = 5
-_TIMEOUTS = Timeouts(total=2.0)
+_THROTTLED = "ThrottlingException"
+_TIMEOUTS = Timeouts(total=1.0)
+"""With three tries, less than the seconds that a call waits for its trace."""
 
 
 class DataKey(Redacted, Struct, frozen=True):
@@ -68,6 +71,7 @@ class KmsKey(Struct, frozen=True):
 
     service: AwsService
     id: str
+    backoff: Backoff = Backoff(tries=3)
 
     async def create_data_key(self, workspace_id: str) -> tuple[bytes, bytes]:
         """Return a new data key, and the same wrapped. Raises `StoreUnavailable`."""
@@ -81,19 +85,31 @@ class KmsKey(Struct, frozen=True):
 
     async def _call(self, action: str, workspace_id: str, fields: JsonObject) -> _DataKeyReply:
         body = encode({**fields, "EncryptionContext": {"workspace": workspace_id}})
-        try:
-            status, answer = await self.service.post(f"TrentService.{action}", body, _TIMEOUTS)
-        except (UpstreamError, TimeoutError) as error:
-            message = "KMS does not answer; try again in a moment."
-            raise StoreUnavailable(message, retry_after_seconds=1) from error
-        try:
-            if status == 200:
-                return msgspec.json.decode(answer, type=_DataKeyReply)
-            error_name = msgspec.json.decode(answer, type=dict[str, object]).get("__type")
-        except msgspec.DecodeError:
-            error_name = "an unknown answer"
-        # Its message is left out, because it names the account.
-        raise StoreUnavailable(f"KMS answered with {status} {str(error_name).rpartition('#')[2]}.")
+        for delay in self.backoff.delays():
+            try:
+                status, answer = await self.service.post(f"TrentService.{action}", body, _TIMEOUTS)
+            except (UpstreamError, TimeoutError) as error:
+                if delay is None:
+                    message = "KMS does not answer; try again in a moment."
+                    raise StoreUnavailable(message, retry_after_seconds=1) from error
+            else:
+                reply = _parse_reply(status, answer)
+                if isinstance(reply, _DataKeyReply):
+                    return reply
+                if delay is None or (status < 500 and reply != _THROTTLED):
+                    raise StoreUnavailable(f"KMS answered with {status} {reply}.")
+            await self.backoff.sleep(delay)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _parse_reply(status: int, answer: bytes) -> _DataKeyReply | str:
+    """Return the data key, or the name of AWS's error. Its message is left out, because it names the account."""
+    try:
+        if status == 200:
+            return msgspec.json.decode(answer, type=_DataKeyReply)
+        return str(msgspec.json.decode(answer, type=dict[str, object]).get("__type")).rpartition("#")[2]
+    except msgspec.DecodeError:
+        return "in an unknown form"
 
 
 class TraceKeys:
