@@ -10,7 +10,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,11 +22,15 @@ from tidegate.aws.values import to_attributes
 from tidegate.control import overview
 from tidegate.control.aggregate_range import Step
 from tidegate.control.authorization import COMMAND_LINE_ACTOR
+from tidegate.control.control import Control
 from tidegate.control.overview import OverviewFilters
+from tidegate.control.reprice import reprice
+from tidegate.control.sessions import find_session, list_sessions
 from tidegate.domain.aggregate_document import encode_aggregate
 from tidegate.domain.ids import ulid
 from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import Workspace
+from tidegate.errors import NotFound
 from tidegate.settings import Settings
 from tidegate.sqlite.database import open_database
 from tidegate.sqlite.folder import DataFolder
@@ -38,6 +43,7 @@ NOW = 1_795_262_400.0
 DAYS, KEYS, MODELS, APPS, SESSIONS_A_DAY = 30, 40, 12, 8, 400
 RUNS = 9
 _DAY = 86_400
+_TARGETS = ("openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-pro")
 
 
 def create_record(source: random.Random, at: float) -> dict[str, object]:
@@ -134,6 +140,36 @@ async def measure(folder: DataFolder, number: int) -> None:
             print(
                 f"{name}: {times[RUNS // 2] * 1e3:.0f} ms (slowest {times[-1] * 1e3:.0f} ms), {calls} calls", flush=True
             )
+        await measure_sessions(control)
+
+
+async def measure_sessions(control: Control) -> None:
+    """Print the processor time of lists of sessions, of looking up one by its id, and of a repricing."""
+    actor, since = COMMAND_LINE_ACTOR, NOW - 30 * _DAY
+    listed = await list_sessions(control, actor, "ws_one", since, NOW)
+    dearest, rarest = (str(listed.rows[at]["session_id"]) for at in (0, -1))
+    looks: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
+        ("sessions of 30 days", lambda: list_sessions(control, actor, "ws_one", since, NOW)),
+        ("the dearest session, by its id", lambda: find_session(control, actor, "ws_one", dearest)),
+        ("a small session, by its id", lambda: find_session(control, actor, "ws_one", rarest)),
+        ("a session that does not exist", lambda: _absent(control)),
+        ("30 days on three models", lambda: reprice(control, actor, "ws_one", _TARGETS, since, NOW)),
+    )
+    for name, look in looks:
+        times: list[float] = []
+        for _ in range(RUNS // 3):
+            begun_at = time.process_time()
+            await look()
+            times.append(time.process_time() - begun_at)
+        times.sort()
+        print(
+            f"{name}: {times[len(times) // 2] * 1e3:.0f} ms (slowest {times[-1] * 1e3:.0f} ms) of processor", flush=True
+        )
+
+
+async def _absent(control: Control) -> None:
+    with suppress(NotFound):
+        await find_session(control, COMMAND_LINE_ACTOR, "ws_one", "absent")
 
 
 def main() -> None:

@@ -118,6 +118,17 @@ async def test_hours_that_do_not_name_a_session_are_searched_only_near_it(world:
     assert (listed(made), made.hours_left_out) == (times([named, *unnamed]), 0)
 
 
+async def test_days_that_do_not_name_a_session_are_not_looked_at_far_from_it(world: Managed) -> None:
+    near, far = NOON - 2 * DAY, NOON - 9 * DAY
+    crowds = [call(at + number, f"other-{number}", cost_usd=Decimal(1)) for at in (near, far) for number in range(300)]
+    mine = [call(near, cost_usd=Decimal(9)), call(far, cost_usd=Decimal(0))]
+    world = await stored(world, [*crowds, *mine], "ws_one")
+    made = await find(world)
+    assert (listed(made), made.hours_left_out) == (times(mine)[1:], 24)
+    made = await find(world, since=NOON - 10 * DAY)
+    assert (listed(made), made.hours_left_out) == (times(mine), 0)
+
+
 async def test_a_long_session_has_pages(world: Managed, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = [call(NOON - DAY - hour * HOUR + second) for hour in range(4) for second in range(5)]
     others = [call(each + 1, "s2") for each in (NOON - DAY - hour * HOUR for hour in range(4))]

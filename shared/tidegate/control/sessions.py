@@ -156,7 +156,9 @@ async def find_session(
     if until - since > MAX_DAYS * _DAY_SECONDS:
         message = f"A session is looked up in at most {MAX_DAYS} days: for more, {USE_OVERVIEW}."
         raise InvalidRequest(message, param="from")
-    hours, unsure, total = await _find_hours(control.aggregates, workspace.id, session_id, since, until)
+    hours, unsure, total = await _find_hours(
+        control.aggregates, workspace.id, session_id, since, until, names_range=names_range
+    )
     near = [at for at in unsure if names_range or not hours or _is_near(at, hours)]
     left_out = len(unsure) - len(near)
     hours += near
@@ -198,17 +200,24 @@ def _row(session_id: str, sums: _Sums) -> Mapping[str, object]:
 
 
 async def _find_hours(
-    aggregates: Aggregates | None, workspace_id: str, session_id: str, since: float, until: float
+    aggregates: Aggregates | None, workspace_id: str, session_id: str, since: float, until: float, *, names_range: bool
 ) -> tuple[list[float], list[float], Aggregate]:
     """Return the begins of hours with calls of the session, those of hours that may have some, and its sums.
 
-    An aggregate may not name a session: it is in `OTHER` then.
+    An aggregate may not name a session: it is in `OTHER` then. Unless the caller names a range, days that do not name
+    the session are not looked at if they are not next to those that do: their hours may have some.
     """
     total, hours, unsure = Aggregate(), list[float](), list[float]()
     if aggregates is None or since >= until:
         return hours, unsure, total
     days = await aggregates.find(workspace_id, day_name(since), day_name(until))
     without = {name for name, aggregate in days.items() if not _may_have(aggregate, session_id)}
+    named = [begin_of(name) for name, aggregate in days.items() if session_id in aggregate.group("session")]
+    if named and not names_range:
+        first, last = min(named) - _DAY_SECONDS, max(named) + _DAY_SECONDS
+        far = {name for name in days.keys() - without if not first <= begin_of(name) <= last}
+        unsure += [begin_of(name) + hour * _HOUR_SECONDS for name in far for hour in range(24)]
+        without |= far
     for begin, end in _spans_without(since, until, without):
         found = await aggregates.find(workspace_id, hour_name(begin), hour_name(end - 1))
         for name, aggregate in found.items():
