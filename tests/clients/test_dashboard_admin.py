@@ -534,7 +534,9 @@ def test_an_admin_of_one_workspace_sees_it_alone_and_changes_its_keys(visit: Vis
     visit.sign_in(secret)
     visit.show("Workspaces")
     expect(page.get_by_role("row")).to_have_count(2)
-    expect(row(page, own)).to_be_visible()
+    press(row(page, own), "Destroy traces")
+    confirm(page, "Destroy traces")
+    expect(page.get_by_role("status").filter(has_text="are destroyed")).to_be_visible()
     for name, button in (("Workspaces", "Settings"), ("Limits", "Change the limits"), ("Plans", "Create a plan")):
         visit.show(name)
         settled(page)

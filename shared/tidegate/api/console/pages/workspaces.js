@@ -5,7 +5,7 @@ import { read } from "./api.js";
 import { change, listOf, loading, managesGateway, readAll, state, workspacePath } from "./admin.js";
 import { address, button, choice, code, dialog, field, hint, table } from "./parts.js";
 import { limitFields, limitSummary, limitsFrom } from "./limit_fields.js";
-import { session } from "./session.js";
+import { mayWrite, session } from "./session.js";
 import { percent, t } from "./text.js";
 
 export async function showWorkspaces(main, { signal }) {
@@ -22,8 +22,8 @@ export async function showWorkspaces(main, { signal }) {
         traces(workspace), workspace.credentials.map((each) => each.name).join(", "),
         [h("div", { class: "row" }, [["keys", t("Keys")], ["routes", `${t("Routes")} ${workspace.routes.length}`], ["guardrails", `${t("Guardrails")} ${workspace.guardrails.length}`]].map(([page, label]) =>
           h("a", { href: address(page, { workspace: workspace.id }) }, label))),
-        managesGateway() && h("div", { class: "row" }, button(t("Limits"), () => limit(workspace)), button(t("Settings"), () => settings(workspace)),
-          button(workspace.status === "active" ? t("Suspend") : t("Resume"), () => toggle(workspace)), button(t("Destroy traces"), () => destroy(workspace)))]])));
+        h("div", { class: "row" }, managesGateway() && [button(t("Limits"), () => limit(workspace)), button(t("Settings"), () => settings(workspace)),
+          button(workspace.status === "active" ? t("Suspend") : t("Resume"), () => toggle(workspace))], mayWrite() && button(t("Destroy traces"), () => destroy(workspace)))]])));
   }
 
   const path = (workspace, rest = "") => workspacePath(workspace.id, rest);
