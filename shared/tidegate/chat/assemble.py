@@ -31,11 +31,17 @@ class CompletionAssembler:
         """Merge the next chunk; call it in the order of the stream."""
         chat_chunk = cast(Chunk, chunk)
         self._usage = chat_chunk.get("usage") or self._usage
+        reply = self._reply
         for name, value in cast(JsonObject, chunk).items():
-            if name not in _NON_REPLY_FIELDS and (value is not None or name not in self._reply):
-                self._reply[name] = value
+            if name not in _NON_REPLY_FIELDS and (value is not None or name not in reply):
+                reply[name] = value
         for choice in chat_chunk["choices"]:
-            self._choices.setdefault(choice["index"], _ChoiceAssembler()).add(choice)
+            assembler = self._choices.get(choice["index"])
+            if assembler is None:
+                assembler = self._choices[choice["index"]] = _ChoiceAssembler()
+            elif assembler.add_text(choice):
+                continue
+            assembler.add(choice)
 
     @property
     def is_complete(self) -> bool:
@@ -62,6 +68,20 @@ class _ChoiceAssembler:
         self._calls: dict[int, _Partial] = {}
         self._details: list[tuple[tuple[str, str], _Partial]] = []
         self._logprobs: _Partial = None
+
+    def add_text(self, choice: ChunkChoice) -> bool:
+        """Add a choice that has nothing but more text, as most have; False for others, which `add` takes."""
+        content = choice["delta"].get("content")
+        if len(choice["delta"]) != 1 or choice["finish_reason"] is not None or not content:
+            return False
+        if len(choice) > 3 and (len(choice) > 4 or choice.get("logprobs", 0) is not None):
+            return False
+        message = self._message
+        partial = message.get("content") if isinstance(message, dict) else None
+        if not isinstance(partial, _TextPieces):
+            return False
+        partial.pieces.append(content)
+        return True
 
     def add(self, choice: ChunkChoice) -> None:
         raw = cast(JsonObject, choice)
