@@ -20,6 +20,7 @@ from tests.bench import (
     processes,
     report,
     throughput,
+    traces,
     transaction,
     translation,
     transports,
@@ -265,6 +266,21 @@ def hostile_bodies(effort: Effort) -> list[Row]:
     ]
 
 
+def traced_calls(effort: Effort) -> list[Row]:
+    """What the trace of a long stream costs, beside the same stream without one."""
+    cost = traces.measure(effort.slow_calls)
+    share = (cost.traced - cost.bare) / cost.bare
+    return [
+        Row(
+            f"stream of {traces.CHUNKS} chunks in as many pieces, with a trace: processor time (in-memory store)",
+            f"{cost.traced:.1f} ms: **{share:+.0%}**",
+            "≤ 5 %",
+            share <= 0.05,
+            direct=f"{cost.bare:.1f} ms",
+        )
+    ]
+
+
 def size(effort: Effort) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         zipped = coldstart.zipped_mb(coldstart.build_artifact(Path(folder), "arm64"))
@@ -282,6 +298,7 @@ PARTS: Mapping[str, Callable[[Effort], list[Row]]] = {
     "http-clients": http_clients,
     "providers": providers,
     "size": size,
+    "traces": traced_calls,
     "hostile": hostile_bodies,
 }
 

@@ -38,8 +38,8 @@ def _attempt_to_json(attempt: TracedAttempt) -> JsonObject:
     return {
         "deployment": attempt.deployment,
         "reason": attempt.reason,
-        "started": attempt.started,
-        "ended": attempt.ended,
+        "started": round(attempt.started, 6),
+        "ended": None if attempt.ended is None else round(attempt.ended, 6),
         "status": attempt.status,
         "error": attempt.error,
         "url": attempt.url,
@@ -47,7 +47,7 @@ def _attempt_to_json(attempt: TracedAttempt) -> JsonObject:
         "body": _content_to_json(attempt.body),
         "reply_headers": {**attempt.reply_headers},
         "reply": _text_to_json(attempt.reply) if attempt.reply else None,
-        "pieces": [[piece.seconds, piece.size] for piece in attempt.pieces],
+        "pieces": [[round(piece.seconds, 6), piece.size] for piece in attempt.pieces],
         "omitted_bytes": attempt.omitted_bytes,
     }
 

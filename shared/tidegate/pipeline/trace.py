@@ -233,8 +233,8 @@ class AttemptRecorder:
         return TracedAttempt(
             deployment=self._deployment,
             reason=attempt.reason,
-            started=round(attempt.started, 6),
-            ended=None if attempt.ended is None else round(attempt.ended, 6),
+            started=attempt.started,
+            ended=attempt.ended,
             url=_shown_url(self._url, shows_host=self._shows_host),
             headers={name: value for name, value in self._headers.items() if name in _REQUEST_HEADERS},
             body=self._body,
@@ -245,10 +245,7 @@ class AttemptRecorder:
                 if name in _REPLY_HEADERS or name.startswith(_REPLY_PREFIXES)
             },
             reply=self._redacted(b"".join(self._pieces)),
-            pieces=[
-                Piece(round(at - started_at, 6), len(piece))
-                for at, piece in zip(self._times, self._pieces, strict=True)
-            ],
+            pieces=[Piece(at - started_at, len(piece)) for at, piece in zip(self._times, self._pieces, strict=True)],
             omitted_bytes=self._omitted_bytes,
             error=attempt.error,
         )
