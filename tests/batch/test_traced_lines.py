@@ -1,0 +1,34 @@
+"""Traces of lines: only of those that ask for one themselves."""
+
+from msgspec.structs import replace
+
+from tests.batch.world import Provider, batch_world, request
+from tests.world import WORKSPACE
+from tidegate.batch.direct import answer_invocation
+from tidegate.domain.trace import decode_trace
+from tidegate.json import decode
+
+SAMPLED = replace(WORKSPACE, trace_sample=1.0, trace_failures=True)
+LINES = [request(0), request(1, observability=True), request(2, observability=False)]
+
+
+async def test_a_line_of_a_batch_has_a_trace_only_if_it_asks_for_one() -> None:
+    async with batch_world(Provider(), workspace=SAMPLED) as world:
+        batch = await world.submit(LINES)
+        await world.run_until_idle()
+        [content] = await kept(world)
+        assert decode(decode_trace(content).request)["messages"] == LINES[1]["body"]["messages"]
+        assert len(await world.output(await world.batch(batch.id))) == 3
+
+
+async def test_a_request_in_an_invocation_has_a_trace_only_if_it_asks_for_one() -> None:
+    async with batch_world(Provider(), workspace=SAMPLED) as world:
+        event = {"workspace_id": WORKSPACE.id, "requests": LINES}
+        await answer_invocation(world.components, event, world.clock() + 60)
+        [content] = await kept(world)
+        assert decode(decode_trace(content).request)["messages"] == LINES[1]["body"]["messages"]
+
+
+async def kept(world) -> list[bytes]:
+    """The traces in memory."""
+    return [each.content for each in vars(world.memory.traces)["_traces"].values()]
