@@ -82,7 +82,7 @@ def test_signing_out_forgets_the_tokens_and_gives_back_what_renews_them(visit: V
     sign_in(visit, issuer)
     visit.page.get_by_role("button", name="Sign out").click()
     expect(visit.page.get_by_label("Key")).to_be_visible()
-    visit.page.wait_for_function("!Object.keys(sessionStorage).length")
+    visit.page.wait_for_function("() => !Object.keys(sessionStorage).length")
     for _ in range(50):
         if issuer.revoked:
             break

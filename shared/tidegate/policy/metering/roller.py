@@ -60,7 +60,7 @@ class RollProgress(Struct):
 
 
 class RollPart(Struct, frozen=True):
-    """What is summed of the hour so far: the records of the shards before `shard`, and of this one up to `after`."""
+    """A part of the sums of an hour: of the records in the shards before `shard`, and in this one up to `after`."""
 
     hour: str
     shard: int
