@@ -88,6 +88,9 @@ def test_a_replay_that_fails_shows_the_error_beside_the_recorded_answer(visit: V
     replay(page, "demo/error-429")
     expect(page.get_by_role("alert")).to_contain_text("rate limit")
     expect(page.get_by_role("group", name="Recorded answer")).to_contain_text("Good morning, tide.")
+    page.get_by_role("link", name="Open this call").click()
+    expect(page.get_by_role("heading", name="demo/error-429 failed")).to_be_visible()
+    expect(page.locator(".why")).to_contain_text("attempts at demo/error-429 failed (provider_rate_limited)")
 
 
 def test_an_admin_key_is_told_why_it_cannot_replay(visit: Visit) -> None:

@@ -61,7 +61,7 @@ async function failure(reply) {
     error = null;
   }
   const message = error?.message ?? t("The gateway answered with status {status}.", { status: reply.status });
-  return new ApiError(reply.status, error?.code ?? "", String(message), error?.param);
+  return Object.assign(new ApiError(reply.status, error?.code ?? "", String(message), error?.param), { callId: reply.headers.get("x-request-id") });
 }
 
 // Yields the JSON of each event of a stream. A stream that ends without its last line is broken.

@@ -93,7 +93,7 @@ export function message(value, title) {
   const known = Object.hasOwn(roles(), role ?? "") ? roles()[role] : String(role ?? "–");
   const thought = reasoning_content ?? reasoning ?? thoughts;
   const rest = Object.fromEntries(Object.entries(others).filter(([, each]) => each !== null && !(Array.isArray(each) && each.length === 0)));
-  return h("article", { class: `message ${/^[a-z]+$/.test(role) ? role : ""}` },
+  return h("article", { class: `message ${Object.hasOwn(roles(), role ?? "") ? role : ""}` },
     h("h3", {}, title ?? known, " ", name && h("code", {}, String(name)), " ", id && h("small", {}, String(id))),
     thought && fold(t("Reasoning"), () => (typeof thought === "string" ? prose(thought) : json(thought))),
     isResult && typeof content === "string" ? longText(pretty(content)) : body(content),

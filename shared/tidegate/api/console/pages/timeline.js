@@ -114,7 +114,7 @@ export function timeline(events, record) {
   if (events.length === 0) return h("p", { class: "quiet" }, t("This record has no timeline."));
   const { spans, end } = spansOf(events, record);
   const step = tick(end);
-  const ticks = Array.from({ length: Math.floor(end / step) + 1 }, (_, index) => index * step);
+  const ticks = Array.from({ length: Math.floor(0.94 * end / step) + 1 }, (_, index) => index * step);
   return h("div", { class: "timeline panel" },
     h("div", { class: "axis", "aria-hidden": "true" }, h("div", {}, ticks.map((at) => sized(h("span", {}, seconds(at)), { left: `${100 * at / end}%` })))),
     h("ol", {}, spans.map((span) => row(span, end, step))));

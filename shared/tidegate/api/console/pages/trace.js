@@ -79,7 +79,7 @@ function attemptContent(attempt) {
 }
 
 function piecesContent(pieces, reply) {
-  if (pieces.length === 0) return null;
+  if (pieces.length < 2) return null;
   const total = pieces.reduce((sum, [, bytes]) => sum + bytes, 0);
   let pause = 0, after = pieces[0][0];
   for (let index = 1; index < pieces.length; index++) {
@@ -87,7 +87,7 @@ function piecesContent(pieces, reply) {
     if (gap > pause) [pause, after] = [gap, pieces[index - 1][0]];
   }
   const text = t("{count} pieces, {size}, from {begin} to {end}.", { count: whole(pieces.length), size: size(total), begin: seconds(pieces[0][0]), end: seconds(pieces.at(-1)[0]) });
-  const longest = pieces.length > 1 && t("The longest pause was {pause}, at {time}.", { pause: seconds(pause), time: seconds(after) });
+  const longest = t("The longest pause was {pause}, at {time}.", { pause: seconds(pause), time: seconds(after) });
   return h("figure", { class: "pieces" }, h("figcaption", {}, text, " ", longest), chart(pieces, total, text), fold(t("Pieces with their times"), () => list(pieces, total, reply)));
 }
 
