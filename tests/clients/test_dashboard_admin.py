@@ -251,7 +251,7 @@ def test_limits_show_what_remains_and_where_they_come_from(operator: Visit, root
     operator.open(f"#/limits?workspace={id}")
     expect(page.get_by_role("meter", name="Tokens a day")).to_have_attribute("aria-valuemax", "4000")
     expect(page.get_by_text("4,000 of 4,000 remain")).to_be_visible()
-    expect(row(page, "Tokens a day")).to_contain_text("this workspace")
+    expect(row(page, "Tokens a day")).to_have_text("Tokens a day4,000this workspace")
     expect(row(page, "USD a month")).to_contain_text(f"plan {plan}")
 
 

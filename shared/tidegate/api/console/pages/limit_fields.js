@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { field } from "./parts.js";
-import { t } from "./text.js";
+import { t, whole } from "./text.js";
 
 export const limitNames = () => ({
   usd_per_month: t("USD a month"), usd_per_day: t("USD a day"), requests_per_minute: t("Requests a minute"), parallel_calls: t("Parallel calls"),
@@ -12,8 +12,10 @@ export const limitNames = () => ({
 const LISTS = new Set(["models", "providers"]);
 const MONEY = new Set(["usd_per_month", "usd_per_day"]);
 
+export const limitValue = (name, value) => (Array.isArray(value) ? value.join(", ") : MONEY.has(name) ? value : whole(value));
+
 export function limitSummary(limits) {
-  const listed = Object.entries(limits).map(([name, value]) => `${limitNames()[name] ?? name}: ${Array.isArray(value) ? value.join(", ") : value}`);
+  const listed = Object.entries(limits).map(([name, value]) => `${limitNames()[name] ?? name}: ${limitValue(name, value)}`);
   return listed.length ? listed.join("; ") : t("no limits");
 }
 

@@ -5,7 +5,7 @@ import { read } from "./api.js";
 import { budgetBars } from "./budgets.js";
 import { change, loading, managesGateway, noWorkspace, readAll, workspacePath } from "./admin.js";
 import { address, button, code, dialog, hint, table } from "./parts.js";
-import { limitFields, limitNames, limitSummary, limitsFrom } from "./limit_fields.js";
+import { limitFields, limitNames, limitSummary, limitValue, limitsFrom } from "./limit_fields.js";
 import { mayWrite, workspaceOf } from "./session.js";
 import { t } from "./text.js";
 
@@ -28,7 +28,7 @@ export async function showLimits(main, { query, every, signal }) {
       h("div", { class: "row" }, h("h2", {}, workspace.name || id), managesGateway() && button(t("Change the limits"), () => edit(t("Limits of {name}", { name: workspace.name || id }), workspacePath(id), workspace), { class: "primary" })),
       Object.keys(effective).length === 0 ? hint(t("This workspace has no limits."), h("p", {}, t("A budget refuses calls before they cost more than it has:")), code(`tidegate workspaces set-limits ${id} --limits usd_per_month=100`))
         : table([t("Limit"), t("Value"), t("From")], Object.entries(effective).map(([name, value]) => [
-          limitNames()[name] ?? name, Array.isArray(value) ? value.join(", ") : String(value),
+          limitNames()[name] ?? name, limitValue(name, value),
           name in own ? t("this workspace") : h("a", { href: address("plans") }, t("plan {id}", { id: workspace.plan_id }))])),
       h("h2", {}, t("Keys")),
       active.length === 0 ? h("p", { class: "quiet" }, t("This workspace has no keys yet.")) : table([t("Name"), t("Key id"), t("Limits"), ""], active.map((key) => [

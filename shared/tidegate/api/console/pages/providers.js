@@ -46,7 +46,7 @@ function card(provider, kept) {
     [t("First token, 95 %"), (figures) => seconds(figures.ttft_p95)], [t("Tokens"), (figures) => compact(figures.input_tokens + figures.output_tokens)],
   ];
   return h("article", { class: "panel" },
-    h("div", { class: "row" }, h("h2", {}, provider.name), h("span", { class: `status ${word}` }, text)),
+    h("div", { class: "row" }, h("h2", {}, provider.name), h("span", { class: word ? `status ${word}` : "quiet" }, text)),
     day.calls > 0 && h("table", { class: "figures" },
       h("thead", {}, h("tr", {}, h("td", {}), [t("last hour"), t("last day")].map((heading) => h("th", { scope: "col" }, heading)))),
       h("tbody", {}, rows.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), [hour, day].map((figures) => h("td", {}, value(figures))))))),
