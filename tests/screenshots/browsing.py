@@ -56,7 +56,7 @@ def visit_pages(browser: Browser, root: str, call_id: str) -> Iterator[tuple[str
         with visiting(
             browser, root, color_scheme=colours, viewport=size, timezone_id="UTC", reduced_motion="reduce"
         ) as visit:
-            visit.page.clock.set_fixed_time(NOW * 1000)
+            visit.page.clock.set_fixed_time(NOW)
             visit.page.add_init_script(STEADY_TIMER)
             visit.page.route("**/v1/chat/completions", _answer)
             for name in _visit_pages(visit, call_id, OF_PHONES if scheme == "phone" else None):
@@ -73,7 +73,7 @@ def _visit_pages(visit: Visit, call_id: str, wanted: tuple[str, ...] | None) -> 
         visit.page.evaluate("sessionStorage.clear()")
         visit.page.reload()
         visit.try_key(key)
-        visit.page.locator("main h1").wait_for()
+        visit.page.get_by_role("button", name="Sign out").wait_for()
         for name, address in _addresses(call_id, is_admin):
             if wanted is None or name in wanted:
                 _show(visit.page, address)
@@ -108,7 +108,7 @@ def _show(page: Page, address: str) -> None:
     page.evaluate("address => { location.hash = address }", address)
     page.wait_for_timeout(100)
     page.locator("main h1").first.wait_for()
-    page.wait_for_function("!document.querySelector('main').textContent.includes('Loading…')")
+    page.wait_for_function("() => !document.querySelector('main').textContent.includes('Loading…')")
     if address.startswith("#/playground"):
         page.get_by_role("button", name="Run", exact=True).click()
     page.wait_for_load_state("networkidle")
