@@ -209,7 +209,7 @@ words = st.sampled_from(
 names = st.lists(words | hostile, max_size=6).map("".join)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(names, min_size=1, max_size=30))
 def test_no_name_of_a_model_makes_more_dimensions_than_there_are_families(names: list[str]) -> None:
     lines = [written({**log_fields(outcome()), "model": f"openai/{name}"}) for name in names]
@@ -223,7 +223,9 @@ def test_no_name_of_a_model_makes_more_dimensions_than_there_are_families(names:
     assert len(KNOWN_FAMILIES) < MOST_FAMILIES
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(name=names)
 async def test_callers_make_no_dimension_of_a_provider(lines: io.StringIO, name: str) -> None:
     lines.seek(0)
