@@ -86,6 +86,7 @@ class TidegateError(Exception):
         self.attempts = 0
         self.failed_attempts: tuple[str, ...] = ()
         self.usage: Mapping[str, object] | None = None
+        self.request_id: str | None = None
 
 
 class InvalidRequest(TidegateError):

@@ -25,6 +25,7 @@ from tidegate.domain.surface import Surface
 from tidegate.errors import MethodNotAllowed, NotFound, TidegateError
 from tidegate.gateway import Gateway
 from tidegate.lazy import load
+from tidegate.surfaces.late_dialects import MESSAGES
 from tidegate.surfaces.neuroflash import NEUROFLASH
 from tidegate.surfaces.openai import OPENAI
 from tidegate.surfaces.openrouter import OPENROUTER
@@ -37,6 +38,8 @@ ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     "/openai/v1/chat/completions": (OPENAI, CHAT),  # where groq's SDK posts to, and Azure's new API is
     f"/openai/deployments/{{{DEPLOYMENT}:path}}/chat/completions": (OPENAI, CHAT),  # AzureOpenAI's
     "/api/v1/chat/completions": (OPENROUTER, CHAT),
+    "/v1/messages": (MESSAGES, CHAT),
+    "/messages": (MESSAGES, CHAT),  # for clients whose base URL lacks /v1
     "/api/ds-prototypes/chat/completions": (NEUROFLASH, CHAT),
     "/api/ds-prototypes/content_generation/chat/completions": (NEUROFLASH, CHAT),
 }

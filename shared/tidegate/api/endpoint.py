@@ -61,7 +61,8 @@ class ReplyProgress:
         return True
 
     async def _refuse(self, error: TidegateError, call: Call | None) -> None:
-        headers = early_headers(call) if call else [(b"x-request-id", ulid(time.time()).encode())]
+        error.request_id = call.id if call else ulid(time.time())
+        headers = early_headers(call) if call else [(b"x-request-id", error.request_id.encode())]
         await send_json(self._send, error.status, self._surface.error(error), headers + errors.headers(error))
 
 

@@ -33,10 +33,9 @@ _OTHER_APIS: tuple[tuple[str, str, str], ...] = (
         "In the AI SDK, replace @ai-sdk/google by @ai-sdk/openai-compatible.",
     ),
     (
-        r".*/messages(?:/count_tokens|/batches.*)?|.*/v1/complete",
-        "Anthropic's Messages API",
-        f"{_USE_OPENAI} and a model such as anthropic/claude-sonnet-4-5: Anthropic's SDK cannot be used. "
-        "In the AI SDK, replace @ai-sdk/anthropic by @ai-sdk/openai-compatible.",
+        r".+/messages(?:/count_tokens|/batches.*)?|.*/v1/complete",
+        "Anthropic's API, with another prefix",
+        "Set ANTHROPIC_BASE_URL to the gateway's address, without /v1: messages are at POST /v1/messages.",
     ),
     (
         r".*/responses(?:/.*)?",

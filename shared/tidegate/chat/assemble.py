@@ -8,10 +8,10 @@ the last one of any other values wins.
 from typing import TypeAlias, cast
 
 from tidegate.chat.completion import Chunk, ChunkChoice, Completion, Usage
-from tidegate.domain.operation import ReplyChunk
+from tidegate.domain.operation import NATIVE, ReplyChunk
 from tidegate.json import Json, JsonObject
 
-_NON_REPLY_FIELDS = frozenset({"object", "choices", "usage"})
+_NON_REPLY_FIELDS = frozenset({"object", "choices", "usage", NATIVE})
 _CHOICE_FIELDS = frozenset({"index", "delta", "finish_reason", "logprobs"})
 _UNSPLIT_FIELDS = frozenset({"id", "type", "role", "index", "format", "name", "expires_at"})
 """Text fields that a stream never sends in pieces."""

@@ -88,6 +88,9 @@ class ChatRequest(Struct, frozen=True):
             case _:
                 return None
 
+    def translated(self) -> "ChatRequest":
+        return self if self.origin is None else replace(self, origin=self.origin.without_body())
+
     def with_model(self, model: str) -> "ChatRequest":
         return replace(self, fields=structs.replace(self.fields, model=model), body={**self.body, "model": model})
 
@@ -148,7 +151,9 @@ class ChatRequest(Struct, frozen=True):
     @property
     def session_id(self) -> str | None:
         cache_key = self.body.get("prompt_cache_key")
-        return cache_key if isinstance(cache_key, str) else None
+        if isinstance(cache_key, str):
+            return cache_key
+        return None if self.origin is None else self.origin.session_id
 
     def session_key(self, session_id: str | None) -> bytes:
         """`prompt_cache_key`, the session's id, `user`, or how the conversation began."""

@@ -8,7 +8,7 @@ cache use these protocols, and never a field of one operation. To add an operati
     request.worst_case(model).output      # the longest answer, which is reserved
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct, field, structs
@@ -23,6 +23,10 @@ Reply: TypeAlias = Mapping[str, object]
 ReplyChunk: TypeAlias = Mapping[str, object]
 """One chunk of a streamed reply in the operation's inner dialect."""
 
+NATIVE = "native"
+"""The key under which replies to native requests have what the provider sent: a whole reply its body, and a chunk the
+events of the stream since the chunk before, as pairs of their type and data."""
+
 TextKind = Literal["plain", "fixed", "encoded"]
 
 
@@ -32,12 +36,19 @@ class Origin(Struct, frozen=True):
     `dialect` is "messages" (Anthropic's) or "responses" (OpenAI's). `body` is the object as sent, for a provider that
     speaks this dialect; it is None once the gateway has changed the request, for example masked its texts. `headers`
     go on to such a provider. `notes` is what the surface needs to encode the reply in the caller's terms.
+
+    `ignored` are the paths that the translation cannot honour, `session_id` is the conversation as this dialect names
+    it. `portable` makes the translated body one for providers that do not know the terms of this dialect, and returns
+    it with the paths of what it leaves out.
     """
 
     dialect: str
     body: JsonObject | None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     notes: object = None
+    ignored: tuple[str, ...] = ()
+    session_id: str | None = None
+    portable: Callable[[JsonObject], tuple[JsonObject, tuple[str, ...]]] | None = None
 
     def without_body(self) -> "Origin":
         """Return this origin for a request that has changed: it can only be translated from then on."""
@@ -124,6 +135,10 @@ class Request(Protocol):
 
     def answer_schema(self) -> "AnswerSchema | None":
         """Return the schema that the caller set for answers; None without one."""
+        ...
+
+    def translated(self) -> "Request":
+        """Return this request without the body that its caller sent in another dialect."""
         ...
 
     def with_model(self, model: str) -> "Request":

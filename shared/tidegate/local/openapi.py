@@ -14,7 +14,7 @@ from tidegate.api.endpoint import DEPLOYMENT
 from tidegate.chat.fields import ChatFields
 from tidegate.domain.record import COUNTERS
 from tidegate.domain.surface import Surface
-from tidegate.local import openapi_clients, openapi_headers, openapi_operations
+from tidegate.local import openapi_clients, openapi_dialects, openapi_headers, openapi_operations
 from tidegate.local.openapi_batch_schemas import batch_schemas
 from tidegate.local.openapi_batches import batch_paths
 
@@ -48,10 +48,8 @@ def openapi_document() -> Schema:
     (request,), components = msgspec.json.schema_components(
         [ChatFields], ref_template="#/components/schemas/{name}", schema_hook=_any_json_schema
     )
-    paths: Schema = {
-        path.replace(":path", ""): {"post": _chat_operation(path, surface, request)}
-        for path, (surface, _) in ENDPOINTS.items()
-    }
+    operations = {path: _chat_operation(path, surface, request) for path, (surface, _) in ENDPOINTS.items()}
+    paths = openapi_dialects.call_paths(operations, ENDPOINTS)
     reads = _model_paths() | _account_paths() | _client_paths()
     batches = batch_paths(
         _errors("400", "404", "409", "413", "415", "422", "503"),

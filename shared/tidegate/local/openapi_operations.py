@@ -42,6 +42,11 @@ _OPERATIONS: Mapping[str, tuple[str, str, str]] = {
         "Create a chat completion for content generation",
         "As `/api/ds-prototypes/chat/completions`.",
     ),
+    "/messages": (
+        "chat",
+        "Create a message, as Anthropic's clients do",
+        "The Messages API in front of every provider. With `stream`, the reply comes as Anthropic's events.",
+    ),
     "/models": (
         "models",
         "List the models",
@@ -105,7 +110,8 @@ def _describe(path: str, operation: Schema) -> Schema:
     described["parameters"] = list(_with_examples(cast("list[Schema]", operation["parameters"])))
     if "requestBody" in operation:
         body = cast("dict[str, dict[str, Schema]]", operation["requestBody"])
-        media = {**body["content"]["application/json"], "example": EXAMPLE_CALL}
+        example = {**EXAMPLE_CALL, "max_tokens": 100} if path.endswith("/messages") else EXAMPLE_CALL
+        media = {**body["content"]["application/json"], "example": example}
         described["requestBody"] = {**body, "content": {"application/json": media}}
     return described
 

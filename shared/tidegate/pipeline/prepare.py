@@ -74,7 +74,9 @@ async def translate(components: Components, call: Call, deployment: Deployment, 
     translator = components.providers.translator(deployment.provider, call.operation.name)
     call = await _with_media_and_signatures(components, call, translator, deployment)
     request = await offload(call.request.size, partial(translator.build_request, call, deployment))
-    ignored = call.ignored + request.ignored
+    ignored, origin = call.ignored + request.ignored, call.request.origin
+    if origin is not None and not request.is_native:
+        ignored = (*ignored, *origin.ignored)
     if ignored and call.request.options.require_parameters:
         raise unsupported(deployment, ignored)
     return PreparedCall(call, translator, deployment, request, ignored, headroom)

@@ -26,10 +26,6 @@ Dialect = Literal["own", "messages", "responses"]
 """The dialect of a request and its reply: the provider's own, or that of one API: Anthropic's Messages, OpenAI's
 Responses."""
 
-NATIVE = "native"
-"""The key under which replies to native requests have what the provider sent: a whole reply its body, and a chunk the
-events of the stream since the chunk before."""
-
 
 class StreamEvent(NamedTuple):
     """One event of an upstream's stream: a server-sent event, or one frame of an AWS event stream.
@@ -173,6 +169,11 @@ class Provider(Protocol):
 
     @property
     def framing(self) -> Framing: ...
+
+    @property
+    def dialects(self) -> frozenset[str]:
+        """The dialects of `Origin` whose own fields and tools the provider's translation knows."""
+        ...
 
     def signs_reasoning(self, call: ChatCall, deployment: Deployment) -> bool:
         """True if reasoning is signed, and must be sent back with the tool calls that followed from it."""

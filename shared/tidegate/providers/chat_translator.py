@@ -69,15 +69,18 @@ class ChatTranslator(Struct, frozen=True):
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
         chat_call = _chat(call)
-        ignored: tuple[str, ...] = ()
+        origin, ignored = chat_call.request.origin, ()
+        if origin is not None and origin.portable is not None and origin.dialect not in self.provider.dialects:
+            body, ignored = origin.portable(chat_call.request.body)
+            chat_call = replace(chat_call, request=chat_call.request.with_body(body))
         if may_change_price(chat_call):
             without_unpriced = load("tidegate.providers.price_fields", "without_unpriced")
-            chat_call, ignored = without_unpriced(chat_call, deployment, self.allowed_price_fields)
+            chat_call, unpriced = without_unpriced(chat_call, deployment, self.allowed_price_fields)
+            ignored = (*ignored, *unpriced)
         if may_refer_to_account(chat_call, deployment):
             without_account_ids = load("tidegate.providers.account_ids", "without_account_ids")
             chat_call, left_out = without_account_ids(chat_call, deployment)
             ignored = (*ignored, *left_out)
-        origin = chat_call.request.origin
         if origin is not None and origin.body is not None and not ignored:
             native = self.provider.native_request(chat_call, deployment)
             if native is not None:

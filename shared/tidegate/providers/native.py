@@ -11,9 +11,9 @@ from typing import TypeAlias
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.request import ChatCall
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
-from tidegate.domain.operation import Reply
+from tidegate.domain.operation import NATIVE, Reply
 from tidegate.json import Json, JsonObject
-from tidegate.providers.base import NATIVE, StreamEvent
+from tidegate.providers.base import StreamEvent
 
 ParseStream: TypeAlias = Callable[[AsyncIterator[Sequence[StreamEvent]]], AsyncGenerator[list[Chunk]]]
 

@@ -56,6 +56,9 @@ class ToyRequest(Struct, frozen=True):
     def options(self) -> GatewayFields:
         return self.fields
 
+    def translated(self) -> "ToyRequest":
+        return self
+
     def with_model(self, model: str) -> "ToyRequest":
         return replace(self, fields=structs.replace(self.fields, model=model), body={**self.body, "model": model})
 

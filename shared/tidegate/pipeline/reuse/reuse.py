@@ -12,7 +12,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from tidegate.domain.call import Call
-from tidegate.domain.operation import Assembler, Reply, ReplyChunk, Request
+from tidegate.domain.operation import NATIVE, Assembler, Reply, ReplyChunk, Request
 from tidegate.domain.stored_reply import StoredReply
 from tidegate.json import encode
 from tidegate.offload import offload
@@ -94,7 +94,7 @@ class StoreCallReuse:
         self._ignored = tuple(name for name in answer.ignored if name not in ignored)
         headers = (*answer.headers, *self._headers)
         if answer.batches is None:
-            self._reply = answer.reply
+            self._reply = None if answer.reply is None else _translated(answer.reply)
             return replace(answer, headers=headers)
         return replace(answer, headers=headers, batches=self._record_stream(answer.batches))
 
@@ -136,3 +136,8 @@ class StoreCallReuse:
     @property
     def _headers(self) -> tuple[tuple[str, str], ...]:
         return (("x-tidegate-cache", self._cached_call.status),) if self._cached_call.status else ()
+
+
+def _translated(reply: Reply) -> Reply:
+    """Return the reply without the provider's own one, which only callers with its dialect can read."""
+    return {name: value for name, value in reply.items() if name != NATIVE} if NATIVE in reply else reply

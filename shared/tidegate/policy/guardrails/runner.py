@@ -80,8 +80,11 @@ class GuardRun(Struct, frozen=True):
 
     async def check_prompt(self, call: Call) -> Call:
         """Mask the prompt of the call. Raises `GuardrailViolation`, `GuardrailUnavailable` and `InvalidRequest`."""
-        for active in self._active_on("output"):
+        checks_answers = self._active_on("output")
+        for active in checks_answers:
             await self._run_one(active, "output", self._schema(active))
+        if checks_answers:  # they read the translated answer, and what they leave of it is what the caller may have
+            call = replace(call, request=call.request.translated())
         guardrails = self._active_on("input")
         if not guardrails:
             return call

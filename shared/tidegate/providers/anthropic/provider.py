@@ -24,6 +24,7 @@ VERSION = "2023-06-01"
 class Anthropic(Struct, frozen=True):
     name: str = "anthropic"
     framing: Framing = "sse"
+    dialects: frozenset[str] = frozenset({"messages"})
 
     def signs_reasoning(self, call: ChatCall, deployment: Deployment) -> bool:
         return True

@@ -22,6 +22,7 @@ from tidegate.providers.openai import legacy_functions
 class Bedrock(Struct, frozen=True):
     name: str = "bedrock"
     framing: Framing = "eventstream"
+    dialects: frozenset[str] = frozenset({"messages"})
 
     def signs_reasoning(self, call: ChatCall, deployment: Deployment) -> bool:
         return True

@@ -23,6 +23,7 @@ class Cohere(Struct, frozen=True):
 
     name: str = "cohere"
     framing: Framing = "sse"
+    dialects: frozenset[str] = frozenset()
 
     def signs_reasoning(self, call: ChatCall, deployment: Deployment) -> bool:
         return False

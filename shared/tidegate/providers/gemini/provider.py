@@ -29,6 +29,7 @@ class Gemini(Struct, frozen=True):
     auth: Auth
     version: str = ""
     framing: Framing = "sse"
+    dialects: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

@@ -28,6 +28,7 @@ class OpenAI(Struct, frozen=True):
 
     row: Row
     framing: Framing = "sse"
+    dialects: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

@@ -1,0 +1,49 @@
+"""The surfaces of other dialects than OpenAI's chat completions. Their packages are loaded with their first call."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from tidegate.domain.operation import NATIVE, Operation, Reply, Request
+from tidegate.domain.surface import NO_HEADERS, SurfaceStream
+from tidegate.errors import OperationNotSupported, TidegateError
+from tidegate.json import encode
+from tidegate.lazy import load
+from tidegate.surfaces.openai import find_credential
+
+
+class MessagesSurface(Struct, frozen=True):
+    """Anthropic's dialect, in front of every provider."""
+
+    name: str = "messages"
+    requires_workspace: bool = False
+    always_includes_usage: bool = True
+
+    def credential(self, headers: Mapping[bytes, bytes]) -> str | None:
+        """See `Surface.credential`. SDKs send the key as a bearer token, as `x-api-key`, or both."""
+        return find_credential(headers)
+
+    def reply_id(self, call_id: str, now: float) -> str:
+        """Return `msg_` and the call's id."""
+        return f"msg_{call_id}"
+
+    def parse(self, operation: Operation, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> Request:
+        """See `Surface.parse`."""
+        if operation.name != "chat":
+            raise OperationNotSupported("The Messages API has chat alone.")
+        return load("tidegate.surfaces.messages.request", "parse")(body, headers)
+
+    def reply(self, reply: Reply, request: Request) -> bytes:
+        """See `Surface.reply`. The reply of a provider that speaks this dialect goes out as it is."""
+        return encode(reply[NATIVE] if NATIVE in reply else load("tidegate.surfaces.messages.reply", "message")(reply))
+
+    def open_stream(self, request: Request) -> SurfaceStream:
+        """See `Surface.open_stream`."""
+        return load("tidegate.surfaces.messages.stream", "MessagesStream")(request)
+
+    def error(self, error: TidegateError) -> bytes:
+        """See `Surface.error`."""
+        return encode(load("tidegate.surfaces.messages.errors", "error_body")(error))
+
+
+MESSAGES = MessagesSurface()

@@ -1,0 +1,40 @@
+"""Signatures of thinking that another provider than Anthropic has made: they hold what that provider wants back.
+
+A client of the Messages API returns a thinking block unchanged, with its signature, and may not read either. So the
+`reasoning_details` of a reply travel in the signature, compressed, and come back with the next turn. They are the
+provider's own blobs and texts that the caller has seen; nothing in them is secret from the caller.
+"""
+
+import base64
+import binascii
+import zlib
+
+from tidegate.json import Json, decode_or_none, encode
+
+PREFIX = "tg1."
+
+_MAX_BYTES = 4 * 1024 * 1024
+"""The most bytes that a signature is unpacked to: a request could hold a bomb."""
+
+
+def pack(details: list[Json]) -> str:
+    """Return the signature that holds the details."""
+    return PREFIX + base64.urlsafe_b64encode(zlib.compress(encode(details), 6)).decode()
+
+
+def unpack(signature: Json) -> list[Json] | None:
+    """Return the details in a signature of ours; None for one of another maker, or a damaged one."""
+    if not isinstance(signature, str) or not signature.startswith(PREFIX):
+        return None
+    try:
+        packed = base64.urlsafe_b64decode(signature.removeprefix(PREFIX))
+        text = zlib.decompressobj().decompress(packed, _MAX_BYTES)
+    except (binascii.Error, ValueError, zlib.error):
+        return None
+    details = decode_or_none(text)
+    return details if isinstance(details, list) else None
+
+
+def is_ours(signature: Json) -> bool:
+    """True for a signature, or the data of redacted thinking, that this module has made."""
+    return isinstance(signature, str) and signature.startswith(PREFIX)

@@ -1,0 +1,218 @@
+"""A streamed reply as the events of the Messages API: one block open at a time, each with the next index.
+
+    stream = MessagesStream(request)
+    stream.events(chunks); stream.end()
+
+Source: https://platform.claude.com/docs/en/build-with-claude/streaming (2026-11).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+from tidegate.chat.completion import Chunk, ChunkChoice, Delta
+from tidegate.domain.operation import NATIVE, ReplyChunk, Request
+from tidegate.errors import TidegateError
+from tidegate.json import Json, JsonObject, decode_or_none, encode
+from tidegate.surfaces.messages import content
+from tidegate.surfaces.messages.errors import error_body
+from tidegate.surfaces.messages.usage import first_usage, message_usage, stop_reason
+
+
+def event(kind: str, fields: JsonObject) -> bytes:
+    """Return one server-sent event."""
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), encode({"type": kind, **fields}))
+
+
+PING = event("ping", {})
+
+
+class MessagesStream:
+    """Encodes one streamed reply. The provider's own events go out as they are, if it speaks this dialect."""
+
+    keep_alive = PING
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._blocks = _Blocks()
+        self._is_native = False
+        self._has_started = False
+        self._reason = "end_turn"
+        self._usage: Mapping[str, object] | None = None
+
+    def events(self, chunks: Sequence[ReplyChunk]) -> bytes:
+        """See `SurfaceStream.events`."""
+        out: list[bytes] = []
+        for chunk in chunks:
+            native = chunk.get(NATIVE)
+            if native is not None:
+                self._is_native = True
+                out += map(_native_event, cast("Iterable[tuple[str, str]]", native))
+            elif not self._is_native:
+                self._translate(cast(Chunk, chunk), out)
+        return b"".join(out)
+
+    def _translate(self, chunk: Chunk, out: list[bytes]) -> None:
+        if not self._has_started:
+            self._has_started = True
+            out.append(event("message_start", {"message": self._empty_message(chunk)}))
+            out.append(PING)
+        self._usage = chunk.get("usage") or self._usage
+        for choice in chunk["choices"][:1]:
+            self._blocks.add(choice["delta"], out)
+            if choice["finish_reason"] is not None:
+                self._read_finish(choice)
+
+    def _empty_message(self, chunk: Chunk) -> JsonObject:
+        return {
+            "id": chunk.get("id", ""),
+            "type": "message",
+            "role": "assistant",
+            "model": chunk.get("model", ""),
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": first_usage(self._request.estimate_prompt()),
+        }
+
+    def _read_finish(self, choice: ChunkChoice) -> None:
+        self._reason = stop_reason(choice["finish_reason"], choice.get("native_finish_reason"))
+
+    def end(self) -> bytes:
+        """See `SurfaceStream.end`."""
+        if self._is_native:
+            return b""
+        out: list[bytes] = []
+        self._blocks.end(out)
+        delta: JsonObject = {"stop_reason": self._reason, "stop_sequence": None}
+        out.append(event("message_delta", {"delta": delta, "usage": message_usage(self._usage)}))
+        out.append(event("message_stop", {}))
+        return b"".join(out)
+
+    def error(self, error: TidegateError) -> bytes:
+        """See `SurfaceStream.error`. Without `message_stop`, so that nobody takes the reply for a whole one."""
+        return event("error", {**error_body(error)})
+
+
+class _Blocks:
+    """The content blocks of one reply, of which at most one is open.
+
+    A call that begins before the one before it has all of its arguments waits, with what arrives of it, until that one
+    is complete, or the reply ends.
+    """
+
+    def __init__(self) -> None:
+        self._index = -1
+        self._kind = ""
+        self._details: list[Json] = []
+        self._thoughts: list[str] = []
+        self._call: int | None = None
+        self._arguments: dict[int, str] = {}
+        self._waiting: dict[int, tuple[str, str]] = {}
+
+    def add(self, delta: Delta, out: list[bytes]) -> None:
+        details = delta.get("reasoning_details") or []
+        thought = delta.get("reasoning")
+        if thought:
+            self._open_thinking(out)
+            self._thoughts.append(thought)
+            out.append(self._delta({"type": "thinking_delta", "thinking": thought}))
+        for detail in details:
+            self._add_detail(detail, out)
+        text = delta.get("content") or delta.get("refusal")
+        if text:
+            self._open_text(out)
+            out.append(self._delta({"type": "text_delta", "text": text}))
+        for call in delta.get("tool_calls") or ():
+            function = call.get("function") or call.get("custom") or {}
+            arguments = str(function.get("arguments") or function.get("input") or "")
+            self._add_call(call.get("index", 0), call.get("id", ""), str(function.get("name") or ""), arguments, out)
+
+    def _add_detail(self, detail: Json, out: list[bytes]) -> None:
+        match detail:
+            case {"type": "reasoning.text", "signature": str(signature)} if content.is_anthropic(detail):
+                if self._kind == "thinking":
+                    out.append(self._delta({"type": "signature_delta", "signature": signature}))
+                    self._close(out, is_signed=True)
+            case {"type": "reasoning.encrypted", "data": str(data)} if content.is_anthropic(detail):
+                self._close(out)
+                self._open("redacted_thinking", {"data": data}, out)
+                self._close(out)
+            case _ if content.is_anthropic(detail):
+                pass  # a text, which `reasoning` has as well
+            case _:
+                self._details.append(detail)
+
+    def _open_thinking(self, out: list[bytes]) -> None:
+        if self._kind != "thinking":
+            self._close(out)
+            self._open("thinking", {"thinking": "", "signature": ""}, out)
+
+    def _open_text(self, out: list[bytes]) -> None:
+        if self._kind != "text":
+            self._close(out)
+            self._open("text", {"text": ""}, out)
+
+    def _add_call(self, number: int, call_id: str, name: str, arguments: str, out: list[bytes]) -> None:
+        if number in self._waiting:
+            earlier_id, earlier_name = self._waiting[number]
+            self._waiting[number] = earlier_id or call_id, earlier_name or name
+        elif number not in self._arguments:
+            self._waiting[number] = call_id, name
+            self._arguments[number] = ""
+        elif number != self._call:  # it is closed: nothing can be added to it
+            return
+        self._arguments[number] += arguments
+        if number == self._call and arguments:
+            out.append(self._delta({"type": "input_json_delta", "partial_json": arguments}))
+        if number in self._waiting and self._is_free():
+            self._open_call(number, out)
+
+    def _is_free(self) -> bool:
+        """True if the next call may begin: the open one has a whole object as its arguments."""
+        return self._call is None or isinstance(decode_or_none(self._arguments[self._call]), dict)
+
+    def _open_call(self, number: int, out: list[bytes]) -> None:
+        call_id, name = self._waiting.pop(number)
+        self._close(out)
+        self._call = number
+        self._open("tool_use", {"id": call_id, "name": name, "input": {}}, out)
+        if self._arguments[number]:
+            out.append(self._delta({"type": "input_json_delta", "partial_json": self._arguments[number]}))
+
+    def end(self, out: list[bytes]) -> None:
+        """Close what is open, after the calls that wait, and reasoning that nobody has seen."""
+        for number in list(self._waiting):
+            self._open_call(number, out)
+        self._close(out)
+        hidden = content.own_thinking("", self._details)
+        if hidden is not None:
+            self._open("redacted_thinking", {"data": hidden["data"]}, out)
+            self._close(out)
+
+    def _open(self, kind: str, fields: JsonObject, out: list[bytes]) -> None:
+        self._index += 1
+        self._kind = kind
+        block: JsonObject = {"type": kind, **fields}
+        out.append(event("content_block_start", {"index": self._index, "content_block": block}))
+
+    def _close(self, out: list[bytes], *, is_signed: bool = False) -> None:
+        """Close the open block; another provider's thinking gets its signature first."""
+        if not self._kind:
+            return
+        if self._kind == "thinking" and not is_signed:
+            own = content.own_thinking("".join(self._thoughts), self._details)
+            if own is not None:
+                out.append(self._delta({"type": "signature_delta", "signature": own["signature"]}))
+            self._details = []
+        if self._kind == "thinking":
+            self._thoughts = []
+        out.append(event("content_block_stop", {"index": self._index}))
+        self._kind, self._call = "", None
+
+    def _delta(self, delta: JsonObject) -> bytes:
+        return event("content_block_delta", {"index": self._index, "delta": delta})
+
+
+def _native_event(native: tuple[str, str]) -> bytes:
+    kind, data = native
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), data.encode())

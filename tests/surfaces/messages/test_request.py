@@ -1,0 +1,135 @@
+"""Requests of the Messages API as chat requests."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tidegate.chat.operation import CHAT
+from tidegate.chat.request import ChatRequest
+from tidegate.errors import InvalidRequest
+from tidegate.surfaces.late_dialects import MESSAGES
+from tidegate.surfaces.messages import signatures
+
+CALL = {"type": "tool_use", "id": "toolu_1", "name": "get", "input": {"a": 1}}
+
+
+def parsed(headers: dict[bytes, bytes] | None = None, **fields: Any) -> ChatRequest:
+    body = {"model": "openai/gpt-5", "max_tokens": 50, "messages": [{"role": "user", "content": "Hi"}], **fields}
+    request = MESSAGES.parse(CHAT, json.dumps(body).encode(), headers or {})
+    assert isinstance(request, ChatRequest)
+    return request
+
+
+def turns(*turns: tuple[str, Any], **fields: Any) -> list[Any]:
+    """The messages that these turns become."""
+    listed = [{"role": role, "content": content} for role, content in turns]
+    return json.loads(json.dumps(parsed(messages=listed, **fields).body["messages"]))
+
+
+def portable(request: ChatRequest) -> tuple[Any, tuple[str, ...]]:
+    assert request.origin is not None and request.origin.portable is not None
+    return request.origin.portable(request.body)
+
+
+def test_the_system_is_a_message_without_the_entry_that_tells_who_pays() -> None:
+    cached = {"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}
+    system = [{"type": "text", "text": "x-anthropic-billing-header: cc_version=2"}, cached]
+    assert turns(("user", "Hi"), system=system)[0] == {"role": "system", "content": [cached]}
+
+
+def test_results_come_before_the_rest_of_their_turn() -> None:
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "42"}]}
+    steering = {"type": "text", "text": "And faster."}
+    messages = turns(("assistant", [CALL]), ("user", [steering, result]))
+    assert messages[1:] == [
+        {"role": "tool", "tool_call_id": "toolu_1", "content": "42"},
+        {"role": "user", "content": "And faster."},
+    ]
+
+
+def test_every_kind_of_result_stays_with_its_call() -> None:
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
+    kinds = [
+        image,
+        {"type": "tool_reference", "tool_name": "search"},
+        {"type": "search_result", "title": "T", "source": "S", "content": [{"type": "text", "text": "X"}]},
+        {"type": "new_in_2030", "a": 1},
+    ]
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "is_error": True, "content": kinds}
+    request = parsed(messages=[{"role": "assistant", "content": [CALL]}, {"role": "user", "content": [result]}])
+    messages: Any = request.body["messages"]
+    texts = [part["text"] for part in messages[1]["content"] if part["type"] == "text"]
+    assert texts == ["Error:", "The tool search is available.", "T\nS\nX", '{"type":"new_in_2030","a":1}']
+    assert request.origin is not None and request.origin.ignored == ("messages.1.content.0.content.3",)
+    body, _ = portable(request)
+    roles = [message["role"] for message in body["messages"]]
+    assert (roles, body["messages"][2]["content"][1]["type"]) == (["assistant", "tool", "user"], "image_url")
+
+
+def test_a_result_without_its_call_is_refused_in_anthropics_words() -> None:
+    result = {"type": "tool_result", "tool_use_id": "toolu_9", "content": "x"}
+    with pytest.raises(InvalidRequest, match="unexpected `tool_use_id` found in `tool_result` blocks: toolu_9"):
+        turns(("user", [result]))
+
+
+def test_thinking_keeps_its_signature_and_its_place() -> None:
+    thinking = {"type": "thinking", "thinking": "Hm.", "signature": "abc"}
+    message = turns(("user", "Hi"), ("assistant", [{"type": "text", "text": "One"}, thinking, CALL]))[1]
+    detail = message["reasoning_details"][0]
+    assert (detail["signature"], detail["id"], detail["format"]) == (
+        "abc",
+        "after_3_characters_0_calls",
+        "anthropic-claude-v1",
+    )
+
+
+def test_another_providers_reasoning_comes_back_out_of_the_signature_and_is_not_sent_to_anthropic() -> None:
+    details: list[Any] = [{"type": "reasoning.encrypted", "data": "blob", "format": "openai-responses-v1"}]
+    thinking = {"type": "thinking", "thinking": "Hm.", "signature": signatures.pack(details)}
+    request = parsed(messages=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": [thinking, CALL]}])
+    messages: Any = request.body["messages"]
+    assert messages[1]["reasoning_details"] == details
+    assert request.origin is not None and request.origin.body is not None
+    native: Any = request.origin.body["messages"]
+    assert native[1]["content"] == [CALL]
+
+
+@pytest.mark.parametrize("damaged", ["tg1.", "tg1.!!!", "tg1.AAAA", "tg1.eJyrVkrLz1eyUkpKLFKqBQAdhgQF"])
+def test_a_damaged_signature_of_ours_holds_nothing(damaged: str) -> None:
+    assert not signatures.unpack(damaged)
+
+
+def test_tools_of_the_client_become_functions_for_other_providers() -> None:
+    tools = [
+        {"name": "get", "input_schema": {"type": "object", "properties": {}}, "defer_loading": True},
+        {"type": "bash_20250124", "name": "bash"},
+        {"type": "computer_20250124", "name": "computer"},
+    ]
+    request = parsed(tools=tools, tool_choice={"type": "any", "disable_parallel_tool_use": True}, container="c_1")
+    assert (request.body["tool_choice"], request.body["parallel_tool_calls"]) == ("required", False)
+    body, ignored = portable(request)
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["get", "bash"]
+    assert set(ignored) == {"container", "tools[2]"}
+
+
+def test_the_session_and_the_headers_are_read() -> None:
+    headers = {b"anthropic-beta": b"a,b", b"anthropic-new": b"1", b"authorization": b"Bearer x"}
+    request = parsed(headers, metadata={"user_id": '{"session_id": "s_1"}'})
+    assert request.session_id == "s_1"
+    assert request.origin is not None and request.origin.headers == {"anthropic-beta": "a,b", "anthropic-new": "1"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"max_tokens": None}, "max_tokens: Field required"),
+        ({"messages": []}, "messages: at least one message is required"),
+        ({"messages": [{"role": "robot", "content": ""}]}, "messages.0.role: Input should be 'user' or 'assistant'"),
+        ({"messages": [{"role": "user"}]}, "messages.0.content: Field required"),
+        ({"model": 1}, "model: Input should be a valid string"),
+    ],
+)
+def test_a_malformed_request_is_refused_in_anthropics_words(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        parsed(**fields)
