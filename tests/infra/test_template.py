@@ -382,7 +382,7 @@ def test_the_keeper_may_do_no_more_than_it_does(stack: Stack) -> None:
 def test_the_control_plane_may_do_no_more_than_it_does(stack: Stack) -> None:
     write = ["dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem"]
     assert statements(stack, "AdminRole") == {
-        "ReadItems": on_items("BatchGetItem", *RESOURCES, *CALLS, "TRACES#*"),
+        "ReadItems": on_items("BatchGetItem", *RESOURCES, "HEALTH", *CALLS, "TRACES#*"),
         "Query": on_items(
             *("Query", "OIDC#*", "WORKSPACE#*", "WORKSPACES", "PLANS", "ADMINS", "AUDIT", "WS#*", "STATS#*", *BATCHES),
             "TRACES#*",
