@@ -442,7 +442,10 @@ async def administer(app: Any, control: Control, stores: World) -> None:
 async def administer_workspace(api: AdminApi, stores: World) -> None:
     await api.send("POST", "/plans", {"id": "plan_a", "name": "A", "limits": {"words_per_day": 5}})
     await api.send("POST", "/workspaces", {"id": "ws_one", "name": "One", "plan_id": "plan_a"})
-    await stores.meter.record(outcome())
+    made = outcome()
+    await stores.meter.record(replace(made, call=replace(made.call, session_id="s1")))
+    assert stores.store is not None
+    await create_rollup(replace(stores.store, clock=lambda: NOON + 86_400)).run()
     await stores.ledger.account(AccountScope("workspace", "ws_one", Limits(tokens_per_day=5)))
     for route in ("/plans", "/plans/{plan_id}", "/workspaces", "/workspaces/{workspace_id}"):
         await api.send("GET", route, **ONE)
@@ -477,8 +480,11 @@ async def administer_members(api: AdminApi) -> None:
     member = "/workspaces/{workspace_id}/members/{subject}"
     for method, body in (("PUT", {"role": "reader"}), ("GET", None), ("DELETE", None)):
         await api.send(method, member, body, **ONE, subject="ada")
-    for route in ("/members", "/usage", "/calls", "/audit"):
+    for route in ("/members", "/usage", "/calls", "/audit", "/sessions"):
         await api.send("GET", f"/workspaces/{{workspace_id}}{route}", **ONE)
+    await api.send("GET", "/workspaces/{workspace_id}/reprice", query="?model=openai/gpt-4.1-mini", **ONE)
+    session = "/workspaces/{workspace_id}/sessions/{session_id}"
+    await api.send("GET", session, query="?from=2026-11-21T00:00:00Z&to=2026-11-22T00:00:00Z", **ONE, session_id="s1")
 
 
 async def delete_workspaces(api: AdminApi, stores: World) -> None:
