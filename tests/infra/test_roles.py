@@ -364,7 +364,7 @@ async def test_the_keeper_may_do_all_that_it_does_and_no_more(aws_endpoint: str)
             await stores.tenants.put_workspace(workspace("ws_two"))
             assert (await replace(sweeper, monotonic=lambda: next(seconds)).run()).is_done is False
             await stores.meter.record(outcome())
-            assert await create_rollup(later).run() == RollupResult(workspaces=2)
+            assert await create_rollup(later).run() == RollupResult(workspaces=2, hours=1)
             seconds = iter([0.0, 0.0, 9e9])
             assert (await replace(create_rollup(later), monotonic=lambda: next(seconds)).run()).is_done is False
             tomorrow = replace(later, clock=lambda: NOON + 86_400)
