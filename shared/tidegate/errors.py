@@ -303,7 +303,7 @@ class UpstreamError(TidegateError):
     """A provider's failure. Facts only: `policy/routing/retry.py` decides whether to retry.
 
     `upstream_status` is the provider's HTTP status, None without a response; `native_code` its own error code or type.
-    `sent_first_chunk`: the caller has part of the answer. `was_sent` is False if no connection was made.
+    `sent_first_chunk`: the caller has part of the answer. `was_sent`: a connection was made. `native_body`: its JSON.
     """
 
     status = 502
@@ -320,8 +320,8 @@ class UpstreamError(TidegateError):
         native_code: str | None = None,
     ) -> None:
         super().__init__(message, param=param, retry_after_seconds=retry_after_seconds)
-        self.upstream_status = upstream_status
-        self.native_code = native_code
+        self.upstream_status, self.native_code = upstream_status, native_code
+        self.native_body: str | None = None
         self.sent_first_chunk, self.was_sent = False, True
 
 

@@ -62,8 +62,10 @@ class ReplyProgress:
 
     async def _refuse(self, error: TidegateError, call: Call | None) -> None:
         error.request_id = call.id if call else ulid(time.time())
-        headers = early_headers(call) if call else [(b"x-request-id", error.request_id.encode())]
-        await send_json(self._send, error.status, self._surface.error(error), headers + errors.headers(error))
+        names, request_id = self._surface.request_id_headers, error.request_id.encode()
+        headers = early_headers(call) if call else [(name, request_id) for name in names]
+        status, body = self._surface.status(error), self._surface.error(error)
+        await send_json(self._send, status, body, headers + errors.headers(error))
 
 
 class OperationEndpoint(Struct, frozen=True):

@@ -12,7 +12,8 @@ from tidegate.policy.metering.reservation import Headroom
 
 def early_headers(call: Call) -> RawHeaders:
     """Return the headers that are known before there is an answer, or an error."""
-    headers: RawHeaders = [(b"x-request-id", call.id.encode())]
+    call_id = call.id.encode()
+    headers: RawHeaders = [(name, call_id) for name in call.surface.request_id_headers]
     if call.trace_context is not None:
         traceparent_of = load("tidegate.domain.traceparent", "traceparent_of")
         headers.append((b"traceparent", traceparent_of(call.trace_context).encode()))

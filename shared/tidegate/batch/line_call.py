@@ -83,7 +83,7 @@ class LineCalls(Struct):
             log.exception("call.crashed", extra={"call_id": call_id, "batch_id": self.batch.id, "line": number})
             error = internal_error()
         if error is not None:
-            status, body = error.status, self.surface.error(error)
+            status, body = self.surface.status(error), self.surface.error(error)
         outcome = self.meter.take_outcome(call_id)
         result = answered(self.batch.id, number, line.custom_id, status, call_id or ulid(self.gateway.clock()), body)
         return LineAnswer(result, _usage(outcome), error, _limited(outcome))

@@ -70,7 +70,7 @@ async def answer_request(
         call_id = call.id
         body = await whole_reply(gateway, call)
     except TidegateError as error:
-        return _result(request, error.status, call_id, surface.error(error)), error
+        return _result(request, surface.status(error), call_id, surface.error(error)), error
     return _result(request, 200, call_id, body), None
 
 

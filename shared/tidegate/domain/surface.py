@@ -16,6 +16,8 @@ from tidegate.errors import TidegateError
 
 NO_HEADERS: Mapping[bytes, bytes] = {}
 
+REQUEST_ID: tuple[bytes, ...] = (b"x-request-id",)
+
 
 class SurfaceStream(Protocol):
     """Encodes one streamed reply. May keep state from one event to the next."""
@@ -54,6 +56,11 @@ class Surface(Protocol):
         """True if every stream ends with its usage; False if only those whose caller asks for it."""
         ...
 
+    @property
+    def request_id_headers(self) -> tuple[bytes, ...]:
+        """The headers of a reply that have the call's id."""
+        ...
+
     def credential(self, headers: Mapping[bytes, bytes]) -> str | None:
         """Return the credential as `Bearer …`, whichever header has it. Names of `headers` are in lower case."""
         ...
@@ -71,6 +78,10 @@ class Surface(Protocol):
         ...
 
     def open_stream(self, request: Request) -> SurfaceStream: ...
+
+    def status(self, error: TidegateError) -> int:
+        """Return the HTTP status of an error reply."""
+        ...
 
     def error(self, error: TidegateError) -> bytes:
         """Return the body of an error reply."""

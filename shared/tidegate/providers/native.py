@@ -4,6 +4,7 @@ The reply is translated as well, by the same functions as ever: usage, texts and
 The provider's own reply, or its events, stand beside it under the key `NATIVE`, for the caller's surface.
 """
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeAlias
@@ -12,10 +13,14 @@ from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.request import ChatCall
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.domain.operation import NATIVE, Reply
-from tidegate.json import Json, JsonObject
+from tidegate.errors import ProviderAuth, UpstreamError
+from tidegate.json import Json, JsonObject, decode_reply_or_none, encode
 from tidegate.providers.base import StreamEvent
 
 ParseStream: TypeAlias = Callable[[AsyncIterator[Sequence[StreamEvent]]], AsyncGenerator[list[Chunk]]]
+
+_FAILURES = ("error", "response.failed")
+_UNTYPED_FAILURE = re.compile(r'\s*\{\s*"type"\s*:\s*"(?:error|response\.failed)"')
 
 _NOTHING: Chunk = {
     "object": "chat.completion.chunk",
@@ -40,25 +45,53 @@ def with_native_reply(completion: Completion, body: Json) -> Reply:
     return {**completion, NATIVE: body}
 
 
+def keep_native_body(error: UpstreamError, body: Json | str) -> None:
+    """Keep the provider's own error, which its dialect's clients may know by its words, for the caller.
+
+    An error about the gateway's credentials is not the caller's: it stays the gateway's.
+    """
+    match body:
+        case {"error": dict()} if not isinstance(error, ProviderAuth):
+            error.native_body = encode(body).decode()
+        case _:
+            pass
+
+
 async def with_native_events(
     parse: ParseStream, events: AsyncIterator[Sequence[StreamEvent]]
 ) -> AsyncGenerator[list[Chunk]]:
     """Translate a stream, and add the provider's events to its chunks: those that came since the chunk before.
 
-    The stamper of chat leaves out chunks without choices, so that events always stand in one that has some.
+    The stamper of chat leaves out chunks without choices, so that events always stand in one that has some. An event
+    that reports an error stands in none: the error that is raised keeps it.
     """
     arrived: list[StreamEvent] = []
+    failure: StreamEvent | None = None
 
     async def recorded() -> AsyncGenerator[Sequence[StreamEvent]]:
+        nonlocal failure
         async for batch in events:
-            arrived.extend(batch)
+            failure = next((event for event in batch if _is_failure(event)), None)
+            arrived.extend(batch if failure is None else batch[: batch.index(failure)])
             yield batch
 
-    async with aclosing(recorded()) as source, aclosing(parse(source)) as batches:
-        async for chunks in batches:
-            yield _with_events(chunks, arrived) if arrived else chunks
+    try:
+        async with aclosing(recorded()) as source, aclosing(parse(source)) as batches:
+            async for chunks in batches:
+                yield _with_events(chunks, arrived) if arrived else chunks
+    except UpstreamError as error:
+        if failure is not None:
+            keep_native_body(error, decode_reply_or_none(failure.data))
+        raise
     if arrived:
         yield _with_events([], arrived)
+
+
+def _is_failure(event: StreamEvent) -> bool:
+    """True for an event that reports an error. Some compatible servers leave out the types of their events."""
+    if event.type != "message":
+        return event.type in _FAILURES
+    return isinstance(event.data, str) and _UNTYPED_FAILURE.match(event.data) is not None
 
 
 def _with_events(chunks: list[Chunk], arrived: list[StreamEvent]) -> list[Chunk]:

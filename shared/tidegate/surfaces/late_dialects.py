@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from tidegate.domain.operation import NATIVE, Operation, Reply, Request
-from tidegate.domain.surface import NO_HEADERS, SurfaceStream
+from tidegate.domain.surface import NO_HEADERS, REQUEST_ID, SurfaceStream
 from tidegate.errors import OperationNotSupported, TidegateError
 from tidegate.json import encode
 from tidegate.lazy import load
@@ -18,6 +18,7 @@ class MessagesSurface(Struct, frozen=True):
     name: str = "messages"
     requires_workspace: bool = False
     always_includes_usage: bool = True
+    request_id_headers: tuple[bytes, ...] = (*REQUEST_ID, b"request-id")
 
     def credential(self, headers: Mapping[bytes, bytes]) -> str | None:
         """See `Surface.credential`. SDKs send the key as a bearer token, as `x-api-key`, or both."""
@@ -41,9 +42,13 @@ class MessagesSurface(Struct, frozen=True):
         """See `Surface.open_stream`."""
         return load("tidegate.surfaces.messages.stream", "MessagesStream")(request)
 
+    def status(self, error: TidegateError) -> int:
+        """See `Surface.status`. The error of a provider that speaks this dialect goes out as it is."""
+        return load("tidegate.surfaces.messages.errors", "status")(error)
+
     def error(self, error: TidegateError) -> bytes:
         """See `Surface.error`."""
-        return encode(load("tidegate.surfaces.messages.errors", "error_body")(error))
+        return load("tidegate.surfaces.messages.errors", "error_bytes")(error)
 
 
 MESSAGES = MessagesSurface()

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tidegate.domain.ids import random_letters
 from tidegate.domain.operation import Operation, Reply, ReplyChunk, Request
-from tidegate.domain.surface import NO_HEADERS
+from tidegate.domain.surface import NO_HEADERS, REQUEST_ID
 from tidegate.errors import TidegateError
 from tidegate.json import encode
 
@@ -55,6 +55,7 @@ class OpenAISurface(Struct, frozen=True):
     name: str = "openai"
     requires_workspace: bool = False
     always_includes_usage: bool = False
+    request_id_headers: tuple[bytes, ...] = REQUEST_ID
 
     def credential(self, headers: Mapping[bytes, bytes]) -> str | None:
         """See `Surface.credential`."""
@@ -75,6 +76,10 @@ class OpenAISurface(Struct, frozen=True):
     def open_stream(self, request: Request) -> OpenAIStream:
         """See `Surface.open_stream`. All calls share one stream, because it has no state."""
         return _STREAM
+
+    def status(self, error: TidegateError) -> int:
+        """See `Surface.status`."""
+        return error.status
 
     def error(self, error: TidegateError) -> bytes:
         """See `Surface.error`."""

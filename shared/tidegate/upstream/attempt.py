@@ -57,8 +57,8 @@ class StreamDecoder(Protocol):
 class ResponseRecorder(Protocol):
     """Records the response to one request. `pipeline.trace` implements it."""
 
-    def watch(self, response: HttpResponse, secrets: Sequence[str]) -> HttpResponse:
-        """Return a response to read in its place; `secrets` are the credentials of the request."""
+    def watch(self, response: HttpResponse, secrets: Sequence[str]) -> Callable[[bytes], None]:
+        """Return what records each piece of the response; `secrets` are the credentials of the request."""
         ...
 
 
@@ -111,10 +111,10 @@ class Upstream(Struct, frozen=True):
         with redaction.errors():
             async with open_with_timeouts(self.transport, http_request, _http_timeouts(seconds, timeouts)) as response:
                 if recorder is not None:
-                    response = recorder.watch(response, _credentials(request, headers, key))
+                    response.record = recorder.watch(response, _credentials(request, headers, key))
                 if not 200 <= response.status < 300:
                     body = _decode_body(await response.read(MAX_ERROR_BYTES))
-                    raise translator.parse_error(response.status, response.headers, body)
+                    raise _error_reply(translator, request, response, body)
                 if not stream:
                     body = _decode_body(await response.read(MAX_REPLY_BYTES))
                     if isinstance(body, str):
@@ -215,10 +215,20 @@ class _Redaction(Redacted, Struct, frozen=True):
             for secret in (*_credentials(self.request, self.headers, self.key), address):
                 if secret:
                     error.message = error.message.replace(secret, "***")
+                    error.native_body = error.native_body and error.native_body.replace(secret, "***")
             reason = take_notes(error)
             if reason is not None:
                 log.warning("provider.unreachable", extra={"provider": self.provider, "reason": reason})
             raise
+
+
+def _error_reply(
+    translator: Translator, request: UpstreamRequest, response: HttpResponse, body: Json | str
+) -> UpstreamError:
+    error = translator.parse_error(response.status, response.headers, body)
+    if request.is_native:
+        load("tidegate.providers.native", "keep_native_body")(error, body)
+    return error
 
 
 @contextmanager

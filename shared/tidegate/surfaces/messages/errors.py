@@ -1,10 +1,13 @@
-"""Errors in the envelope of the Messages API.
+"""Errors in the envelope of the Messages API, with its statuses.
+
+The error of a provider that speaks this dialect goes out as it is: clients know by its words how to repair a request.
+Errors of the gateway itself name it: a person reads them in a terminal, and must know whom to ask.
 
 Source: https://platform.claude.com/docs/en/api/errors (2026-11).
 """
 
-from tidegate.errors import TidegateError
-from tidegate.json import JsonObject
+from tidegate.errors import GuardrailViolation, InvalidRequest, ProviderOverloaded, TidegateError, UpstreamError
+from tidegate.json import JsonObject, encode
 
 _TYPES = {
     400: "invalid_request_error",
@@ -19,12 +22,39 @@ _TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+_OVERLOADED = 529
+_MIN_ERROR_STATUS = 400
+
+
+def status(error: TidegateError) -> int:
+    """Return the HTTP status of an error reply: the provider's own, if its body goes out."""
+    if isinstance(error, UpstreamError):
+        if error.native_body is not None and (error.upstream_status or 0) >= _MIN_ERROR_STATUS:
+            return error.upstream_status or error.status
+        if isinstance(error, ProviderOverloaded):
+            return _OVERLOADED
+    return error.status
+
+
+def error_bytes(error: TidegateError) -> bytes:
+    """Return the body of an error reply, and the data of an error event."""
+    if isinstance(error, UpstreamError) and error.native_body is not None:
+        return error.native_body.encode()
+    return encode(error_body(error))
 
 
 def error_body(error: TidegateError) -> JsonObject:
-    """Return the body of an error reply, and the data of an error event."""
-    kind = _TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "api_error")
-    body: JsonObject = {"type": "error", "error": {"type": kind, "message": error.message}}
+    """Return the error in Anthropic's envelope."""
+    code = status(error)
+    kind = _TYPES.get(code, "invalid_request_error" if code < 500 else "api_error")
+    body: JsonObject = {"type": "error", "error": {"type": kind, "message": _message(error)}}
     if error.request_id is not None:
         body["request_id"] = error.request_id
     return body
+
+
+def _message(error: TidegateError) -> str:
+    is_callers = isinstance(error, InvalidRequest) and not isinstance(error, GuardrailViolation)
+    if is_callers or isinstance(error, UpstreamError) or error.message.startswith("Tidegate"):
+        return error.message
+    return f"Tidegate: {error.message}"

@@ -14,7 +14,7 @@ from tidegate.domain.operation import NATIVE, ReplyChunk, Request
 from tidegate.errors import TidegateError
 from tidegate.json import Json, JsonObject, decode_or_none, encode
 from tidegate.surfaces.messages import content
-from tidegate.surfaces.messages.errors import error_body
+from tidegate.surfaces.messages.errors import error_bytes
 from tidegate.surfaces.messages.usage import first_usage, message_usage, stop_reason
 
 
@@ -90,7 +90,7 @@ class MessagesStream:
 
     def error(self, error: TidegateError) -> bytes:
         """See `SurfaceStream.error`. Without `message_stop`, so that nobody takes the reply for a whole one."""
-        return event("error", {**error_body(error)})
+        return b"event: error\ndata: %b\n\n" % error_bytes(error)
 
 
 class _Blocks:
@@ -215,4 +215,7 @@ class _Blocks:
 
 def _native_event(native: tuple[str, str]) -> bytes:
     kind, data = native
+    if kind == "message":  # the server has left out the type, which SDKs need
+        raw = decode_or_none(data)
+        kind = str(raw.get("type")) if isinstance(raw, dict) else kind
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), data.encode())
