@@ -12,6 +12,7 @@ text_bound            an upper bound for the tokens of any text
 body_bound            an upper bound for the tokens of a body that is sent
 media_bound           upper bounds for the tokens of media in it
 image_size            the size of an image in pixels
+reasoning_order       the place of thinking among the texts and calls of a message
 reasoning_estimate    reasoning that is billed and not shown, for calls without usage
 worst_case            the tokens and searches that a budget must have room for
 completion            a completion and its chunks, as on the wire

@@ -9,7 +9,6 @@ request_builder   the request being built, for dialects other than OpenAI's
 efforts           the caller's reasoning effort, and the token budgets equivalent to it
 strict_schemas    schemas that a provider cannot enforce
 toolnames         tool names, and ids of tool calls, that a provider accepts
-reasoning_order   the place of thinking among the texts and calls of a message
 chat_translator   chat completions at one provider: its dialect, and the caller's terms
 native            requests in the dialect of their caller, and replies as the provider sends them
 account_ids       references to what a provider's account owns

@@ -4,10 +4,10 @@ Source: https://platform.claude.com/docs/en/api/messages (the Message object, 20
 """
 
 from tidegate.chat.completion import Choice, Completion, CompletionMessage, FunctionCall, ToolCall
+from tidegate.chat.reasoning_order import Place
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
 from tidegate.providers.anthropic import failure, normalise, usage
-from tidegate.providers.reasoning_order import Place
 
 
 def parse(body: Json) -> Completion:

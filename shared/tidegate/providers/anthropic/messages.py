@@ -3,11 +3,11 @@
 Sources: https://platform.claude.com/docs/en/api/messages, …/agents-and-tools/tool-use/handle-tool-calls.
 """
 
+from tidegate.chat.reasoning_order import in_order
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.providers.anthropic import parts, reasoning_replay
 from tidegate.providers.anthropic.request_builder import AnthropicRequestBuilder
-from tidegate.providers.reasoning_order import in_order
 from tidegate.providers.toolnames import CallIds, NameRules, parse_arguments
 
 PLACEHOLDER = "(no content)"

@@ -7,9 +7,9 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/citations, …/ex
 from collections.abc import Iterable
 
 from tidegate.chat.completion import url_citation
+from tidegate.chat.reasoning_order import START, Place, place_fields
 from tidegate.json import Json, JsonObject, decode_or_none, encode
 from tidegate.providers.anthropic.reasoning_replay import FORMAT
-from tidegate.providers.reasoning_order import START, Place, place_fields
 from tidegate.providers.toolnames import minted_call_id
 
 

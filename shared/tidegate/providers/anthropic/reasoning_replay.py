@@ -4,8 +4,8 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking
 `reasoning_details` as in https://openrouter.ai/docs/use-cases/reasoning-tokens; `thinking_blocks` are LiteLLM's.
 """
 
+from tidegate.chat.reasoning_order import START, Place, parse_place
 from tidegate.json import Json, JsonObject
-from tidegate.providers.reasoning_order import START, Place, parse_place
 
 FORMAT = "anthropic-claude-v1"
 

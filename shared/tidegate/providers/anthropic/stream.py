@@ -6,12 +6,12 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming, and str
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from tidegate.chat.completion import Chunk
+from tidegate.chat.reasoning_order import START, Place
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode_reply_or_none
 from tidegate.providers import stream_loop
 from tidegate.providers.anthropic import failure, normalise, usage
 from tidegate.providers.base import StreamEvent
-from tidegate.providers.reasoning_order import START, Place
 
 
 def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:

@@ -7,10 +7,10 @@ recorded replies.
 from msgspec import Struct, field
 
 from tidegate.chat.completion import Choice, Completion, CompletionMessage, FunctionCall, ToolCall
+from tidegate.chat.reasoning_order import Place
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.bedrock import failure, normalise, reasoning_replay
-from tidegate.providers.reasoning_order import Place
 
 
 class _ReplyContent(Struct):

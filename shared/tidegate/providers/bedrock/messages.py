@@ -4,12 +4,12 @@ Sources: https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-infer
 …/tool-use-inference-call.html (2026), and refusals recorded up to 2026-08.
 """
 
+from tidegate.chat.reasoning_order import in_order
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.providers.bedrock import reasoning_replay
 from tidegate.providers.bedrock.parts import cache_point, content_blocks
 from tidegate.providers.bedrock.request_builder import CALL_ID_RULES, BedrockRequestBuilder
-from tidegate.providers.reasoning_order import in_order
 from tidegate.providers.toolnames import CallIds, parse_arguments
 
 PLACEHOLDER = "(empty)"

@@ -8,9 +8,9 @@ base64 already, so it is decoded once, and Anthropic's own API accepts the detai
 import binascii
 from base64 import b64decode, b64encode
 
+from tidegate.chat.reasoning_order import START, Place, parse_place, place_fields
 from tidegate.json import Json, JsonObject
 from tidegate.providers.bedrock.request_builder import BedrockRequestBuilder
-from tidegate.providers.reasoning_order import START, Place, parse_place, place_fields
 
 CLAUDE_FORMAT = "anthropic-claude-v1"
 RAW_FORMAT = "bedrock-redacted-v1"

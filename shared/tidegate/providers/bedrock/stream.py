@@ -8,13 +8,13 @@ event is padded with a field `p`.
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from tidegate.chat.completion import Chunk, ChunkChoice, Delta
+from tidegate.chat.reasoning_order import START, Place
 from tidegate.domain.usage import merge_counts
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode_reply_or_none
 from tidegate.providers import stream_loop
 from tidegate.providers.base import StreamEvent
 from tidegate.providers.bedrock import failure, normalise, reasoning_replay
-from tidegate.providers.reasoning_order import START, Place
 
 
 def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:

@@ -3,10 +3,10 @@
 Source: https://platform.openai.com/docs/api-reference/responses/create (`input`, 2026-11).
 """
 
+from tidegate.chat.reasoning_order import in_order
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai_responses.parts import joined_text, translate_content
 from tidegate.providers.openai_responses.reasoning_replay import reasoning_items
-from tidegate.providers.reasoning_order import in_order
 from tidegate.providers.toolnames import CallIds, NameRules
 
 _CALL_IDS = NameRules("a-zA-Z0-9_-", max_length=64)

@@ -7,10 +7,10 @@ read when it is done.
 from msgspec import Struct, field
 
 from tidegate.chat.completion import url_citation
+from tidegate.chat.reasoning_order import Place
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai_responses.reasoning_replay import FORMAT, encrypted_detail
 from tidegate.providers.openai_responses.usage import is_search
-from tidegate.providers.reasoning_order import Place
 from tidegate.providers.toolnames import minted_call_id
 
 _CALL_TYPES = {"function_call": "function", "custom_tool_call": "custom"}

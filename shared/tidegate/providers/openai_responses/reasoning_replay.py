@@ -6,8 +6,8 @@ Sources, read in 2026-11: https://platform.openai.com/docs/guides/reasoning (enc
 
 from collections.abc import Mapping
 
+from tidegate.chat.reasoning_order import Place, parse_place, place_fields
 from tidegate.json import Json, JsonObject
-from tidegate.providers.reasoning_order import Place, parse_place, place_fields
 
 FORMAT = "openai-responses-v1"
 """The `format` of OpenAI's `reasoning_details`, as in OpenRouter."""

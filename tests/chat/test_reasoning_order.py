@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.providers.reasoning_order import START, Place, in_order, parse_place, place_fields
+from tidegate.chat.reasoning_order import START, Place, in_order, parse_place, place_fields
 from tidegate.providers.toolnames import CallIds, NameRules
 
 T1, T2 = {"type": "thinking", "thinking": "1"}, {"type": "thinking", "thinking": "2"}
