@@ -58,6 +58,7 @@ def test_an_admin_api_of_its_own_leaves_no_path_to_it_on_the_other(deploy: Deplo
     assert stack.properties("AdminRootPermission")["SourceArn"]["Fn::Sub"].endswith(":${AdminRestApi}/${StageName}/*/")
     assert stack.properties("AdminPermission")["SourceArn"]["Fn::Sub"][1] == {"Id": {"Ref": "AdminRestApi"}}
     assert "${AdminRestApi}" in stack.outputs["AdminUrl"]["Value"]["Fn::Sub"]
+    assert stack.properties("AdminRestApi")["MinimumCompressionSize"] == 1000  # of the dashboard's pages
     url = stack.properties("AdminFunction")["Environment"]["Variables"]["TIDEGATE_API_URL"]["Fn::Sub"]
     assert f"{url}/v1" == stack.outputs["BaseUrl"]["Value"]["Fn::Sub"]
     settings = [stack.properties(stage)["MethodSettings"] for stage in ("ApiStage", "AdminRestApiStage")]

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import re
+from gzip import decompress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -19,6 +21,9 @@ FOLDER = Path(static_files.__file__).parent / "pages"
 FILES = sorted(FOLDER.iterdir())
 MODULES = [path for path in FILES if path.suffix == ".js"]
 MAX_BYTES = 200_000
+"""Of what one visitor loads, also where it is not compressed; in gzip, it is `MAX_GZIP_BYTES`."""
+
+MAX_GZIP_BYTES = 100_000
 GERMAN_KEY_CHARACTERS = 16
 
 HTML_FROM_TEXT = re.compile(
@@ -127,12 +132,25 @@ async def test_the_address_without_a_slash_leads_to_the_pages(visitor: httpx.Asy
     ],
 )
 def test_api_gateways_addresses_lead_to_the_pages(path: str, full_path: str, location: str) -> None:
+    answer = answer_of_lambda(path, full_path)
+    assert (answer["statusCode"], answer["headers"]["location"]) == (307, location)
+
+
+def test_api_gateway_gets_text_because_it_does_not_decode_what_browsers_ask_for() -> None:
+    answer = answer_of_lambda("/console/app.js", "/live/console/app.js")
+    assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
+    assert "content-encoding" not in answer["headers"]
+    assert answer["body"].encode() == static_files.read_files()["app.js"].content
+
+
+def answer_of_lambda(path: str, full_path: str) -> dict[str, Any]:
+    headers = {"host": "abc.execute-api.eu-central-1.amazonaws.com", "accept": "*/*", "accept-encoding": "gzip, br"}
     event = {
         "resource": path,
         "path": path,
         "httpMethod": "GET",
-        "headers": {"host": "abc.execute-api.eu-central-1.amazonaws.com"},
-        "multiValueHeaders": {"host": ["abc.execute-api.eu-central-1.amazonaws.com"]},
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
         "queryStringParameters": None,
         "multiValueQueryStringParameters": None,
         "requestContext": {"identity": {"sourceIp": "192.0.2.1"}, "path": full_path, "stage": "live"},
@@ -142,11 +160,32 @@ def test_api_gateways_addresses_lead_to_the_pages(path: str, full_path: str, loc
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        answer = Mangum(build_admin(), lifespan="off")(event, SimpleNamespace())  # type: ignore[arg-type]
+        return Mangum(build_admin(), lifespan="off")(event, SimpleNamespace())  # type: ignore[arg-type]
     finally:
         asyncio.set_event_loop(None)
         loop.close()
-    assert (answer["statusCode"], answer["headers"]["location"]) == (307, location)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_compressed"),
+    [
+        ("gzip, deflate, br", True),
+        ("br;q=1.0, GZIP;q=0.8", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000, br", False),
+        ("br", False),
+        ("identity", False),
+        ("", False),
+    ],
+)
+async def test_who_takes_gzip_gets_it(visitor: httpx.AsyncClient, accepted: str, *, is_compressed: bool) -> None:
+    async with visitor.stream("GET", "/console/app.js", headers={"accept-encoding": accepted}) as answer:
+        sent = b"".join([part async for part in answer.aiter_raw()])
+    assert answer.headers["vary"] == "accept-encoding"
+    assert answer.headers.get("content-encoding") == ("gzip" if is_compressed else None)
+    assert answer.headers["content-length"] == str(len(sent))
+    content = static_files.read_files()["app.js"].content
+    assert (decompress(sent) if is_compressed else sent) == content
 
 
 async def test_calls_may_be_made_at_another_host_if_the_operator_names_it() -> None:
@@ -165,7 +204,15 @@ async def test_the_local_server_has_the_pages(console: Console) -> None:
 
 
 def test_all_files_together_are_small() -> None:
-    assert sum(len(file.content) for file in static_files.read_files().values()) <= MAX_BYTES
+    files = static_files.read_files()
+    assert sum(len(static_files.compressed(file)) for file in files.values()) <= MAX_GZIP_BYTES
+    assert sum(len(file.content) for name, file in files.items() if name != "german.js") <= MAX_BYTES
+
+
+def test_only_who_reads_german_loads_the_german_texts() -> None:
+    naming = {path.name: path.read_text() for path in MODULES if "german.js" in path.read_text()}
+    assert set(naming) == {"text.js"}
+    assert 'if (language === "de") german = (await import("./german.js")).GERMAN;' in naming["text.js"]
 
 
 @modules

@@ -180,7 +180,7 @@ function preferences() {
     document.documentElement.dataset.theme = theme.value;
   } }, [["", t("Auto")], ["light", t("Light")], ["dark", t("Dark")]].map(([value, label]) => h("option", { value }, label)));
   theme.value = localStorage.getItem(THEME) ?? "";
-  const choice = h("select", { "aria-label": "Language / Sprache", change: () => { setLanguage(choice.value); start(); } },
+  const choice = h("select", { "aria-label": "Language / Sprache", change: () => setLanguage(choice.value).then(() => start()) },
     h("option", { value: "en", lang: "en" }, "English"), h("option", { value: "de", lang: "de" }, "Deutsch"));
   choice.value = language;
   return [theme, choice];

@@ -1,7 +1,5 @@
 // The language of the page, and how it writes numbers and times. English is the language of the source.
 
-import { GERMAN } from "./german.js";
-
 const STORED = "tidegate.language";
 const LANGUAGES = ["en", "de"];
 const KEY_CHARACTERS = 16;
@@ -13,14 +11,22 @@ function choose() {
 }
 
 export let language = choose();
+let german = {};
 
-export function setLanguage(chosen) {
+// The German texts are an eighth of the pages: who reads English does not load them.
+async function load() {
+  if (language === "de") german = (await import("./german.js")).GERMAN;
+}
+await load();
+
+export async function setLanguage(chosen) {
   language = chosen;
   localStorage.setItem(STORED, chosen);
+  await load();
 }
 
 export function t(english, values) {
-  const text = language === "de" ? (GERMAN[english] ?? GERMAN[english.slice(0, KEY_CHARACTERS)] ?? english) : english;
+  const text = language === "de" ? (german[english] ?? german[english.slice(0, KEY_CHARACTERS)] ?? english) : english;
   return values ? text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole)) : text;
 }
 
