@@ -39,7 +39,8 @@ class Origin(Struct, frozen=True):
 
     `ignored` are the paths that the translation cannot honour, `session_id` is the conversation as this dialect names
     it. `portable` makes the translated body one for providers that do not know the terms of this dialect, and returns
-    it with the paths of what it leaves out.
+    it with the paths of what it leaves out. `kept_input` is the conversation that is stored with the reply, as items of
+    the dialect; None if the caller wants neither stored.
     """
 
     dialect: str
@@ -49,6 +50,7 @@ class Origin(Struct, frozen=True):
     ignored: tuple[str, ...] = ()
     session_id: str | None = None
     portable: Callable[[JsonObject], tuple[JsonObject, tuple[str, ...]]] | None = None
+    kept_input: list[Json] | None = None
 
     def without_body(self) -> "Origin":
         """Return this origin for a request that has changed: it can only be translated from then on."""

@@ -64,8 +64,16 @@ TEXT_REFERENCES = {"qwen": "fileid://"}
 
 _NAMES = frozenset(field.name for field in ACCOUNT_FIELDS)
 _REFERENCES = ACCOUNT_KEYS | URL_KEYS
-_OF_CALLER = ("function", "custom")
+_OF_CALLER = ("function", "custom", "namespace")
 _TOOL_FIELDS = ("tools", "tool_choice", "parallel_tool_calls")
+
+
+def has_account_ids(call: ChatCall, deployment: Deployment, tools: Json, items: Json) -> bool:
+    """True if tools or input items, in any dialect, refer to what an account owns that is not the workspace's own."""
+    if deployment.secret is not None and call.workspace.has_credential(deployment.secret):
+        return False
+    listed = tools if isinstance(tools, list) else []
+    return any(map(_reads_account, listed)) or (isinstance(items, list) and _refers_to_account(items))
 
 
 def without_account_ids(call: ChatCall, deployment: Deployment) -> tuple[ChatCall, tuple[str, ...]]:

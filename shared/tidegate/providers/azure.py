@@ -13,7 +13,7 @@ from tidegate.providers.base import KeyAuth
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai.capabilities import OPENAI_MODELS
 from tidegate.providers.openai.provider import OpenAI
-from tidegate.providers.openai.quirks import OPEN_SAMPLING, Quirks
+from tidegate.providers.openai.quirks import OPEN_SAMPLING, NativeResponses, Quirks
 
 DEFAULT_VERSION = "2024-10-21"
 """The last dated version that is generally available; newer features are only in `/openai/v1/`."""
@@ -31,6 +31,11 @@ _QUIRKS = Quirks(
     tool_names=True,
     files="data",
     responses=frozenset({"models", "tools"}),
+    native_responses=NativeResponses(
+        tools=frozenset({"function", "custom", "namespace", "apply_patch", "shell", "local_shell"})
+        | {"code_interpreter", "image_generation", "mcp", "computer_use_preview", "file_search"},
+        encrypts=True,
+    ),
     models=OPENAI_MODELS,
 )
 

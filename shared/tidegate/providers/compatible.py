@@ -6,7 +6,19 @@ that the operator runs.
 
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai.capabilities import OPENAI_MODELS
-from tidegate.providers.openai.quirks import OPEN_SAMPLING, OPENAI_ONLY, ModelRule, Quirks, ToolChoiceKind
+from tidegate.providers.openai.quirks import (
+    GROQ_RESPONSES,
+    OPEN_SAMPLING,
+    OPENAI_ONLY,
+    OPENAI_RESPONSES,
+    OPENROUTER_RESPONSES,
+    VERCEL_RESPONSES,
+    VLLM_RESPONSES,
+    XAI_RESPONSES,
+    ModelRule,
+    Quirks,
+    ToolChoiceKind,
+)
 
 _PLAIN = OPENAI_ONLY | OPEN_SAMPLING
 _NOT_FORCED: frozenset[ToolChoiceKind] = frozenset({"auto", "none"})
@@ -24,6 +36,7 @@ _OPENAI = Quirks(
     tool_names=True,
     files="data",
     responses=frozenset({"models", "tools", "search"}),
+    native_responses=OPENAI_RESPONSES,
     models=OPENAI_MODELS,
 )
 
@@ -74,6 +87,7 @@ _GROQ = Quirks(
     reasoning="none",
     replays=("reasoning",),
     think_tags=True,
+    native_responses=GROQ_RESPONSES,
     models=(
         ModelRule(r"gpt-oss", reasoning="effort", efforts=_LOW_TO_HIGH, web_search="browser_tool"),
         ModelRule(r"qwen3", reasoning="effort", efforts=("none", "default")),
@@ -91,6 +105,7 @@ _XAI_REFUSED = _XAI_PENALTIES | {"stop"}
 _XAI = Quirks(
     unsupported=_PLAIN | {"logit_bias"},
     reasoning="none",
+    native_responses=XAI_RESPONSES,
     models=(
         ModelRule(r"non-reasoning", unsupported=_XAI_PENALTIES),
         ModelRule(
@@ -130,6 +145,7 @@ _OPENROUTER = Quirks(
     replays=("reasoning_details", "annotations"),
     needs_replay=True,
     web_search="server_tool",
+    native_responses=OPENROUTER_RESPONSES,
     routes=True,
 )
 
@@ -274,7 +290,12 @@ _OLLAMA = Quirks(
 
 # https://docs.vllm.ai/en/latest/serving/openai_compatible_server/ and …/features/reasoning_outputs
 _VLLM = Quirks(
-    media=_VIDEO, reasoning="template", replays=("reasoning",), structured_outputs="as_sent", think_tags=True
+    media=_VIDEO,
+    reasoning="template",
+    replays=("reasoning",),
+    structured_outputs="as_sent",
+    think_tags=True,
+    native_responses=VLLM_RESPONSES,
 )
 _OPEN_MODELS = Quirks(think_tags=True)
 """Quirks of hosts of open models that have no other known quirks."""
@@ -301,7 +322,13 @@ _NEUROA = Quirks(
 )
 
 # https://vercel.com/docs/ai-gateway/models-and-providers/automatic-caching: `cache_control` passes through
-_VERCEL = Quirks(caching=True, reasoning="object", replays=("reasoning_details",), needs_replay=True)
+_VERCEL = Quirks(
+    caching=True,
+    reasoning="object",
+    replays=("reasoning_details",),
+    needs_replay=True,
+    native_responses=VERCEL_RESPONSES,
+)
 
 # https://docs.litellm.ai/docs/completion/prompt_caching and …/document_understanding
 _LITELLM = Quirks(

@@ -71,7 +71,10 @@ class OpenAI(Struct, frozen=True):
         )
 
     def native_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest | None:
-        return None
+        if self.row.quirks.native_responses is None or not self.has_responses(deployment):
+            return None
+        build = load("tidegate.providers.openai_responses.native", "native_request")
+        return build(call, deployment, self.row, self.url(deployment, "/responses"))
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(self.row.name, self.row.quirks, body)

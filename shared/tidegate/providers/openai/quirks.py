@@ -96,6 +96,46 @@ class ModelRule(Struct, frozen=True):
     caching: bool = False
 
 
+class NativeResponses(Struct, frozen=True):
+    """A provider's Responses API, as far as requests in that dialect go to it as their caller sent them.
+
+    `refused` are top-level fields that are omitted and reported. `tools` and `items` are the types of tools and of
+    input items that it takes; None: all. Requests with others are translated. `encrypts`: it returns encrypted
+    reasoning when asked to.
+    """
+
+    refused: frozenset[str] = frozenset()
+    tools: frozenset[str] | None = None
+    items: frozenset[str] | None = None
+    encrypts: bool = False
+
+
+_MESSAGE_ITEMS = frozenset({"message", "function_call", "function_call_output"})
+_SEARCH_TOOLS = frozenset({"function", "web_search", "web_search_preview"})
+
+# Read in 2026-11; none but OpenAI documents custom tools. https://docs.x.ai/docs/api-reference (`metadata`,
+# `service_tier` and `truncation` are accepted without effect), https://openrouter.ai/docs/api-reference/responses-api
+# (without state), https://console.groq.com/docs/responses-api (fields that are a 400),
+# https://docs.vllm.ai/en/latest/serving/openai_compatible_server/ (`store` must be false, reasoning is not encrypted:
+# https://github.com/vllm-project/vllm/pull/57323), https://vercel.com/docs/ai-gateway/sdks-and-apis/responses
+OPENAI_RESPONSES = NativeResponses(encrypts=True)
+XAI_RESPONSES = NativeResponses(
+    tools=_SEARCH_TOOLS | {"x_search", "code_interpreter", "file_search", "mcp"},
+    items=_MESSAGE_ITEMS | {"reasoning", "web_search_call", "x_search_call", "code_interpreter_call"},
+    encrypts=True,
+)
+OPENROUTER_RESPONSES = NativeResponses(
+    refused=frozenset({"truncation"}), tools=_SEARCH_TOOLS, items=_MESSAGE_ITEMS | {"reasoning"}, encrypts=True
+)
+GROQ_RESPONSES = NativeResponses(
+    refused=frozenset({"store", "truncation", "include", "safety_identifier", "prompt_cache_key"}),
+    tools=frozenset({"function", "browser_search", "code_interpreter", "mcp"}),
+    items=_MESSAGE_ITEMS,
+)
+VLLM_RESPONSES = NativeResponses(tools=frozenset({"function"}), items=_MESSAGE_ITEMS)
+VERCEL_RESPONSES = NativeResponses(tools=frozenset({"function"}), items=_MESSAGE_ITEMS | {"reasoning"})
+
+
 class Quirks(Struct, frozen=True):
     """The quirks of one provider. The defaults fit a typical server: current OpenAI fields, no OpenAI-only features.
 
@@ -121,6 +161,7 @@ class Quirks(Struct, frozen=True):
     `think_tags`       the content of a reply may begin with <think>…</think>
     `done_ends`        `[DONE]` alone ends a stream, since the provider documents no finish reason
     `responses`        what the provider's Responses API is used for, in place of chat completions
+    `native_responses` its Responses API takes requests in that dialect; None: they are translated
     `routes`           the provider is a router that takes `provider.require_parameters`
     `models`           the first rule whose pattern matches wins
     """
@@ -152,5 +193,6 @@ class Quirks(Struct, frozen=True):
     think_tags: bool = False
     done_ends: bool = False
     responses: frozenset[ResponsesUse] = frozenset()
+    native_responses: NativeResponses | None = None
     routes: bool = False
     models: tuple[ModelRule, ...] = ()
