@@ -61,6 +61,7 @@ async def test_no_credential_is_in_a_trace_even_if_the_provider_repeats_it(name:
 
 CARD, EMAIL = "4111 1111 1111 1111", "ada@example.com"
 PRIVATE = [{"role": "user", "content": f"Write to {EMAIL}."}]
+TOOL = {"role": "tool", "tool_call_id": "c1", "content": '{"lines": "a\\nb", "card": 4111111111111111}'}
 MASKS_MAIL = Guardrail("mail", "personal", action="mask", entities=("EMAIL",), always=True)
 WORDS = Guardrail("plans", "words", words=("Grüße",))
 
@@ -108,6 +109,24 @@ async def test_texts_in_the_arguments_of_a_tool_are_masked() -> None:
     assert EMAIL not in masked["function"]["arguments"]
     assert json.loads(masked["function"]["arguments"])["to"][0].endswith("[EMAIL]")
     assert "Grüße" not in json.loads(masked["function"]["arguments"])["to"][0]
+
+
+async def test_card_numbers_that_are_json_numbers_are_masked() -> None:
+    number = 4111111111111111
+    arguments = json.dumps({"note": "two\nlines", "card": number, "is_new": True, "amount": 12})
+    call = {"id": "c1", "type": "function", "function": {"name": "pay", "arguments": arguments}}
+    body = {**TRACED, "messages": [*USER, {"role": "assistant", "tool_calls": [call]}, TOOL], "unknown": [number]}
+    async with world(
+        answers(completion("", tool_calls=[call])), workspace=replace(WORKSPACE, trace_mask=("personal-data",))
+    ) as client:
+        assert (await client.post(body)).status == 200
+        trace = await trace_of(client)
+        content = await stored_trace(client, trace.call_id)
+    assert content is not None and str(number).encode() not in zlib.decompress(content)
+    [masked] = answer_of(trace)["choices"][0]["message"]["tool_calls"]
+    expected = {"note": "two\nlines", "card": "[CARD]", "is_new": True, "amount": 12}
+    assert json.loads(masked["function"]["arguments"]) == expected
+    assert json.loads(trace.request)["unknown"] == ["[CARD]"]
 
 
 async def test_an_error_that_repeats_the_prompt_is_masked() -> None:

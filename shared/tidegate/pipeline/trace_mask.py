@@ -99,8 +99,12 @@ def _decode(content: bytes) -> Json:
 
 
 def _texts(value: Json) -> Iterator[str]:
-    """Yield all texts of the value, names of fields as well, and those in JSON within a text."""
+    """Yield all texts of the value, names of fields and integers as well, and those in JSON within a text."""
     match value:
+        case bool():
+            pass
+        case int():  # a card number without quotes
+            yield str(value)
         case str():
             inner = _inner_json(value)
             if inner is None:
@@ -119,8 +123,12 @@ def _texts(value: Json) -> Iterator[str]:
 
 
 def _with_masks(value: Json, masks: Mapping[str, str]) -> Json:
-    """Return the value with each text in `masks` replaced."""
+    """Return the value with each text and each integer in `masks` replaced."""
     match value:
+        case bool():
+            return value
+        case int():
+            return masks.get(str(value), value)
         case str():
             inner = _inner_json(value)
             if inner is None:
