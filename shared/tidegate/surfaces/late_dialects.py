@@ -36,7 +36,8 @@ class MessagesSurface(Struct, frozen=True):
 
     def reply(self, reply: Reply, request: Request) -> bytes:
         """See `Surface.reply`. The reply of a provider that speaks this dialect goes out as it is."""
-        return encode(reply[NATIVE] if NATIVE in reply else load("tidegate.surfaces.messages.reply", "message")(reply))
+        native = reply.get(NATIVE)
+        return encode(native or load("tidegate.surfaces.messages.reply", "message")(reply, request))
 
     def open_stream(self, request: Request) -> SurfaceStream:
         """See `Surface.open_stream`."""

@@ -61,7 +61,7 @@ def test_every_kind_of_result_stays_with_its_call() -> None:
     messages: Any = request.body["messages"]
     texts = [part["text"] for part in messages[1]["content"] if part["type"] == "text"]
     assert texts == ["Error:", "The tool search is available.", "T\nS\nX", '{"type":"new_in_2030","a":1}']
-    assert request.origin is not None and request.origin.ignored == ("messages.1.content.0.content.3",)
+    assert request.origin is not None and request.origin.ignored == ("messages[1].content[0].content[3]",)
     body, _ = portable(request)
     roles = [message["role"] for message in body["messages"]]
     assert (roles, body["messages"][2]["content"][1]["type"]) == (["assistant", "tool", "user"], "image_url")
@@ -133,3 +133,68 @@ def test_the_session_and_the_headers_are_read() -> None:
 def test_a_malformed_request_is_refused_in_anthropics_words(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
         parsed(**fields)
+
+
+def test_citations_of_earlier_texts_keep_their_places() -> None:
+    web = {"type": "web_search_result_location", "url": "https://a.example", "title": "A", "cited_text": "X"}
+    place = {"type": "char_location", "document_index": 0}
+    listed = [{"type": "text", "text": "One "}, {"type": "text", "text": "two", "citations": [web, place]}]
+    message = turns(("user", "Hi"), ("assistant", listed))[1]
+    cited = {"url": "https://a.example", "title": "A", "start_index": 4, "end_index": 7, "content": "X"}
+    assert (message["content"], message["annotations"], message["citations"]) == (
+        "One two",
+        [{"type": "url_citation", "url_citation": cited}],
+        [place],
+    )
+
+
+def test_marks_of_the_gateways_are_not_sent_to_anthropic() -> None:
+    call = {**CALL, "id": "functions.get:0"}
+    own = {"type": "web_search_result_location", "url": "https://a.example", "encrypted_index": signatures.PREFIX}
+    text = {"type": "text", "text": "x", "citations": [own]}
+    result = {"type": "tool_result", "tool_use_id": "functions.get:0", "content": "42"}
+    request = parsed(messages=[{"role": "assistant", "content": [text, call]}, {"role": "user", "content": [result]}])
+    assert request.origin is not None and request.origin.body is not None
+    sent: Any = request.origin.body["messages"]
+    assert sent[0]["content"] == [{"type": "text", "text": "x"}, {**call, "id": "functions_get_0"}]
+    assert sent[1]["content"] == [{**result, "tool_use_id": "functions_get_0"}]
+    messages: Any = request.body["messages"]
+    assert (messages[0]["tool_calls"][0]["id"], messages[1]["tool_call_id"]) == ("functions.get:0", "functions.get:0")
+
+
+def test_server_tools_of_earlier_turns_become_text_and_no_calls() -> None:
+    listed = [
+        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}},
+        {
+            "type": "web_search_tool_result",
+            "tool_use_id": "srvtoolu_1",
+            "content": [
+                {"type": "web_search_result", "url": "https://a.example", "title": "A", "encrypted_content": "e"}
+            ],
+        },
+        {"type": "text", "text": "So."},
+    ]
+    message = turns(("user", "Hi"), ("assistant", listed))[1]
+    assert message == {"role": "assistant", "content": "A: https://a.exampleSo."} or message["content"] == [
+        {"type": "text", "text": "A: https://a.example"},
+        {"type": "text", "text": "So."},
+    ]
+    assert "tool_calls" not in message
+
+
+def test_a_turn_of_thinking_alone_stays_a_message() -> None:
+    message = turns(("user", "Hi"), ("assistant", [{"type": "thinking", "thinking": "Hm", "signature": "abc"}]))[1]
+    assert (message["role"], message["content"], len(message["reasoning_details"])) == ("assistant", "", 1)
+
+
+@pytest.mark.parametrize("choice", [{"type": "sometimes"}, {"type": "tool"}, {}])
+def test_an_unknown_tool_choice_is_refused(choice: dict[str, Any]) -> None:
+    tools = [{"name": "get", "input_schema": {"type": "object"}}]
+    with pytest.raises(InvalidRequest, match="tool_choice.type: Input should be"):
+        parsed(tools=tools, tool_choice=choice)
+
+
+@pytest.mark.parametrize("version", [b"latest", b"2023", b"x" * 1000])
+def test_a_version_that_is_not_a_date_is_refused(version: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="anthropic-version: .* is not a valid version"):
+        parsed({b"anthropic-version": version})

@@ -7,7 +7,7 @@ from tidegate.chat.operation import CHAT
 from tidegate.errors import StreamCut
 from tidegate.surfaces.late_dialects import MESSAGES
 
-BODY = b'{"model": "openai/gpt-5", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}'
+BODY = b'{"model": "openai/gpt-5", "max_tokens": 5, "thinking": {"type": "adaptive"}, "messages": [{"role": "user", "content": "Hi"}]}'
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4}}
 
 
@@ -109,3 +109,23 @@ def test_a_cut_stream_ends_with_an_error_alone() -> None:
     text = MESSAGES.open_stream(MESSAGES.parse(CHAT, BODY)).error(StreamCut("It broke off."))
     assert text.startswith(b'event: error\ndata: {"type":"error","error":{"type":"api_error"')
     assert b"message_stop" not in text
+
+
+def test_citations_belong_to_the_text_before_them() -> None:
+    cited = {"url": "https://a.example", "title": "A", "start_index": 0, "end_index": 1}
+    annotation = {"type": "url_citation", "url_citation": cited}
+    found = events(chunk({"content": "x"}), chunk({"annotations": [annotation]}), chunk({"content": "y"}))
+    assert [event["delta"]["type"] for event in found if event["type"] == "content_block_delta"] == [
+        "text_delta",
+        "citations_delta",
+        "text_delta",
+    ]
+    assert len(blocks(found)) == 1
+
+
+def test_thinking_that_nobody_asked_for_is_left_out() -> None:
+    body = json.loads(BODY)
+    del body["thinking"]
+    stream = MESSAGES.open_stream(MESSAGES.parse(CHAT, json.dumps(body).encode()))
+    text = stream.events([chunk({"reasoning": "Hm"}), chunk({"content": "x"})]) + stream.end()
+    assert b"thinking" not in text and b"text_delta" in text

@@ -1,7 +1,9 @@
 """An assistant's turn as a message: texts, tool calls, and thinking with its place among them."""
 
+from tidegate.chat.reasoning_order import Place, place_fields
 from tidegate.json import Json, JsonObject, encode
 from tidegate.surfaces.messages import blocks, signatures
+from tidegate.surfaces.messages.citations import message_fields
 
 ANTHROPIC = "anthropic-claude-v1"
 """The format of `reasoning_details` that hold Anthropic's own thinking."""
@@ -11,7 +13,7 @@ def assistant_message(listed: list[Json], path: str, ignored: list[str]) -> Json
     """Return the message for the blocks of a turn. Never without content: its results would have no call."""
     turn = _Turn()
     for number, block in enumerate(listed):
-        turn.add(block, f"{path}.content.{number}", ignored)
+        turn.add(block, f"{path}.content[{number}]", ignored)
     return turn.message()
 
 
@@ -22,11 +24,16 @@ class _Turn:
         self._details: list[Json] = []
         self._thoughts: list[str] = []
         self._characters = 0
+        self._cited: list[tuple[Json, int, int]] = []
 
     def add(self, block: Json, path: str, ignored: list[str]) -> None:
         match block:
             case {"type": "text"}:
+                start = self._characters
                 self._add_text(str(block.get("text") or ""), blocks.cache_control(block))
+                citations = block.get("citations")
+                for citation in citations if isinstance(citations, list) else ():
+                    self._cited.append((citation, start, self._characters))
             case {"type": "thinking"}:
                 text = str(block.get("thinking") or "")
                 self._thoughts.append(text)
@@ -41,7 +48,8 @@ class _Turn:
             case {"type": "server_tool_use" | "mcp_tool_use"}:
                 pass  # its result follows in the same turn
             case {"type": str(kind)} if kind.endswith("_tool_result"):
-                self._add_text(_sources(block.get("content")), {})
+                sources = _sources(block.get("content"))
+                self._add_text(sources and f"{sources}\n", {})
             case _:
                 part = blocks.unknown(block, path, ignored)
                 self._add_text(str(part["text"]) if isinstance(part, dict) else "", {})
@@ -56,15 +64,14 @@ class _Turn:
         if signatures.is_ours(signature):
             self._details += signatures.unpack(signature) or []
             return
-        place = f"after_{self._characters}_characters_{len(self._calls)}_calls"
-        placed: JsonObject = {"id": place} if self._characters or self._calls else {}
+        placed = place_fields(Place(self._characters, len(self._calls)))
         signed: JsonObject = {}
         if detail["type"] == "reasoning.text" and isinstance(signature, str) and signature:
             signed["signature"] = signature
         self._details.append({**detail, **signed, **placed, "format": ANTHROPIC, "index": len(self._details)})
 
     def message(self) -> JsonObject:
-        message: JsonObject = {"role": "assistant", "content": self._content()}
+        message: JsonObject = {"role": "assistant", "content": self._content(), **message_fields(self._cited)}
         if any(self._thoughts):
             message["reasoning"] = "".join(self._thoughts)
         if self._details:

@@ -49,7 +49,7 @@ def result_content(content: Json, path: str, ignored: list[str]) -> Json:
         return content or ""
     parts: list[Json] = []
     for number, block in enumerate(listed(content)):
-        parts += user_parts(block, f"{path}.{number}", ignored)
+        parts += user_parts(block, f"{path}[{number}]", ignored)
     texts = [part["text"] for part in parts if isinstance(part, dict) and part.keys() == {"type", "text"}]
     return "\n".join(map(str, texts)) if len(texts) == len(parts) else parts
 

@@ -1,36 +1,46 @@
 """Thinking and the input of tools as content blocks.
 
-`thinking_blocks` of Anthropic's own go out with their signatures, so that Anthropic takes them back. Reasoning of other
-providers gets a signature of ours, which holds it.
+Anthropic's own thinking goes out with its signatures, so that Anthropic takes it back. Reasoning of other providers
+gets a signature of ours, which holds it.
 """
 
+from tidegate.chat.reasoning_order import Place, parse_place
 from tidegate.json import Json, JsonObject, decode_or_none
 from tidegate.surfaces.messages import signatures
 from tidegate.surfaces.messages.assistant_turn import ANTHROPIC
+from tidegate.surfaces.messages.notes import Notes
 
 
-def anthropic_blocks(details: list[Json]) -> list[JsonObject] | None:
-    """Return the thinking blocks in details of Anthropic's format; None if another provider has made one of them."""
-    blocks: list[JsonObject] = []
+def anthropic_blocks(details: list[Json]) -> list[tuple[Place, JsonObject]] | None:
+    """Return the thinking blocks in details of Anthropic's format, each with its place.
+
+    None if another provider has made one of them, or one has no signature: then they need a signature of ours.
+    """
+    blocks: list[tuple[Place, JsonObject]] = []
     for detail in details:
         match detail:
             case {"type": "reasoning.text", "format": "anthropic-claude-v1", "signature": str(signature)}:
-                blocks.append({"type": "thinking", "thinking": str(detail.get("text") or ""), "signature": signature})
+                text = str(detail.get("text") or "")
+                block: JsonObject = {"type": "thinking", "thinking": text, "signature": signature}
             case {"type": "reasoning.encrypted", "format": "anthropic-claude-v1", "data": str(data)}:
-                blocks.append({"type": "redacted_thinking", "data": data})
+                block = {"type": "redacted_thinking", "data": data}
             case _:
                 return None
+        blocks.append((parse_place(detail.get("id")), block))
     return blocks
 
 
-def own_thinking(text: str, details: list[Json]) -> JsonObject | None:
-    """Return the block for another provider's reasoning; None if there is none. Without a text, it is redacted."""
-    if not text and not details:
+def own_thinking(text: str, details: list[Json], notes: Notes) -> JsonObject | None:
+    """Return the block for another provider's reasoning; None if there is none, or the caller did not ask for it.
+
+    Without a text, it is redacted.
+    """
+    if notes.thinking == "none" or not (text or details):
         return None
     signature = signatures.pack(details or [{"type": "reasoning.text", "text": text}])
     if not text:
         return {"type": "redacted_thinking", "data": signature}
-    return {"type": "thinking", "thinking": text, "signature": signature}
+    return {"type": "thinking", "thinking": text if notes.thinking == "shown" else "", "signature": signature}
 
 
 def tool_input(arguments: object) -> Json:

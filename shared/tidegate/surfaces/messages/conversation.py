@@ -16,10 +16,10 @@ Sources, read in 2026-11: https://platform.claude.com/docs/en/api/messages/creat
 
 from collections.abc import Iterable
 
-from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.surfaces.messages import blocks
 from tidegate.surfaces.messages.assistant_turn import assistant_message
+from tidegate.surfaces.messages.errors import refusal
 
 ATTRIBUTION = "x-anthropic-billing-header:"
 """How the entry of `system` begins by which Claude Code tells Anthropic who pays. To others it would be a prompt that
@@ -28,18 +28,21 @@ changes with each session, and defeat their caches."""
 _ROLES = ("user", "assistant", "system")
 
 
-def translate(system: Json, turns: Json) -> tuple[list[Json], list[str]]:
-    """Return the messages, and the paths of blocks that only Anthropic knows. Raises `InvalidRequest`."""
+def translate(system: Json, turns: Json) -> tuple[list[Json], list[str], set[str]]:
+    """Return the messages, the paths of blocks that only Anthropic knows, and the ids of all calls.
+
+    Raises `InvalidRequest`.
+    """
     ignored: list[str] = []
     messages: list[Json] = [*_system_messages(system)]
     call_ids: set[str] = set()
     for index, turn in enumerate(turns if isinstance(turns, list) else []):
-        path = f"messages.{index}"
+        path = f"messages[{index}]"
         if not isinstance(turn, dict) or turn.get("role") not in _ROLES:
-            raise InvalidRequest(f"{path}.role: Input should be 'user' or 'assistant'", param=f"messages[{index}].role")
+            raise refusal(f"{path}.role", "Input should be 'user' or 'assistant'")
         content = turn.get("content")
         if not isinstance(content, str | list):
-            raise InvalidRequest(f"{path}.content: Field required", param=f"messages[{index}].content")
+            raise refusal(f"{path}.content", "Field required")
         listed = blocks.listed(content)
         match turn["role"]:
             case "assistant":
@@ -50,7 +53,7 @@ def translate(system: Json, turns: Json) -> tuple[list[Json], list[str]]:
                 messages += _system_messages(content)
             case _:
                 messages += _user_messages(listed, path, call_ids, ignored)
-    return messages, ignored
+    return messages, ignored, call_ids
 
 
 def _system_messages(system: Json) -> list[Json]:
@@ -78,7 +81,7 @@ def _user_messages(listed: list[Json], path: str, call_ids: set[str], ignored: l
     results: list[Json] = []
     parts: list[Json] = []
     for number, block in enumerate(listed):
-        block_path = f"{path}.content.{number}"
+        block_path = f"{path}.content[{number}]"
         if isinstance(block, dict) and block.get("type") == "tool_result":
             results.append(_tool_message(block, block_path, call_ids, ignored))
         else:
@@ -91,11 +94,11 @@ def _user_messages(listed: list[Json], path: str, call_ids: set[str], ignored: l
 def _tool_message(block: JsonObject, path: str, call_ids: set[str], ignored: list[str]) -> Json:
     call_id = block.get("tool_use_id")
     if not isinstance(call_id, str) or call_id not in call_ids:
-        message = (
-            f"{path}: unexpected `tool_use_id` found in `tool_result` blocks: {str(call_id)[:80]}. Each `tool_result` "
-            "block must have a corresponding `tool_use` block in the previous message."
+        raise refusal(
+            path,
+            f"unexpected `tool_use_id` found in `tool_result` blocks: {str(call_id)[:80]}. Each `tool_result` block "
+            "must have a corresponding `tool_use` block in the previous message.",
         )
-        raise InvalidRequest(message, param="messages")
     content = blocks.result_content(block.get("content"), f"{path}.content", ignored)
     if block.get("is_error") is True:
         content = blocks.as_error(content)

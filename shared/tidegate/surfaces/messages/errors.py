@@ -6,6 +6,8 @@ Errors of the gateway itself name it: a person reads them in a terminal, and mus
 Source: https://platform.claude.com/docs/en/api/errors (2026-11).
 """
 
+import re
+
 from tidegate.errors import GuardrailViolation, InvalidRequest, ProviderOverloaded, TidegateError, UpstreamError
 from tidegate.json import JsonObject, encode
 
@@ -22,6 +24,7 @@ _TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+_INDEX = re.compile(r"\[(\d+)\]")
 _OVERLOADED = 529
 _MIN_ERROR_STATUS = 400
 
@@ -51,6 +54,12 @@ def error_body(error: TidegateError) -> JsonObject:
     if error.request_id is not None:
         body["request_id"] = error.request_id
     return body
+
+
+def refusal(path: str, reason: str) -> InvalidRequest:
+    """Return the error for a field that is not valid, with Anthropic's spelling of its path: `messages.0.role`."""
+    shown = _INDEX.sub(r".\1", path)
+    return InvalidRequest(f"{shown}: {reason}", param=path)
 
 
 def _message(error: TidegateError) -> str:

@@ -6,48 +6,54 @@ Source: https://platform.claude.com/docs/en/api/messages (the Message object, 20
 from collections.abc import Mapping
 from typing import cast
 
-from tidegate.chat.completion import Completion, CompletionMessage
-from tidegate.domain.operation import Reply
+from tidegate.chat.completion import Completion, CompletionMessage, ToolCall
+from tidegate.chat.reasoning_order import START, Place, in_order
+from tidegate.domain.operation import Reply, Request
 from tidegate.json import Json, JsonObject
 from tidegate.surfaces.messages import content
-from tidegate.surfaces.messages.usage import message_usage, stop_reason
+from tidegate.surfaces.messages.citations import cited_blocks
+from tidegate.surfaces.messages.notes import Notes, notes_of
+from tidegate.surfaces.messages.usage import message_usage, stop_fields
 
 
-def message(reply: Reply) -> JsonObject:
+def message(reply: Reply, request: Request) -> JsonObject:
     """Return the message for the first choice of a completion."""
-    completion = cast(Completion, reply)
+    completion, notes = cast(Completion, reply), notes_of(request)
     choice = completion["choices"][0]
+    usage = cast("Mapping[str, object] | None", reply.get("usage"))
     return {
         "id": str(reply["id"]),
         "type": "message",
         "role": "assistant",
         "model": str(reply["model"]),
-        "content": [*_blocks(choice["message"])],
-        "stop_reason": stop_reason(choice["finish_reason"], choice.get("native_finish_reason")),
-        "stop_sequence": None,
-        "usage": message_usage(cast("Mapping[str, object] | None", reply.get("usage"))),
+        "content": [*_blocks(choice["message"], notes)],
+        **stop_fields(choice["finish_reason"], choice.get("native_finish_reason"), notes),
+        "usage": message_usage(usage, reply.get("service_tier")),
     }
 
 
-def _blocks(answer: CompletionMessage) -> list[Json]:
+def _blocks(answer: CompletionMessage, notes: Notes) -> list[JsonObject]:
+    text = answer["content"] or answer["refusal"] or ""
+    texts = cited_blocks(text, *(_listed(answer.get(name)) for name in ("annotations", "citations")))
+    calls = [[_call_block(call)] for call in answer.get("tool_calls") or ()]
+    return in_order(_thinking(answer, notes), texts, calls)
+
+
+def _thinking(answer: CompletionMessage, notes: Notes) -> list[tuple[Place, JsonObject]]:
     details = answer.get("reasoning_details") or []
     thinking = content.anthropic_blocks(details) if details else None
-    blocks: list[Json] = [*(thinking or [])]
-    if not thinking:
-        own = content.own_thinking(answer.get("reasoning") or "", details)
-        blocks += [] if own is None else [own]
-    text = answer["content"] or answer["refusal"]
-    if text:
-        blocks.append({"type": "text", "text": text})
-    for call in answer.get("tool_calls") or ():
-        function = call.get("function") or call.get("custom") or {}
-        arguments = function.get("arguments", function.get("input"))
-        blocks.append(
-            {
-                "type": "tool_use",
-                "id": call.get("id", ""),
-                "name": str(function.get("name", "")),
-                "input": content.tool_input(arguments),
-            }
-        )
-    return blocks
+    if thinking:
+        return thinking
+    own = content.own_thinking(answer.get("reasoning") or "", details, notes)
+    return [] if own is None else [(START, own)]
+
+
+def _call_block(call: ToolCall) -> JsonObject:
+    function = call.get("function") or call.get("custom") or {}
+    arguments = function.get("arguments", function.get("input"))
+    name = str(function.get("name", ""))
+    return {"type": "tool_use", "id": call.get("id", ""), "name": name, "input": content.tool_input(arguments)}
+
+
+def _listed(value: object) -> list[Json]:
+    return cast("list[Json]", value) if isinstance(value, list) else []

@@ -12,13 +12,16 @@ from msgspec.structs import replace
 from tidegate.chat.parse import decode_body
 from tidegate.chat.request import ChatRequest, build_chat_request
 from tidegate.domain.operation import Origin
-from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject, decode_or_none
 from tidegate.surfaces.messages import conversation, signatures, tools
+from tidegate.surfaces.messages.errors import refusal
+from tidegate.surfaces.messages.notes import take_notes
+from tidegate.surfaces.messages.own_marks import CALL_ID, without_own_marks
 from tidegate.surfaces.messages.portable import portable_body
 
 DIALECT = "messages"
 
+_VERSION = re.compile(rb"\d{4}-\d{2}-\d{2}")
 _HEADER = re.compile(rb"anthropic-[a-z0-9-]{1,64}")
 _OWN_HEADERS = frozenset({b"anthropic-dangerous-direct-browser-access"})
 _ANSWER_NAME = "answer"
@@ -27,15 +30,17 @@ _ANSWER_NAME = "answer"
 def parse(body: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
     """Return the chat request in `body`. Raises `InvalidRequest`, with Anthropic's spelling of paths in its message."""
     raw = decode_body(body)
-    _check(raw)
-    chat_body, ignored = translate(raw)
+    _check(raw, headers.get(b"anthropic-version", b""))
+    chat_body, ignored, call_ids = translate(raw)
     request = build_chat_request(chat_body, len(body))
     if request.output_limit is None:
-        raise InvalidRequest("max_tokens: Field required", param="max_tokens")
+        raise refusal("max_tokens", "Field required")
+    has_marks = signatures.PREFIX.encode() in body or not all(map(CALL_ID.fullmatch, call_ids))
     origin = Origin(
         DIALECT,
-        without_own_thinking(raw) if signatures.PREFIX.encode() in body else raw,
+        without_own_marks(raw) if has_marks else raw,
         _forwarded_headers(headers),
+        notes=take_notes(raw),
         ignored=ignored,
         session_id=_session_id(raw.get("metadata")),
         portable=portable_body,
@@ -43,12 +48,13 @@ def parse(body: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
     return replace(request, origin=origin)
 
 
-def translate(raw: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
-    """Return the body of the chat request, and the paths that it cannot honour. Raises `InvalidRequest`.
+def translate(raw: JsonObject) -> tuple[JsonObject, tuple[str, ...], set[str]]:
+    """Return the body of the chat request, the paths that it cannot honour, and the ids of the calls in it.
 
     Anthropic's own fields and tools stay in it: `portable_body` leaves them out for providers that do not know them.
+    Raises `InvalidRequest`.
     """
-    messages, ignored = conversation.translate(raw.get("system"), raw.get("messages"))
+    messages, ignored, call_ids = conversation.translate(raw.get("system"), raw.get("messages"))
     body: JsonObject = {"model": raw.get("model"), "messages": messages}
     for name, value in raw.items():
         if value is None or name in ("model", "messages", "system"):
@@ -69,37 +75,22 @@ def translate(raw: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
                 _write_user(body, metadata, ignored)
             case _:
                 body[name] = value
-    return body, tuple(ignored)
+    return body, tuple(ignored), call_ids
 
 
-def without_own_thinking(raw: JsonObject) -> JsonObject:
-    """Return the body without thinking that holds another provider's reasoning: Anthropic refuses its signatures."""
-    turns = raw.get("messages")
-    cleaned: list[Json] = []
-    for turn in turns if isinstance(turns, list) else []:
-        match turn:
-            case {"role": "assistant", "content": list(listed)}:
-                rest = [block for block in listed if not _is_own_thinking(block)]
-                cleaned.append({**turn, "content": rest or [{"type": "text", "text": "(no content)"}]})
-            case _:
-                cleaned.append(turn)
-    return {**raw, "messages": cleaned}
-
-
-def _is_own_thinking(block: Json) -> bool:
-    return isinstance(block, dict) and any(signatures.is_ours(block.get(name)) for name in ("signature", "data"))
-
-
-def _check(raw: JsonObject) -> None:
+def _check(raw: JsonObject, version: bytes) -> None:
     """Refuse what no provider could be asked, in Anthropic's words."""
+    if version and not _VERSION.fullmatch(version.strip()):
+        shown = version[:40].decode("latin-1")
+        raise refusal("anthropic-version", f"{shown!r} is not a valid version: send a date such as 2023-06-01")
     for name, kind, kind_name in (("model", str, "string"), ("messages", list, "list")):
         value = raw.get(name)
         if value is None:
-            raise InvalidRequest(f"{name}: Field required", param=name)
+            raise refusal(name, "Field required")
         if not isinstance(value, kind):
-            raise InvalidRequest(f"{name}: Input should be a valid {kind_name}", param=name)
+            raise refusal(name, f"Input should be a valid {kind_name}")
     if raw.get("messages") == []:
-        raise InvalidRequest("messages: at least one message is required", param="messages")
+        raise refusal("messages", "at least one message is required")
 
 
 def _write_output_config(body: JsonObject, config: JsonObject, ignored: list[str]) -> None:

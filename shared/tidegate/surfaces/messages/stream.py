@@ -9,13 +9,15 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming (2026-11
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
-from tidegate.chat.completion import Chunk, ChunkChoice, Delta
+from tidegate.chat.completion import Chunk, Delta
 from tidegate.domain.operation import NATIVE, ReplyChunk, Request
 from tidegate.errors import TidegateError
 from tidegate.json import Json, JsonObject, decode_or_none, encode
 from tidegate.surfaces.messages import content
+from tidegate.surfaces.messages.citations import web_citation
 from tidegate.surfaces.messages.errors import error_bytes
-from tidegate.surfaces.messages.usage import first_usage, message_usage, stop_reason
+from tidegate.surfaces.messages.notes import Notes, notes_of
+from tidegate.surfaces.messages.usage import first_usage, message_usage, stop_fields
 
 
 def event(kind: str, fields: JsonObject) -> bytes:
@@ -33,11 +35,13 @@ class MessagesStream:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._blocks = _Blocks()
+        self._notes = notes_of(request)
+        self._blocks = _Blocks(self._notes)
         self._is_native = False
         self._has_started = False
-        self._reason = "end_turn"
+        self._ending = stop_fields("stop", None, self._notes)
         self._usage: Mapping[str, object] | None = None
+        self._tier: object = None
 
     def events(self, chunks: Sequence[ReplyChunk]) -> bytes:
         """See `SurfaceStream.events`."""
@@ -57,10 +61,12 @@ class MessagesStream:
             out.append(event("message_start", {"message": self._empty_message(chunk)}))
             out.append(PING)
         self._usage = chunk.get("usage") or self._usage
+        self._tier = chunk.get("service_tier") or self._tier
         for choice in chunk["choices"][:1]:
             self._blocks.add(choice["delta"], out)
             if choice["finish_reason"] is not None:
-                self._read_finish(choice)
+                reason, native = choice["finish_reason"], choice.get("native_finish_reason")
+                self._ending = stop_fields(reason, native, self._notes)
 
     def _empty_message(self, chunk: Chunk) -> JsonObject:
         return {
@@ -74,17 +80,14 @@ class MessagesStream:
             "usage": first_usage(self._request.estimate_prompt()),
         }
 
-    def _read_finish(self, choice: ChunkChoice) -> None:
-        self._reason = stop_reason(choice["finish_reason"], choice.get("native_finish_reason"))
-
     def end(self) -> bytes:
         """See `SurfaceStream.end`."""
         if self._is_native:
             return b""
         out: list[bytes] = []
         self._blocks.end(out)
-        delta: JsonObject = {"stop_reason": self._reason, "stop_sequence": None}
-        out.append(event("message_delta", {"delta": delta, "usage": message_usage(self._usage)}))
+        usage = message_usage(self._usage, self._tier)
+        out.append(event("message_delta", {"delta": self._ending, "usage": usage}))
         out.append(event("message_stop", {}))
         return b"".join(out)
 
@@ -100,9 +103,10 @@ class _Blocks:
     is complete, or the reply ends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
         self._index = -1
-        self._kind = ""
+        self._kind, self._is_cited = "", False
         self._details: list[Json] = []
         self._thoughts: list[str] = []
         self._call: int | None = None
@@ -113,19 +117,39 @@ class _Blocks:
         details = delta.get("reasoning_details") or []
         thought = delta.get("reasoning")
         if thought:
-            self._open_thinking(out)
-            self._thoughts.append(thought)
-            out.append(self._delta({"type": "thinking_delta", "thinking": thought}))
+            self._add_thought(thought, details, out)
         for detail in details:
             self._add_detail(detail, out)
         text = delta.get("content") or delta.get("refusal")
         if text:
+            if self._is_cited:
+                self._close(out)  # what follows is not what the sources say
             self._open_text(out)
             out.append(self._delta({"type": "text_delta", "text": text}))
+        if "annotations" in delta or "citations" in delta:
+            self._add_citations(delta, out)
         for call in delta.get("tool_calls") or ():
             function = call.get("function") or call.get("custom") or {}
             arguments = str(function.get("arguments") or function.get("input") or "")
             self._add_call(call.get("index", 0), call.get("id", ""), str(function.get("name") or ""), arguments, out)
+
+    def _add_thought(self, thought: str, details: list[Json], out: list[bytes]) -> None:
+        """Add a piece of thinking. Anthropic has asked nobody: what it thinks goes out as it does."""
+        is_anthropic = any(map(content.is_anthropic, details))
+        if self._notes.thinking == "none" and not is_anthropic:
+            return
+        self._open_thinking(out)
+        self._thoughts.append(thought)
+        if self._notes.thinking == "shown" or is_anthropic:
+            out.append(self._delta({"type": "thinking_delta", "thinking": thought}))
+
+    def _add_citations(self, delta: Delta, out: list[bytes]) -> None:
+        web = [citation for each in delta.get("annotations") or () if (citation := web_citation(each)) is not None]
+        documents = cast("list[Json]", delta.get("citations") or [])
+        for citation in (*web, *documents):
+            self._open_text(out)
+            self._is_cited = True
+            out.append(self._delta({"type": "citations_delta", "citation": citation}))
 
     def _add_detail(self, detail: Json, out: list[bytes]) -> None:
         match detail:
@@ -184,7 +208,7 @@ class _Blocks:
         for number in list(self._waiting):
             self._open_call(number, out)
         self._close(out)
-        hidden = content.own_thinking("", self._details)
+        hidden = content.own_thinking("", self._details, self._notes)
         if hidden is not None:
             self._open("redacted_thinking", {"data": hidden["data"]}, out)
             self._close(out)
@@ -200,14 +224,14 @@ class _Blocks:
         if not self._kind:
             return
         if self._kind == "thinking" and not is_signed:
-            own = content.own_thinking("".join(self._thoughts), self._details)
+            own = content.own_thinking("".join(self._thoughts), self._details, self._notes)
             if own is not None:
                 out.append(self._delta({"type": "signature_delta", "signature": own["signature"]}))
             self._details = []
         if self._kind == "thinking":
             self._thoughts = []
         out.append(event("content_block_stop", {"index": self._index}))
-        self._kind, self._call = "", None
+        self._kind, self._call, self._is_cited = "", None, False
 
     def _delta(self, delta: JsonObject) -> bytes:
         return event("content_block_delta", {"index": self._index, "delta": delta})

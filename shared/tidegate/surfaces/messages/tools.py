@@ -7,6 +7,7 @@ Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-too
 """
 
 from tidegate.json import Json, JsonObject
+from tidegate.surfaces.messages.errors import refusal
 
 _FUNCTION_FIELDS = ("name", "description", "strict")
 _CLIENT_TYPES = ("custom", None)
@@ -28,7 +29,7 @@ def translate(tool: Json) -> Json:
 
 
 def choice_fields(choice: JsonObject, tools: Json) -> JsonObject:
-    """Return the fields of a chat request for a tool choice."""
+    """Return the fields of a chat request for a tool choice. Raises `InvalidRequest`."""
     fields: JsonObject = {}
     match choice:
         case {"type": "auto" | "none" as kind}:
@@ -38,7 +39,7 @@ def choice_fields(choice: JsonObject, tools: Json) -> JsonObject:
         case {"type": "tool", "name": str(name)}:
             fields["tool_choice"] = _named_choice(name, tools)
         case _:
-            pass
+            raise refusal("tool_choice.type", "Input should be 'auto', 'any', 'tool' or 'none'; a tool has a `name`")
     if choice.get("disable_parallel_tool_use") is True:
         fields["parallel_tool_calls"] = False
     return fields

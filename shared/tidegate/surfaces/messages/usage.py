@@ -8,6 +8,7 @@ from typing import cast
 
 from tidegate.domain.usage import parse_count
 from tidegate.json import Json, JsonObject
+from tidegate.surfaces.messages.notes import Notes
 
 _REASONS = {
     "stop": "end_turn",
@@ -16,18 +17,19 @@ _REASONS = {
     "function_call": "tool_use",
     "content_filter": "refusal",
 }
+_TIERS = {"default": "standard"}
 _OWN_REASONS = frozenset({"stop_sequence", "pause_turn", "model_context_window_exceeded", "refusal"})
 """Reasons that Anthropic's models name themselves; chat completions have no word for them."""
 
 
-def stop_reason(finish_reason: object, native: object) -> str:
-    """Return the reason for the end of a message; `native` is the provider's own word, if it differs."""
-    if native in _OWN_REASONS:
-        return str(native)
-    return _REASONS.get(str(finish_reason), "end_turn")
+def stop_fields(finish_reason: object, native: object, notes: Notes) -> JsonObject:
+    """Return why a message ended; `native` is the provider's own word, if it differs."""
+    reason = str(native) if native in _OWN_REASONS else _REASONS.get(str(finish_reason), "end_turn")
+    sequence = notes.stop_sequence if reason == "stop_sequence" else None
+    return {"stop_reason": reason, "stop_sequence": sequence}
 
 
-def message_usage(usage: Mapping[str, object] | None) -> JsonObject:
+def message_usage(usage: Mapping[str, object] | None, service_tier: object = None) -> JsonObject:
     """Return the usage of a message. Its input tokens are those that were neither read from a cache nor written."""
     counts = usage or {}
     prompt = _object(counts.get("prompt_tokens_details"))
@@ -49,6 +51,8 @@ def message_usage(usage: Mapping[str, object] | None) -> JsonObject:
     searches = counts.get("server_tool_use")
     if isinstance(searches, dict):
         message["server_tool_use"] = cast(JsonObject, searches)
+    if isinstance(service_tier, str):
+        message["service_tier"] = _TIERS.get(service_tier, service_tier)
     return message
 
 

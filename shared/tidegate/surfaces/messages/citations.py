@@ -1,0 +1,89 @@
+"""Citations in both directions: annotations of a text, which name a web page, and Anthropic's citations of its blocks.
+
+Citations of documents, for which chat completions have no field, stay in Anthropic's format in `citations`.
+
+Source: https://platform.claude.com/docs/en/build-with-claude/citations (2026-11).
+"""
+
+from tidegate.chat.completion import url_citation
+from tidegate.json import Json, JsonObject
+from tidegate.surfaces.messages import signatures
+
+
+def cited_blocks(text: str, annotations: list[Json], citations: list[Json]) -> list[JsonObject]:
+    """Return a text as blocks, divided where annotations begin and end; as one block if they have no such order."""
+    listed = [citation for each in annotations if (citation := web_citation(each, text)) is not None]
+    ranges = _ordered_ranges(annotations, len(text))
+    if citations or ranges is None or len(ranges) != len(listed):
+        cited: list[Json] = [*listed, *citations]
+        block: JsonObject = {"type": "text", "text": text}
+        return [{**block, "citations": cited} if cited else block] if text or cited else []
+    blocks: list[JsonObject] = []
+    position = 0
+    for start, end in dict.fromkeys(ranges):
+        if start > position:
+            blocks.append({"type": "text", "text": text[position:start]})
+        sources: list[Json] = [each for each, place in zip(listed, ranges, strict=True) if place == (start, end)]
+        blocks.append({"type": "text", "text": text[start:end], "citations": sources})
+        position = end
+    if position < len(text):
+        blocks.append({"type": "text", "text": text[position:]})
+    return blocks
+
+
+def web_citation(annotation: Json, text: str = "") -> JsonObject | None:
+    """Return the citation for an annotation that names a web page; None for others."""
+    match annotation:
+        case {"type": "url_citation", "url_citation": {"url": str(url)} as cited}:
+            start, end = _range(annotation, len(text)) or (0, 0)
+            content = cited.get("content")
+            return {
+                "type": "web_search_result_location",
+                "url": url,
+                "title": cited.get("title") or None,
+                "cited_text": content if isinstance(content, str) else text[start:end],
+                "encrypted_index": signatures.PREFIX,
+            }
+        case _:
+            return None
+
+
+def message_fields(cited: list[tuple[Json, int, int]]) -> JsonObject:
+    """Return the fields of an assistant's message for the citations of its texts, each with its start and end."""
+    annotations: list[Json] = []
+    documents: list[Json] = []
+    for citation, start, end in cited:
+        match citation:
+            case {"url": str(url)} | {"type": "search_result_location", "source": str(url)}:
+                annotation = url_citation(url, citation.get("title"), start, end)
+                content = citation.get("cited_text")
+                if isinstance(content, str) and content and isinstance(inner := annotation["url_citation"], dict):
+                    inner["content"] = content
+                annotations.append(annotation)
+            case _:
+                documents.append(citation)
+    fields: JsonObject = {}
+    if annotations:
+        fields["annotations"] = annotations
+    if documents:
+        fields["citations"] = documents
+    return fields
+
+
+def _range(annotation: Json, length: int) -> tuple[int, int] | None:
+    match annotation:
+        case {"url_citation": {"start_index": int(start), "end_index": int(end)}} if 0 <= start < end <= length:
+            return start, end
+        case _:
+            return None
+
+
+def _ordered_ranges(annotations: list[Json], length: int) -> list[tuple[int, int]] | None:
+    """Return where each annotation begins and ends; None if one is unknown, or begins within another one."""
+    ranges: list[tuple[int, int]] = []
+    for annotation in annotations:
+        place = _range(annotation, length)
+        if place is None or (ranges and place[0] < ranges[-1][1] and place != ranges[-1]):
+            return None
+        ranges.append(place)
+    return ranges
