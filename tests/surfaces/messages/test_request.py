@@ -175,11 +175,7 @@ def test_server_tools_of_earlier_turns_become_text_and_no_calls() -> None:
         {"type": "text", "text": "So."},
     ]
     message = turns(("user", "Hi"), ("assistant", listed))[1]
-    assert message == {"role": "assistant", "content": "A: https://a.exampleSo."} or message["content"] == [
-        {"type": "text", "text": "A: https://a.example"},
-        {"type": "text", "text": "So."},
-    ]
-    assert "tool_calls" not in message
+    assert message == {"role": "assistant", "content": "A: https://a.example\nSo."}
 
 
 def test_a_turn_of_thinking_alone_stays_a_message() -> None:
@@ -190,11 +186,11 @@ def test_a_turn_of_thinking_alone_stays_a_message() -> None:
 @pytest.mark.parametrize("choice", [{"type": "sometimes"}, {"type": "tool"}, {}])
 def test_an_unknown_tool_choice_is_refused(choice: dict[str, Any]) -> None:
     tools = [{"name": "get", "input_schema": {"type": "object"}}]
-    with pytest.raises(InvalidRequest, match="tool_choice.type: Input should be"):
+    with pytest.raises(InvalidRequest, match=r"tool_choice.type: Input should be"):
         parsed(tools=tools, tool_choice=choice)
 
 
 @pytest.mark.parametrize("version", [b"latest", b"2023", b"x" * 1000])
 def test_a_version_that_is_not_a_date_is_refused(version: bytes) -> None:
-    with pytest.raises(InvalidRequest, match="anthropic-version: .* is not a valid version"):
+    with pytest.raises(InvalidRequest, match=r"anthropic-version: .* is not a valid version"):
         parsed({b"anthropic-version": version})

@@ -7,7 +7,8 @@ from tidegate.chat.operation import CHAT
 from tidegate.errors import StreamCut
 from tidegate.surfaces.late_dialects import MESSAGES
 
-BODY = b'{"model": "openai/gpt-5", "max_tokens": 5, "thinking": {"type": "adaptive"}, "messages": [{"role": "user", "content": "Hi"}]}'
+ASKED = {"model": "openai/gpt-5", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
+BODY = json.dumps({**ASKED, "thinking": {"type": "adaptive"}}).encode()
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4}}
 
 
@@ -48,7 +49,7 @@ def blocks(found: list[dict[str, Any]]) -> list[Any]:
                 delta = {name: value for name, value in event["delta"].items() if name != "type"}
                 (name, value) = next(iter(delta.items()))
                 name = "json" if name == "partial_json" else name
-                content[-1][name] = content[-1].get(name, "") + value
+                content[-1][name] = [value] if name == "citation" else content[-1].get(name, "") + value
             case "content_block_stop":
                 assert event["index"] == open_index
                 open_index = None
@@ -120,12 +121,10 @@ def test_citations_belong_to_the_text_before_them() -> None:
         "citations_delta",
         "text_delta",
     ]
-    assert len(blocks(found)) == 1
+    assert [(block["text"], "citation" in block) for block in blocks(found)] == [("x", True), ("y", False)]
 
 
 def test_thinking_that_nobody_asked_for_is_left_out() -> None:
-    body = json.loads(BODY)
-    del body["thinking"]
-    stream = MESSAGES.open_stream(MESSAGES.parse(CHAT, json.dumps(body).encode()))
+    stream = MESSAGES.open_stream(MESSAGES.parse(CHAT, json.dumps(ASKED).encode()))
     text = stream.events([chunk({"reasoning": "Hm"}), chunk({"content": "x"})]) + stream.end()
     assert b"thinking" not in text and b"text_delta" in text
