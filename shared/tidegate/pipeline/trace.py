@@ -28,7 +28,7 @@ from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.ports import Traces
 from tidegate.providers.base import UpstreamRequest
-from tidegate.transport.base import HttpResponse, StreamedResponse
+from tidegate.transport.base import HttpResponse
 
 log = logging.getLogger(__name__)
 
@@ -201,23 +201,24 @@ class AttemptRecorder:
         self._pieces: list[bytes] = []
         self._times: list[float] = []
 
-    def watch(self, response: HttpResponse, secrets: Sequence[str]) -> HttpResponse:
-        """Return the response; what is read of it is recorded, without `secrets`, the credentials of its request."""
+    def watch(self, response: HttpResponse, secrets: Sequence[str]) -> Callable[[bytes], None]:
+        """Return what records each piece of the response; `secrets` are the credentials of its request."""
         self._status, self._reply_headers, self._secrets = response.status, response.headers, secrets
-        return _RecordedResponse(response, self.add)
+        return self.add
 
     def add(self, piece: bytes) -> None:
         """Record a piece of the reply, as far as the trace has room."""
-        trace, size = self._trace, len(piece)
-        if size > trace.reply_room or not trace.piece_room:
-            rest = size if not trace.piece_room else size - trace.reply_room
+        trace = self._trace
+        room = trace.reply_room - len(piece)
+        if room < 0 or not trace.piece_room:
+            rest = len(piece) if not trace.piece_room else -room
             self._omitted_bytes += rest
-            piece = piece[: size - rest]
-            size = len(piece)
+            piece = piece[: len(piece) - rest]
             if not piece:
                 trace.piece_room = 0
                 return
-        trace.reply_room -= size
+            room = trace.reply_room - len(piece)
+        trace.reply_room = room
         trace.piece_room -= 1
         self._pieces.append(piece)
         self._times.append(self._clock())
@@ -260,22 +261,6 @@ class AttemptRecorder:
             if self._omitted_bytes:
                 reply = _without_start(secret, reply)
         return reply
-
-
-class _RecordedResponse(StreamedResponse):
-    """A response whose pieces are recorded."""
-
-    def __init__(self, response: HttpResponse, record: Callable[[bytes], None]) -> None:
-        super().__init__(response.status, response.headers.items())
-        self._response, self._record = response, record
-
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        """See `HttpResponse.chunks`."""
-        record = self._record
-        async with aclosing(self._response.chunks()) as pieces:
-            async for piece in pieces:
-                record(piece)
-                yield piece
 
 
 def _without_start(secret: bytes, reply: bytes) -> bytes:

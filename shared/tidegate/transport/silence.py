@@ -1,7 +1,7 @@
 """Time limits that the HTTP libraries lack: for the first byte of a response, and between two bytes."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 
 from tidegate.errors import ProviderTimeout
@@ -11,7 +11,7 @@ from tidegate.transport.base import HttpRequest, HttpResponse, StreamedResponse,
 @asynccontextmanager
 async def open_with_timeouts(
     transport: Transport, request: HttpRequest, timeouts: Timeouts
-) -> AsyncGenerator[HttpResponse]:
+) -> AsyncGenerator["TimedResponse"]:
     """Open the request as `Transport.open` does, and enforce `timeouts.first_byte` and `timeouts.between` as well.
 
     Raises `ProviderTimeout` also while the body is read. Time that the reader takes between two chunks does not count.
@@ -22,7 +22,7 @@ async def open_with_timeouts(
         context = _enter_before_first_byte(context, silence_timer)
     async with context as response:
         try:
-            yield _TimedResponse(response, silence_timer)
+            yield TimedResponse(response, silence_timer)
         finally:
             silence_timer.cancel()
 
@@ -121,8 +121,10 @@ class SilenceTimer:
             self._schedule()
 
 
-class _TimedResponse(StreamedResponse):
-    """A response whose chunks the silence timer watches."""
+class TimedResponse(StreamedResponse):
+    """A response whose chunks the silence timer watches. `record` is called with each of them."""
+
+    record: Callable[[bytes], None] | None = None
 
     def __init__(self, response: HttpResponse, silence_timer: SilenceTimer) -> None:
         super().__init__(response.status, response.headers.items())
@@ -131,12 +133,14 @@ class _TimedResponse(StreamedResponse):
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """See `HttpResponse.chunks`. Raises `ProviderTimeout` when the provider is silent for too long."""
-        silence_timer = self._silence_timer
+        silence_timer, record = self._silence_timer, self.record
         async with aclosing(self._response.chunks()) as chunks:
             silence_timer.start_waiting()
             try:
                 async for chunk in chunks:
                     silence_timer.stop_waiting()
+                    if record is not None:
+                        record(chunk)
                     yield chunk
                     silence_timer.start_waiting()
             except asyncio.CancelledError:
