@@ -118,9 +118,13 @@ class Gateway(Components, frozen=True):
             idempotency_key=parse_idempotency_key(headers.idempotency_key),
             trace_context=self._trace_context(headers),
             received=body if body is not None and _may_have_trace(request, principal, workspace) else None,
-            ignored_options=_OBSERVABILITY if request.options.observability and self.open_traces() is None else (),
+            ignored_options=self._ignored_options(request, workspace),
             has_own_timeout=deadline < earliest_deadline(now, (self.timeout_seconds,), (headers.deadline,)),
         )
+
+    def _ignored_options(self, request: Request, workspace: Workspace) -> tuple[str, ...]:
+        may_ask = not request.options.observability or (workspace.trace_callers and self.open_traces() is not None)
+        return () if may_ask else _OBSERVABILITY
 
     def _trace_context(self, headers: CallHeaders) -> TraceContext | None:
         if headers.traceparent is None and self.open_telemetry is None:
@@ -199,6 +203,8 @@ async def _finish(components: Components, observation: Observation, call_reuse: 
 
 
 def _may_have_trace(request: Request, principal: Principal, workspace: Workspace) -> bool:
-    if request.options.observability is not None:
-        return request.options.observability
-    return workspace.trace_failures or trace_rate(principal, workspace) > 0
+    observability = request.options.observability
+    if observability is False:
+        return False
+    asks = bool(observability and workspace.trace_callers)
+    return asks or workspace.trace_failures or trace_rate(principal, workspace) > 0

@@ -45,6 +45,7 @@ WORKSPACE = {
     "batch_mode": "calls",
     "trace_sample": 0.0,
     "trace_failures": False,
+    "trace_callers": True,
     "trace_days": 7,
     "trace_mask": [],
 }

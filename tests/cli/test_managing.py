@@ -280,13 +280,14 @@ def test_a_list_that_makes_no_sense_says_where(
 
 
 def test_which_content_is_kept_is_set_and_its_key_destroyed(tidegate: Terminal) -> None:
-    words = ("--trace-sample", "0.05", "--trace-failures", "--trace-days", "30", "--trace-mask", "personal-data")
-    names = ("trace_sample", "trace_failures", "trace_days", "trace_mask")
+    words = ("--trace-sample", "0.05", "--trace-failures", "--no-trace-callers", "--trace-days", "30")
+    names = ("trace_sample", "trace_failures", "trace_callers", "trace_days", "trace_mask")
+    words = (*words, "--trace-mask", "personal-data")
     made = said(tidegate, "workspaces", "create", "Acme", "--id", "ws_acme", *words, "--trace-mask", "secrets")
-    assert [made[name] for name in names] == [0.05, True, 30, ["personal-data", "secrets"]]
-    words = ("--trace-sample", "0", "--no-trace-failures", "--trace-mask", "none")
+    assert [made[name] for name in names] == [0.05, True, False, 30, ["personal-data", "secrets"]]
+    words = ("--trace-sample", "0", "--no-trace-failures", "--trace-callers", "--trace-mask", "none")
     changed = said(tidegate, "workspaces", "set", "ws_acme", *words)
-    assert [changed[name] for name in names] == [0, False, 30, []]
+    assert [changed[name] for name in names] == [0, False, True, 30, []]
     for words in (("--trace-sample", "1.5"), ("--trace-days", "91"), ("--trace-mask", "nothing")):
         assert tidegate("workspaces", "set", "ws_acme", *words).code == 2
     key = said(tidegate, "keys", "create", "--workspace", "ws_acme", "--trace-sample", "1")

@@ -76,6 +76,27 @@ async def test_a_call_asks_for_its_trace_or_is_sampled(
         assert await until_of(client) == until
 
 
+@pytest.mark.parametrize(
+    ("sample", "asked", "status", "is_kept"),
+    [
+        (0.0, True, 200, False),
+        (0.0, True, 500, True),
+        (1.0, True, 200, True),
+        (1.0, False, 200, False),
+        (0.0, None, 500, True),
+    ],
+)
+async def test_a_workspace_may_forbid_its_callers_to_ask_for_traces(
+    sample: float, asked: bool | None, status: int, is_kept: bool
+) -> None:
+    workspace = replace(WORKSPACE, trace_callers=False, trace_sample=sample, trace_failures=True)
+    async with world(answers(completion(), status), workspace=workspace) as client:
+        reply = await client.post({**PLAIN, "num_retries": 0} | ({} if asked is None else {"observability": asked}))
+        if status == 200:
+            assert reply.headers.get("x-tidegate-ignored-params") == ("observability" if asked else None)
+        assert (await find_trace(client) is not None) == is_kept
+
+
 async def test_the_id_of_a_call_decides_whether_it_is_sampled() -> None:
     async with world(workspace=replace(WORKSPACE, trace_sample=0.5)) as client:
         kept: set[bool] = set()

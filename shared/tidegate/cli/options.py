@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 _NAMES = (
     *("name", "words_method", "charge_input_words", "first_day"),
     *("allows_unpriced", "lowers_max_tokens", "adds_max_tokens", "routes", "guardrails", "shards", "batch_mode"),
-    *("trace_sample", "trace_failures", "trace_days", "trace_mask"),
+    *("trace_sample", "trace_failures", "trace_callers", "trace_days", "trace_mask"),
 )
 _REMOVABLE = ("timeout_seconds", "cache_ttl_seconds", "batch_webhook")
 """Options that the value `none` removes."""
@@ -69,6 +69,8 @@ def _add_trace_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trace-sample", type=float, metavar="SHARE", help=sample_help)
     failures_help = "keep the content of all calls that fail"
     parser.add_argument("--trace-failures", action=argparse.BooleanOptionalAction, help=failures_help)
+    callers_help = "keep the content of calls that ask for it with observability: true; default: yes"
+    parser.add_argument("--trace-callers", action=argparse.BooleanOptionalAction, help=callers_help)
     parser.add_argument("--trace-days", type=int, metavar="DAYS", help="how long traces are kept, 1 to 90; default: 7")
     mask_help = "a guardrail that masks content before it is kept, e.g. secrets; can be repeated; none: no masking"
     parser.add_argument("--trace-mask", metavar="NAME", action="append", help=mask_help)

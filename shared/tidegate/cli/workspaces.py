@@ -118,6 +118,7 @@ def _describe(workspace: Workspace) -> list[tuple[str, object]]:
         ("batch_mode", workspace.batch_mode),
         ("trace_sample", workspace.trace_sample),
         ("trace_failures", workspace.trace_failures),
+        ("trace_callers", workspace.trace_callers),
         ("trace_days", workspace.trace_days),
         ("trace_mask", " ".join(workspace.trace_mask) or "none"),
         ("shards", workspace.shards),

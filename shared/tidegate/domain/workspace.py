@@ -34,8 +34,9 @@ class Workspace(Struct, frozen=True):
     `timeout_seconds` limits the duration of its calls; the operator's limit applies too. `routes` are model names of
     its own. `guardrails` run if a call names them, or on every call. `batch_webhook` is the URL that is told when a
     batch ends, `batch_mode` how batches are answered that do not say so: by calls, or by their provider's batch API.
-    The content of a part `trace_sample` (0 to 1) of its calls is kept as traces, and with `trace_failures`, of all that
-    fail: for `trace_days`, masked with the guardrails that `trace_mask` names.
+    The content of a part `trace_sample` (0 to 1) of its calls is kept as traces, with `trace_failures`, of all that
+    fail, and with `trace_callers`, of those that ask for it: for `trace_days`, masked with the guardrails that
+    `trace_mask` names.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Workspace(Struct, frozen=True):
     batch_mode: BatchMode = "calls"
     trace_sample: float = 0.0
     trace_failures: bool = False
+    trace_callers: bool = True
     trace_days: int = 7
     trace_mask: tuple[str, ...] = ()
 

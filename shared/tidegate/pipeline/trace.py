@@ -68,7 +68,8 @@ def start_trace(components: Components, call: Call) -> "TraceRecorder | None":
     if traces is None:
         return None
     rate = trace_rate(call.principal, call.workspace)
-    is_chosen = bool(call.request.options.observability) or is_sampled(call.id, rate)
+    asks = call.request.options.observability and call.workspace.trace_callers
+    is_chosen = bool(asks) or is_sampled(call.id, rate)
     if not is_chosen and not call.workspace.trace_failures:
         return None
     return TraceRecorder(components, call, traces, only_failures=not is_chosen)

@@ -122,6 +122,7 @@ WORDS = {"name": "secret-plans", "kind": "words", "words": ["plan"]}
         *(({"batch_mode": mode}, "batch_mode") for mode in ("half", "", None, 1)),
         *(({"trace_sample": share}, "trace_sample") for share in (-0.1, 1.1, "1", None, True)),
         *(({"trace_failures": flag}, "trace_failures") for flag in (1, "true", None)),
+        *(({"trace_callers": flag}, "trace_callers") for flag in (0, "false", None)),
         *(({"trace_days": days}, "trace_days") for days in (0, 91, 7.5, "7", None)),
         *(({"trace_mask": names}, "trace_mask") for names in ("pii", None)),
         *(({"trace_mask": ["secrets", name]}, "trace_mask[1]") for name in ("nothing", 1)),

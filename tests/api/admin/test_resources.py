@@ -32,6 +32,7 @@ WORKSPACE = {
     "batch_mode": "calls",
     "trace_sample": 0.0,
     "trace_failures": False,
+    "trace_callers": True,
     "trace_days": 7,
     "trace_mask": [],
     "version": 1,
@@ -87,10 +88,11 @@ async def test_routes_and_guardrails_are_shown_as_they_were_sent_and_replaced_as
 
 
 async def test_which_content_is_kept_is_set_for_workspaces_and_keys(api: Api) -> None:
-    sent = {"trace_sample": 0.05, "trace_failures": True, "trace_days": 30, "trace_mask": ["personal-data", "secrets"]}
+    masks = ["personal-data", "secrets"]
+    sent = {"trace_sample": 0.05, "trace_failures": True, "trace_callers": False, "trace_days": 30, "trace_mask": masks}
     made = await api.whole("POST", "/workspaces", {**ASKED, **sent})
     assert (made.status, made.json) == (201, {**WORKSPACE, **sent})
-    off = {"trace_sample": 0, "trace_failures": False, "trace_days": 7, "trace_mask": []}
+    off = {"trace_sample": 0, "trace_failures": False, "trace_callers": True, "trace_days": 7, "trace_mask": []}
     changed = await api.whole("PATCH", "/workspaces/ws_acme", off, if_match='"1"')
     assert changed.json == {**WORKSPACE, "version": 2}
     key = await api.whole("POST", "/keys", {"workspace_ids": ["ws_acme"], "trace_sample": 1})

@@ -77,6 +77,7 @@ class WorkspaceChange(RequestBody):
     batch_webhook: Url | None = Field(None, description="An https URL that is told when a batch ends; null: none")
     trace_sample: Share = Field(0.0, description="The part of its calls whose content is kept: 0.05 is 5 %")
     trace_failures: Flag = Field(False, description="Keep the content of all calls that fail")
+    trace_callers: Flag = Field(True, description="Keep the content of calls that ask for it with observability")
     trace_days: TraceDays = Field(7, description="How long content is kept")
     trace_mask: list[Name] = Field(
         [], max_length=MAX_GUARDRAILS, description="Guardrails that mask content before it is kept"

@@ -77,6 +77,7 @@ class WorkspaceResponse(ResourceResponse):
     batch_mode: BatchMode
     trace_sample: float
     trace_failures: bool
+    trace_callers: bool
     trace_days: int
     trace_mask: list[str]
     credentials: list[CredentialResponse] = Field(description="The workspace's own provider keys, without their values")

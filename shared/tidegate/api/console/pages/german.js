@@ -73,6 +73,7 @@ export const GERMAN = {
   "By name": "Nach Namen",
   "Cache": "Cache",
   "Call": "Aufruf",
+  "Callers may ask ": "Aufrufer dürfen Traces verlangen",
   "Calls": "Aufrufe",
   "Calls of this na": "Aufrufe dieses Namens werden innerhalb einer Minute abgelehnt, wenn kein Modell so heißt.",
   "Calls since {hou": "Aufrufe seit {hour} und seit {day}, aus den Workspaces, die Sie sehen dürfen.",

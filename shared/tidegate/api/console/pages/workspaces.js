@@ -71,8 +71,8 @@ export async function showWorkspaces(main, { signal }) {
   await load();
 }
 
-const traces = ({ trace_sample: sample, trace_failures: failures, trace_days: days }) =>
-  !sample && !failures ? t("if a call asks") : [sample ? percent(sample) : "", failures ? t("failures") : "", t("{count} days", { count: days })].filter(Boolean).join(", ");
+const traces = ({ trace_sample: sample, trace_failures: failures, trace_callers: callers, trace_days: days }) =>
+  !sample && !failures ? (callers ? t("if a call asks") : "–") : [sample ? percent(sample) : "", failures ? t("failures") : "", t("{count} days", { count: days })].filter(Boolean).join(", ");
 
 const planChoice = (plans, chosen = "") => field(t("Plan"), choice("plan_id", [["", t("no plan")], ...plans.map((plan) => [plan.id, plan.name])], chosen ?? ""));
 
@@ -82,7 +82,7 @@ const SETTINGS = () => [
   ["trace_sample", "number", t("Share of calls that are traced"), t("0 to 1: prompts and answers of these calls are kept, encrypted.")],
   ["trace_days", "number", t("Traces are kept for (days)")],
   ["trace_mask", "list", t("Masked in traces"), "personal-data, secrets"],
-  ["trace_failures", "flag", t("Every call that fails is traced")],
+  ["trace_failures", "flag", t("Every call that fails is traced")], ["trace_callers", "flag", t("Callers may ask for traces")],
   ["batch_mode", ["calls", "provider_batch"], t("Batches"), t("provider_batch: at half the price")],
   ["batch_webhook", "text", t("Webhook of batches"), "https://…"],
   ["timeout_seconds", "number", t("Timeout of a call (s)"), t("Empty: the gateway's")],
