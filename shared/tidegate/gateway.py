@@ -7,10 +7,12 @@ dispatch:   6. resolve the model, then each fallback: its deployments, without t
             8. ask that deployment: a slow one is hedged, a temporary failure retried
 answer:     9. stamp and bill   10. guardrails on the answer   11. store the reply   12. settle   13. budget alerts
 dry_run:    count the call, report what these steps would do without asking or storing anything, and record it
+count_tokens: count the call, ask its first deployment for the input tokens or estimate them, and record it
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -55,6 +57,7 @@ class CallHeaders(Struct, frozen=True):
 
 NO_HEADERS = CallHeaders()
 
+_T = TypeVar("_T")
 _OBSERVABILITY = ("observability",)
 
 
@@ -179,13 +182,20 @@ class Gateway(Components, frozen=True):
 
     async def dry_run(self, call: Call) -> JsonObject:
         """Report what a call would do, as JSON. No provider is asked. The dry run counts as a call and is recorded."""
+        return await self._inquire(call, load("tidegate.pipeline.dry_run.dry_run", "dry_run"))
+
+    async def count_tokens(self, call: Call) -> int:
+        """Return the call's input tokens. It is not answered and costs nothing, but counts as a call and is recorded."""
+        return await self._inquire(call, load("tidegate.pipeline.count_tokens", "count_tokens"))
+
+    async def _inquire(self, call: Call, find: Callable[[Components, Call], Awaitable[_T]]) -> _T:
         observation = Observation(call=call, clock=self.clock)
         try:
             with observation.recording_failures():
                 await count_call(self, observation)
-                report = await load("tidegate.pipeline.dry_run.dry_run", "dry_run")(self, call)
+                found = await find(self, call)
                 observation.status = "dry_run"
-                return report
+                return found
         finally:
             await run_shielded(_finish(self, observation, None))
 

@@ -24,8 +24,8 @@ from tidegate.domain.server_options import ServerOptions
 from tidegate.domain.surface import Surface
 from tidegate.errors import MethodNotAllowed, NotFound, TidegateError
 from tidegate.gateway import Gateway
-from tidegate.lazy import load
-from tidegate.surfaces.late_dialects import MESSAGES
+from tidegate.lazy import late, load
+from tidegate.surfaces.late_dialects import MESSAGES, MESSAGES_WITHOUT_LIMIT
 from tidegate.surfaces.neuroflash import NEUROFLASH
 from tidegate.surfaces.openai import OPENAI
 from tidegate.surfaces.openrouter import OPENROUTER
@@ -52,6 +52,12 @@ READS: dict[str, tuple[str, str]] = {
     **{
         f"{prefix}{path}": answer
         for prefix in ("/v1", "/api/v1")
+COUNTS: dict[str, tuple[Surface, Operation]] = {
+    "/v1/messages/count_tokens": (MESSAGES_WITHOUT_LIMIT, CHAT),
+    "/messages/count_tokens": (MESSAGES_WITHOUT_LIMIT, CHAT),
+}
+"""The surface and the operation of each endpoint that counts the tokens of a prompt, by path."""
+
         for path, answer in {
             "/models/count": (_MODELS, "count_models"),
             "/models/user": (_MODELS, "list_models"),
@@ -174,7 +180,11 @@ def routes(options: ServerOptions, endpoints: Mapping[str, tuple[Surface, Operat
         Route(path, OperationEndpoint(surface, operation, options, path.replace(":path", "")), methods=["POST"])
         for path, (surface, operation) in endpoints.items()
     ]
-    return [*call_routes, *_read_routes(), _BatchRoutes()]
+    counts: list[BaseRoute] = [
+        Route(path, OperationEndpoint(surface, operation, options, path, only_counts=True), methods=["POST"])
+        for path, (surface, operation) in COUNTS.items()
+    ]
+    return [*call_routes, *counts, *_read_routes(), _BatchRoutes()]
 
 
 def _read_routes() -> list[BaseRoute]:
@@ -220,7 +230,7 @@ def _cors(options: ServerOptions) -> list[Middleware]:
 async def _http_exception(request: Request, raised: Exception) -> Response:
     path = request.url.path
     is_known = isinstance(raised, HTTPException) and raised.status_code == 405
-    known_paths = () if is_known else (*ENDPOINTS, *READS, *BATCH_PATHS)
+    known_paths = () if is_known else (*ENDPOINTS, *COUNTS, *READS, *BATCH_PATHS)
     advice: str | None = load("tidegate.api.other_apis", "advice_for")(path, known_paths)
     # A known path may be one of another API too: Google's POST /v1/models/{id}:generateContent.
     if isinstance(raised, HTTPException) and is_known and not (advice and request.method == "POST"):

@@ -69,12 +69,16 @@ class ReplyProgress:
 
 
 class OperationEndpoint(Struct, frozen=True):
-    """One operation for the clients of one surface, as an ASGI application. `path` names it in records."""
+    """One operation for the clients of one surface, as an ASGI application. `path` names it in records.
+
+    `only_counts`: it answers with the tokens of the prompt.
+    """
 
     surface: Surface
     operation: Operation
     options: ServerOptions
     path: str
+    only_counts: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -83,7 +87,9 @@ class OperationEndpoint(Struct, frozen=True):
         progress = ReplyProgress(self.surface, send)
         try:
             call = await self._read_call(gateway, scope, receive)
-            if call.request.options.dry_run:
+            if self.only_counts:
+                await _count_tokens(gateway, call, progress.send)
+            elif call.request.options.dry_run:
                 await _dry_run(gateway, call, progress.send)
             elif call.request.stream:
                 await self._stream(gateway, call, started, receive, progress.send)
@@ -148,6 +154,10 @@ async def _dry_run(gateway: Gateway, call: Call, send: Send) -> None:
     """Send the dry run's report as JSON, even if the request asks for a stream."""
     report = await gateway.dry_run(call)
     await send_json(send, 200, encode(report), early_headers(call))
+
+
+async def _count_tokens(gateway: Gateway, call: Call, send: Send) -> None:
+    await send_json(send, 200, encode({"input_tokens": await gateway.count_tokens(call)}), early_headers(call))
 
 
 def _call_headers(scope: Scope, headers: dict[bytes, bytes]) -> CallHeaders:

@@ -15,5 +15,6 @@ trace_mask     masks a trace with guardrails before it is stored
 shield         work that no cancellation interrupts
 lazy_reuse     loads `reuse` with the first call that needs it
 reuse          replies given again: the cache and idempotency keys
+count_tokens   the input tokens of a call, without answering it
 dry_run        reports what a call would do, without making it
 """

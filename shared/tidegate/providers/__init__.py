@@ -13,6 +13,7 @@ chat_translator   chat completions at one provider: its dialect, and the caller'
 native            requests in the dialect of their caller, and replies as the provider sends them
 account_ids       references to what a provider's account owns
 price_fields      fields that change the price, or the model that answers
+token_counts      requests to count tokens
 reply_calls       names and ids of tool calls in replies
 caller_terms      restores the caller's tool names and `function_call` in replies
 stream_loop       the loop over a stream that every dialect shares

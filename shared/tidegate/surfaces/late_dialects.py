@@ -13,12 +13,13 @@ from tidegate.surfaces.openai import find_credential
 
 
 class MessagesSurface(Struct, frozen=True):
-    """Anthropic's dialect, in front of every provider."""
+    """Anthropic's dialect, in front of every provider. `needs_limit`: a request without `max_tokens` is refused."""
 
     name: str = "messages"
     requires_workspace: bool = False
     always_includes_usage: bool = True
     request_id_headers: tuple[bytes, ...] = (*REQUEST_ID, b"request-id")
+    needs_limit: bool = True
 
     def credential(self, headers: Mapping[bytes, bytes]) -> str | None:
         """See `Surface.credential`. SDKs send the key as a bearer token, as `x-api-key`, or both."""
@@ -32,7 +33,7 @@ class MessagesSurface(Struct, frozen=True):
         """See `Surface.parse`."""
         if operation.name != "chat":
             raise OperationNotSupported("The Messages API has chat alone.")
-        return load("tidegate.surfaces.messages.request", "parse")(body, headers)
+        return load("tidegate.surfaces.messages.request", "parse")(body, headers, needs_limit=self.needs_limit)
 
     def reply(self, reply: Reply, request: Request) -> bytes:
         """See `Surface.reply`. The reply of a provider that speaks this dialect goes out as it is."""
@@ -53,3 +54,4 @@ class MessagesSurface(Struct, frozen=True):
 
 
 MESSAGES = MessagesSurface()
+MESSAGES_WITHOUT_LIMIT = MessagesSurface(needs_limit=False)

@@ -27,13 +27,13 @@ _OWN_HEADERS = frozenset({b"anthropic-dangerous-direct-browser-access"})
 _ANSWER_NAME = "answer"
 
 
-def parse(body: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
+def parse(body: bytes, headers: Mapping[bytes, bytes], *, needs_limit: bool = True) -> ChatRequest:
     """Return the chat request in `body`. Raises `InvalidRequest`, with Anthropic's spelling of paths in its message."""
     raw = decode_body(body)
     _check(raw, headers.get(b"anthropic-version", b""))
     chat_body, ignored, call_ids = translate(raw)
     request = build_chat_request(chat_body, len(body))
-    if request.output_limit is None:
+    if needs_limit and request.output_limit is None:
         raise refusal("max_tokens", "Field required")
     has_marks = signatures.PREFIX.encode() in body or not all(map(CALL_ID.fullmatch, call_ids))
     origin = Origin(
