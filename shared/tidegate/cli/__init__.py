@@ -27,6 +27,9 @@ batch                `batch submit | list | show | cancel | results | resume`, o
 batch_client         its requests to the gateway
 batch_upload         uploads a file of any size
 batch_progress       shows how far a batch is
+connect              `connect CLIENT`: the settings of a client for this gateway
+client_settings      the settings of each client
+settings_files       writes them into the client's file
 server_access        the gateway that a command asks, and the key for it
 server_client        HTTP requests to it
 limits               the option `--limits`

@@ -21,6 +21,7 @@ _COMMANDS = {
     "admin-keys": ("tidegate.cli.commands", "create, list and revoke the keys of the admin API"),
     "keys": ("tidegate.cli.commands", "create, list, change, rotate and revoke virtual keys"),
     "calls": ("tidegate.cli.calls", "show, follow, export, repeat and reprice calls"),
+    "connect": ("tidegate.cli.connect", "print or write the settings of a client for this gateway"),
     "batch": ("tidegate.cli.batch", "run files of requests: submit, list, show, cancel, fetch results"),
 }
 """Only the chosen command's module is imported, because `serve` loads moto, an emulator of AWS."""

@@ -1,0 +1,105 @@
+"""`tidegate connect`: the settings of each client, printed and written."""
+
+import json
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tidegate.cli.client_settings import CLIENTS, GatewayAccess
+from tidegate.cli.connect import describe
+from tidegate.cli.main import main
+
+KEY = "sk-tidegate-example"
+SERVER = ("--url", "https://gateway.example/v1", "--key", KEY)
+ODD = GatewayAccess("https://gateway.example", 'a"b\\c', 'o"d\nd: {x}', 'w"s')
+
+
+def connect(home: Path, client: str, *words: str) -> int:
+    return main(["connect", client, *SERVER, "--home", str(home), *words])
+
+
+@pytest.mark.parametrize("client", sorted(CLIENTS))
+def test_every_client_is_told_the_gateway_and_the_key(client: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["connect", client, *SERVER, "--model", "openai/gpt-5"]) == 0
+    said = capsys.readouterr().out
+    assert "https://gateway.example" in said and KEY in said
+
+
+def test_claude_code_gets_its_variables_beside_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / ".claude/settings.json"
+    path.parent.mkdir()
+    path.write_text('{"theme": "dark", "env": {"OTHER": "1"}}')
+    assert connect(tmp_path, "claude-code", "--write", "--model", "openai/gpt-5", "--workspace", "ws_1") == 0
+    assert json.loads(path.read_text()) == {
+        "theme": "dark",
+        "env": {
+            "OTHER": "1",
+            "ANTHROPIC_BASE_URL": "https://gateway.example",
+            "ANTHROPIC_AUTH_TOKEN": KEY,
+            "ANTHROPIC_MODEL": "openai/gpt-5",
+            "ANTHROPIC_DEFAULT_HAIKU_MODEL": "openai/gpt-5",
+            "ANTHROPIC_CUSTOM_HEADERS": "x-workspace-id: ws_1",
+        },
+    }
+    assert path.with_name("settings.json.bak").read_text() == '{"theme": "dark", "env": {"OTHER": "1"}}'
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_codex_gets_a_provider_and_a_profile_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / ".codex/config.toml"
+    path.parent.mkdir()
+    path.write_text('model = "mine"\n')
+    assert connect(tmp_path, "codex", "--write") == 0
+    written = tomllib.loads(path.read_text())
+    assert (written["model"], written["profiles"]["tidegate"]["model_provider"]) == ("mine", "tidegate")
+    provider = written["model_providers"]["tidegate"]
+    assert (provider["base_url"], provider["wire_api"]) == ("https://gateway.example/v1", "responses")
+    assert KEY not in path.read_text() and f"TIDEGATE_API_KEY={KEY}" in capsys.readouterr().out
+    assert connect(tmp_path, "codex", "--write") == 2
+    assert "already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("client", ["aider", "continue"])
+def test_a_file_that_exists_is_not_replaced(client: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert connect(tmp_path, client, "--write") == 0
+    (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    before = path.read_text()
+    assert connect(tmp_path, client, "--write", "--model", "other/model") == 2
+    assert "add this by hand" in capsys.readouterr().err and path.read_text() == before
+
+
+@pytest.mark.parametrize("content", ["{", "// a comment\n{}", "\xff"])
+def test_a_file_that_cannot_be_read_is_left_alone(content: str, tmp_path: Path) -> None:
+    path = tmp_path / ".claude/settings.json"
+    path.parent.mkdir()
+    path.write_text(content, "latin-1")
+    assert connect(tmp_path, "claude-code", "--write") == 2
+    assert path.read_text("latin-1") == content
+
+
+def test_a_client_without_a_file_says_what_to_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert connect(tmp_path, "goose", "--write") == 2
+    assert "export OPENAI_HOST=https://gateway.example" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("client", sorted(CLIENTS))
+def test_odd_characters_stay_within_their_values(client: str) -> None:
+    settings = CLIENTS[client](ODD)
+    match settings.form, settings.file:
+        case "json", _:
+            json.loads(settings.text)
+        case "toml", _:
+            assert tomllib.loads(settings.text)["profiles"]["tidegate"]["model"] == ODD.model
+        case _, str():
+            assert ODD.model in str(yaml.safe_load(settings.text)).replace("\\\\", "\\").replace("\\n", "\n")
+        case _:
+            pass
+
+
+def test_the_exports_can_be_pasted_into_a_shell() -> None:
+    settings = CLIENTS["goose"](GatewayAccess("https://g.example", "it's $HOME", "m"))
+    script = describe(settings) + 'printf %s "$OPENAI_API_KEY"'
+    assert subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout == "it's $HOME"
