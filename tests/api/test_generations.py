@@ -76,6 +76,13 @@ async def test_another_key_of_the_workspace_reads_the_record_and_not_the_trace()
         assert "demo/echo" not in reply.body.decode()
 
 
+async def test_the_secret_of_a_rotation_without_the_scope_content_reads_newer_traces_alone() -> None:
+    for since, status in ((time.time() - 60, 200), (time.time() + 60, 404)):
+        async with world(key=replace(OWN_KEY, traces_since=since)) as client:
+            call_id, _ = await recorded(client, content=encode_trace(TRACE))
+            assert (await client.get(f"/v1/generations/{call_id}/trace")).status == status
+
+
 async def test_the_trace_of_another_workspace_is_not_found() -> None:
     async with world(key=OWN_KEY, workspace=Workspace("ws_test", "Test")) as client:
         call_id, _ = await recorded(client, workspace_id="ws_other", content=encode_trace(TRACE))

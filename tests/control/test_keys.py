@@ -102,6 +102,19 @@ async def test_a_rotated_key_overlaps(tenants: Managed) -> None:
     assert [action for action, _ in await tenants.log()] == ["create", "create", "create", "rotate", "rotate"]
 
 
+async def test_who_may_not_read_content_gets_no_older_traces_by_rotating_a_key(tenants: Managed) -> None:
+    key, _ = await keys.create_key(tenants.control, WHOLE, asked(), "once")
+    key, _ = await keys.rotate_key(tenants.control, WHOLE, key, 60)
+    assert key.traces_since == 0
+    key, _ = await keys.rotate_key(tenants.control, replace(WHOLE, scopes=("read", "write")), key, 60)
+    assert key.traces_since == tenants.stores.clock.now + 60
+    key, secret = await keys.rotate_key(tenants.control, WHOLE, key, 0)
+    assert (secret is not None, await opened_by(tenants, secret or "")) == (True, key)
+    assert key.traces_since == tenants.stores.clock.now + 60
+    again, _ = await keys.create_key(tenants.control, WHOLE, asked(), "once")
+    assert again == key
+
+
 async def test_a_key_that_opens_nothing_is_not_rotated(tenants: Managed) -> None:
     key, _ = await keys.create_key(tenants.control, WHOLE, asked())
     for seconds in (-1, keys.MAX_OVERLAP_SECONDS + 1):

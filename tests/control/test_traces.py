@@ -8,6 +8,7 @@ from tests.store_worlds import NOON, outcome
 from tidegate.control.admins import create_admin_key
 from tidegate.control.call_details import find_call
 from tidegate.control.traces import MAX_JSON_BYTES, destroy_traces
+from tidegate.control.viewers import Caller
 from tidegate.control.workspace_deletion import delete_workspace
 from tidegate.control.workspaces import create_workspace
 from tidegate.domain.ids import ulid
@@ -67,6 +68,13 @@ async def test_a_caller_reads_the_traces_of_its_own_key_alone(tracing: Tracing) 
     assert await tracing.status(replace(CALLER, id="key_two"), call_id) == "not_yours"
     assert await tracing.status(replace(CALLER, id=""), call_id) == "not_yours"
     assert ("read", f"calls/{call_id}") not in await tracing.world.log()
+
+
+async def test_a_key_that_was_rotated_without_the_scope_reads_newer_traces_alone(tracing: Tracing) -> None:
+    call_id = await tracing.call()
+    caller = Caller("key_one", "", "", ("read",), ("ws_one",), traces_since=NOON)
+    assert await tracing.status(caller, call_id) == "kept"
+    assert await tracing.status(replace(caller, traces_since=NOON + 1), call_id) == "not_yours"
 
 
 async def test_an_admin_key_needs_the_scope_and_its_reading_is_in_the_audit_log(tracing: Tracing) -> None:

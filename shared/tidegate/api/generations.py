@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tidegate.api.account import authenticate, gateway_of, json_reply
+from tidegate.domain.keys import may_read_trace
 from tidegate.domain.trace_view import has_expired, read_trace
 from tidegate.domain.workspace import Principal
 from tidegate.errors import InvalidRequest, NotFound
@@ -60,10 +61,11 @@ async def show_trace(request: Request) -> Response:
         raise NotFound('This call has no trace: send `"observability": true` with a call whose content is to be kept.')
     if has_expired(until, gateway.clock()):
         raise NotFound(f"The trace of this call was kept until {until}.")
-    if record.get("key_id") != principal.key_id:
+    key_id, call_id = str(record.get("key_id") or ""), str(record["id"])
+    if not may_read_trace(principal.key_id, principal.traces_since, key_id, call_id):
         raise NotFound("The trace of this call can be read with the key of the call alone.")
     traces = gateway.open_traces()
-    stored = None if traces is None else await traces.find(str(record["workspace_id"]), str(record["id"]))
+    stored = None if traces is None else await traces.find(str(record["workspace_id"]), call_id)
     trace = read_trace(stored, until)
     if trace is None:
         raise NotFound("The trace of this call was not stored, or the key that encrypts it has been destroyed.")

@@ -46,6 +46,8 @@ MAX_WORKSPACES = 30
 
 MAX_OVERLAP_SECONDS = 30 * 86400
 
+_ASSIGNED_FIELDS = ("hash", "prefix", "created_at", "traces_since", "version")
+
 
 class CreatedKey(NamedTuple):
     """A key and its secret. The secret is None for a key that existed already: only its hash is stored."""
@@ -153,6 +155,7 @@ async def rotate_key(
 ) -> CreatedKey:
     """Give the key a new secret. The old one stays valid for `overlap_seconds`; an older one ends at once.
 
+    If `actor` may not read content, the key's traces until the end of the overlap are not for who has the new secret.
     Raises `Stale`, and `Conflict` for a key that is revoked, expired or a subject's.
     """
     _check_write(actor, before)
@@ -165,7 +168,7 @@ async def rotate_key(
     if not is_usable(before, now):
         raise Conflict("The key is revoked or expired: create a new key.")
     secret = create_secret()
-    overlaps = overlap_seconds > 0
+    overlaps, may_read_traces = overlap_seconds > 0, "content" in actor.scopes
     after = replace(
         before,
         hash=hash_secret(secret),
@@ -173,6 +176,7 @@ async def rotate_key(
         previous_hash=before.hash if overlaps else None,
         previous_prefix=before.prefix if overlaps else None,
         previous_expires_at=now + overlap_seconds if overlaps else None,
+        traces_since=before.traces_since if may_read_traces else now + overlap_seconds,
         version=before.version + 1,
     )
     await control.apply_change(actor, "rotate", before, after)
@@ -253,5 +257,5 @@ async def _check_not_below_used(control: Control, before: VirtualKey, after: Vir
 
 
 def _is_same_key(existing: VirtualKey, requested: VirtualKey) -> bool:
-    assigned_fields = {name: getattr(existing, name) for name in ("hash", "prefix", "created_at", "version")}
+    assigned_fields = {name: getattr(existing, name) for name in _ASSIGNED_FIELDS}
     return replace(requested, **assigned_fields) == existing

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from tidegate.control.authorization import check_scope, find_workspace
 from tidegate.control.control import Control
-from tidegate.control.viewers import is_caller
+from tidegate.control.viewers import Caller, is_caller
+from tidegate.domain.keys import may_read_trace
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.trace_view import has_expired, read_trace
 from tidegate.errors import NotConfigured
@@ -37,7 +38,7 @@ async def find_trace(control: Control, actor: AdminKey, record: Mapping[str, obj
         return FoundTrace("not_asked")
     if has_expired(until, control.clock()):
         return FoundTrace("expired")
-    if is_caller(actor) and record.get("key_id") != actor.id:
+    if is_caller(actor) and not _is_own(actor, record):
         return FoundTrace("not_yours")
     if not is_caller(actor) and "content" not in actor.scopes:
         return FoundTrace("needs_scope")
@@ -49,6 +50,11 @@ async def find_trace(control: Control, actor: AdminKey, record: Mapping[str, obj
     if not is_caller(actor):
         await control.log_action(actor, "read", f"calls/{call_id}", workspace_id)
     return FoundTrace("kept", _shorten(content))
+
+
+def _is_own(actor: AdminKey, record: Mapping[str, object]) -> bool:
+    traces_since = actor.traces_since if isinstance(actor, Caller) else 0.0
+    return may_read_trace(actor.id, traces_since, str(record.get("key_id") or ""), str(record["id"]))
 
 
 async def destroy_traces(control: Control, actor: AdminKey, workspace_id: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from tidegate.domain.identity import SUBJECT_PREFIX, grant_id, hash_subject, subject_id
+from tidegate.domain.ids import ulid_time
 from tidegate.domain.workspace import VirtualKey
 
 SECRET_PREFIX = "sk-tidegate-"
@@ -84,6 +85,11 @@ def _any_of(restrictions: Iterable[tuple[str, ...] | None]) -> tuple[str, ...] |
 def is_usable(key: VirtualKey, now: float) -> bool:
     """True unless the key is revoked or has expired at `now` (UTC seconds)."""
     return key.status == "active" and (key.expires_at is None or now < key.expires_at)
+
+
+def may_read_trace(key_id: str, traces_since: float, call_key_id: str, call_id: str) -> bool:
+    """True if the key with this id, and `traces_since`, reads the trace of a call: one of its own, made since then."""
+    return key_id == call_key_id and ulid_time(call_id) >= traces_since
 
 
 def previous_key(key: VirtualKey) -> VirtualKey | None:

@@ -81,7 +81,8 @@ class VirtualKey(Struct, frozen=True):
 
     After a rotation the previous secret stays valid until `previous_expires_at` (UTC seconds). `endpoints` are shell
     patterns of allowed paths, `networks` the allowed client networks; None allows all, see `restrictions.py`.
-    `trace_sample` is the part of its calls whose content is kept; None: the workspace's.
+    `trace_sample` is the part of its calls whose content is kept; None: the workspace's. Traces of calls before
+    `traces_since` (UTC seconds) are not for who has its secret.
     """
 
     id: str
@@ -101,15 +102,17 @@ class VirtualKey(Struct, frozen=True):
     endpoints: tuple[str, ...] | None = None
     networks: tuple[str, ...] | None = None
     trace_sample: float | None = None
+    traces_since: float = 0.0
 
 
 class Principal(Struct, frozen=True):
-    """The authenticated caller. `trace_sample` is that of its key."""
+    """The authenticated caller. `trace_sample` and `traces_since` are those of its key."""
 
     key_id: str
     workspace_ids: tuple[str, ...]
     limits: Limits = NO_LIMITS
     trace_sample: float | None = None
+    traces_since: float = 0.0
 
 
 def trace_rate(principal: Principal, workspace: Workspace) -> float:

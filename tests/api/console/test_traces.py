@@ -1,12 +1,13 @@
 """The content of calls over the dashboard's API: who is shown it, and why others are not."""
 
+import asyncio
 import time
 
 from msgspec.structs import replace
 
 from tests.api.console.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, OTHER_WORKSPACE, Console
 from tests.store_worlds import outcome, workspace
-from tidegate.control import admins
+from tidegate.control import admins, keys
 from tidegate.control.authorization import COMMAND_LINE_ACTOR
 from tidegate.control.viewers import authenticate_caller
 from tidegate.domain.ids import ulid
@@ -42,6 +43,19 @@ async def test_the_key_of_a_call_is_shown_its_content_and_another_key_is_not(con
     assert details["record"]["trace_until"] == details["trace"]["until"]
     assert await status(console, call_id, console.other_key, workspace=DEMO_WORKSPACE) == "not_yours"
     assert (await console.get(f"/calls/{call_id}", console.one_admin, workspace=DEMO_WORKSPACE)).status_code == 404
+
+
+async def test_a_secret_from_who_may_not_read_content_opens_no_older_trace(console: Console) -> None:
+    call_id = await traced_call(console, console.other_key, OTHER_WORKSPACE)
+    me = (await console.get("/me", console.other_key)).json()
+    key = await keys.find_key(console.control, COMMAND_LINE_ACTOR, OTHER_WORKSPACE, me["id"])
+    writer = replace(COMMAND_LINE_ACTOR, id="adm_writer", scopes=("read", "write"))
+    _, secret = await keys.rotate_key(console.control, writer, key, 0)
+    assert secret is not None
+    assert await status(console, call_id, secret, workspace=OTHER_WORKSPACE) == "not_yours"
+    await asyncio.sleep(0.01)
+    newer = await traced_call(console, secret, OTHER_WORKSPACE)
+    assert await status(console, newer, secret, workspace=OTHER_WORKSPACE) == "kept"
 
 
 async def test_an_admin_key_is_shown_content_with_the_scope_and_the_audit_log_says_so(console: Console) -> None:

@@ -109,7 +109,7 @@ class Authenticator:
             if required_workspace and lookup.workspace_id is None:
                 raise _missing_workspace()
         key = caller.key
-        return Principal(key.id, key.workspace_ids, key.limits, key.trace_sample), caller.workspace
+        return Principal(key.id, key.workspace_ids, key.limits, key.trace_sample, key.traces_since), caller.workspace
 
     async def find_workspace(self, workspace_id: str) -> Workspace | None:
         """Return the workspace as it is stored, also a suspended one; None if it does not exist."""
