@@ -148,3 +148,43 @@ async def test_the_memory_has_nothing_of_a_call_without_a_trace(stream: bool, lo
         await ask(client, stream, True)
         assert found_in(await stored()) == set(MARKERS)
         assert found_in(log.getvalue().encode()) == set()
+
+
+REPEATED = f"You said {PROMPT}."
+CHOICE = REPLY["choices"][0]
+
+
+@pytest.mark.parametrize(
+    ("status", "reply"),
+    [
+        (400, {"error": {"message": REPEATED, "type": REPEATED, "code": REPEATED, "param": REPEATED}}),
+        (500, {"error": {"message": REPEATED, "code": REPEATED}}),
+        (429, REPEATED),
+        (200, {**REPLY, "choices": [{**CHOICE, "finish_reason": REPEATED}]}),
+        (200, {**REPLY, "choices": [{**CHOICE, "index": REPEATED}], "usage": {"prompt_tokens": REPEATED}}),
+        (200, {**REPLY, "id": REPEATED, "model": REPEATED, "choices": [REPEATED]}),
+        (200, {**REPLY, "usage": {"prompt_tokens": 1, "completion_tokens": 1, "cost": REPEATED}}),
+        (200, [REPEATED]),
+    ],
+)
+async def test_a_provider_that_repeats_the_prompt_anywhere_puts_it_into_no_log_or_record(
+    status: int, reply: Any, log: io.StringIO
+) -> None:
+    async with world(answers(reply, status)) as client:
+        sent = await client.post({**BODY, "num_retries": 0}, headers={"authorization": f"Bearer {SECRET}"})
+        calls = await client.app.lifespan_state["gateway"].open_usages().calls("ws_test", 100)
+    assert [call["id"] for call in calls] == [sent.headers["x-request-id"]]
+    assert PROMPT not in json.dumps(calls, default=str)
+    assert "call.settled" in log.getvalue() and PROMPT not in log.getvalue()
+
+
+async def test_a_providers_own_finish_reason_is_on_record_if_it_is_a_word() -> None:
+    for reason, recorded in (
+        ("MAX_TOKENS", "MAX_TOKENS"),
+        ("model.context:full-1", "model.context:full-1"),
+        ("a b", "other"),
+    ):
+        async with world(answers({**REPLY, "choices": [{**CHOICE, "finish_reason": reason}]})) as client:
+            await client.post(BODY, headers={"authorization": f"Bearer {SECRET}"})
+            [call] = await client.app.lifespan_state["gateway"].open_usages().calls("ws_test", 1)
+        assert call["native_finish_reason"] == recorded

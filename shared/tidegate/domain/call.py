@@ -25,7 +25,7 @@ MAX_APP_ID = 128
 MAX_RECORDED_NAME = 128
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _APP_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9 ._:/@+-]{{0,{MAX_APP_ID - 1}}}")
-
+_REASON = re.compile(r"[\w.:/-]{1,64}", re.ASCII)
 
 MAX_URLS = 20
 """How many URLs of media a call may name that the gateway has to fetch."""
@@ -184,6 +184,11 @@ def parse_app_id(header: str | None) -> str | None:
             param="x-app-id",
         )
     return header
+
+
+def recorded_reason(reason: str | None) -> str | None:
+    """Return a provider's own finish reason as it is recorded: "other" if it is not one word, but perhaps content."""
+    return reason if reason is None or _REASON.fullmatch(reason) else "other"
 
 
 def recorded_name(name: str | None) -> str | None:

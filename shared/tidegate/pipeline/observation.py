@@ -11,7 +11,7 @@ from msgspec import field
 
 from tidegate.domain.account import Hold
 from tidegate.domain.budget_alerts import AccountSnapshot
-from tidegate.domain.call import Call, FailedAttempt, Outcome, OutcomeStatus, SentAttempt
+from tidegate.domain.call import Call, FailedAttempt, Outcome, OutcomeStatus, SentAttempt, recorded_reason
 from tidegate.domain.call_event import AttemptReason, CallEvent, EventKind
 from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.guardrails import Stage
@@ -226,7 +226,7 @@ class Observation(ReplyLog, kw_only=True):
             finished_at=finished_at,
             first_event_seconds=None if self.first_event_at is None else self.first_event_at - started,
             finish_reason=self.finish_reason,
-            native_finish_reason=self.native_finish_reason,
+            native_finish_reason=recorded_reason(self.native_finish_reason),
             error_code=self.error_code,
             hold=self.hold,
             failed_attempts=tuple(self.failed_attempts()),
