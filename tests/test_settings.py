@@ -54,6 +54,7 @@ def test_everything_that_can_be_set() -> None:
             "TIDEGATE_OTLP_SIGNALS": "traces,metrics",
             "OTEL_SERVICE_NAME": "tidegate-prod",
             "TIDEGATE_TRACES": "off",
+            "TIDEGATE_RESPONSE_STATE": "off",
             "TIDEGATE_TRACE_KEY": "arn:aws:kms:eu-central-1:123456789012:key/1",
         }
     )
@@ -65,7 +66,8 @@ def test_everything_that_can_be_set() -> None:
     assert (settings.transport, settings.log_level, settings.metrics_namespace) == ("httpx", "ERROR", "tidegate")
     assert (settings.reply_bucket, settings.api_url) == ("replies", "https://abc.example/live")
     assert (settings.batch_bucket, settings.batch_queue) == ("batches", "http://sqs/1/steps")
-    assert (settings.keeps_traces, settings.trace_key) == (False, "arn:aws:kms:eu-central-1:123456789012:key/1")
+    assert (settings.keeps_traces, settings.keeps_responses) == (False, False)
+    assert settings.trace_key == "arn:aws:kms:eu-central-1:123456789012:key/1"
     assert (settings.otlp_endpoint, settings.otlp_signals) == ("http://collector:4318", ("traces", "metrics"))
     assert settings.service_name == "tidegate-prod"
     assert settings.reply_queues == ("http://sqs/1/answers", "http://sqs/1/others")

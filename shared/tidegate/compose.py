@@ -14,7 +14,7 @@ from tidegate.domain.deployment import ProviderConfig
 from tidegate.domain.guardrails import GuardrailBackend
 from tidegate.gateway import Gateway
 from tidegate.lazy import load
-from tidegate.pipeline.components import no_traces
+from tidegate.pipeline.components import no_response_states, no_traces
 from tidegate.pipeline.lazy_reuse import ReuseLoader
 from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.policy.auth.workspace_keys import WorkspaceKeys
@@ -33,6 +33,7 @@ from tidegate.ports import (
     Meter,
     ReasoningSignatures,
     ReplyStore,
+    ResponseStates,
     Secrets,
     Telemetry,
     Traces,
@@ -64,6 +65,7 @@ class Stores(Struct, frozen=True):
     open_reply_stores: Callable[[], tuple[ReplyStore, IdempotencyClaims]]
     vault: Vault | None = None
     open_traces: Callable[[], Traces | None] = no_traces
+    open_response_states: Callable[[], ResponseStates | None] = no_response_states
 
 
 class Connections(Struct, frozen=True):
@@ -149,6 +151,7 @@ async def compose_gateway(
         retries=overrides.retries or Retries(),
         keeps_reasoning=settings.keeps_reasoning,
         open_traces=stores.open_traces if settings.keeps_traces else no_traces,
+        open_response_states=stores.open_response_states if settings.keeps_responses else no_response_states,
         shows_upstream_urls=settings.shows_upstream_urls,
         open_telemetry=_telemetry_opener(settings, connections, transport),
     )

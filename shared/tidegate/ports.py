@@ -162,12 +162,32 @@ class ReplyStore(Protocol):
 class Traces(Protocol):
     """Traces: the content of calls, encrypted with a key of their workspace."""
 
-    async def keep(self, workspace_id: str, call_id: str, content: bytes, expires_at: float) -> None:
+    async def keep(self, workspace_id: str, call_id: str, /, content: bytes, expires_at: float) -> None:
         """Store a trace until a time in UTC seconds, or replace it. Raises `StoreUnavailable`."""
         ...
 
-    async def find(self, workspace_id: str, call_id: str) -> bytes | None:
+    async def find(self, workspace_id: str, call_id: str, /) -> bytes | None:
         """Return the call's trace; None if it has expired, is lost, or the workspace's key has been destroyed."""
+        ...
+
+
+class ResponseStates(Protocol):
+    """Stored responses, encrypted with a key of their workspace: `domain.response_state` packs them."""
+
+    async def keep(self, workspace_id: str, response_id: str, /, content: bytes, expires_at: float) -> None:
+        """Store a response until a time in UTC seconds, or replace it."""
+        ...
+
+    async def find(self, workspace_id: str, response_id: str, /) -> bytes | None:
+        """Return the workspace's response; None if it has expired, or does not exist."""
+        ...
+
+    async def delete(self, workspace_id: str, response_id: str, /) -> None:
+        """Delete the response, if it exists."""
+        ...
+
+    async def delete_all(self, workspace_id: str) -> None:
+        """Delete all responses of the workspace. May be repeated after a failure."""
         ...
 
 

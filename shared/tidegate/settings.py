@@ -26,7 +26,8 @@
 | TIDEGATE_SHOW_UPSTREAM_URLS | true: dry runs show callers the URLs of providers | false |
 | TIDEGATE_KEEP_REASONING | false: signed reasoning is not kept between turns: docs/REASONING.md | true |
 | TIDEGATE_TRACES | off: no call's content is kept, whoever asks for it: docs/OBSERVABILITY.md | on |
-| TIDEGATE_TRACE_KEY | the KMS key (ARN) that wraps the keys of traces | none: they are in the table |
+| TIDEGATE_RESPONSE_STATE | off: no response of /v1/responses is kept, and none can be gone on from | on |
+| TIDEGATE_TRACE_KEY | the KMS key (ARN) that wraps the keys of traces and responses | none: they are in the table |
 | TIDEGATE_TRANSPORT | pyreqwest, aiohttp or httpx | pyreqwest; aiohttp for `serve` |
 | TIDEGATE_EVENT_BUS | the EventBridge bus that receives budget alerts | none: alerts are logged |
 | TIDEGATE_REPLY_BUCKET | the S3 bucket for stored replies that do not fit in an item | none: they are not stored |
@@ -132,6 +133,7 @@ class Settings(Redacted, Struct, frozen=True):
     shows_upstream_urls: bool = False
     keeps_reasoning: bool = True
     keeps_traces: bool = True
+    keeps_responses: bool = True
     trace_key: str | None = None
     transport: str = "pyreqwest"
     event_bus: str | None = None
@@ -183,6 +185,7 @@ class Settings(Redacted, Struct, frozen=True):
             shows_upstream_urls=reader.choice("TIDEGATE_SHOW_UPSTREAM_URLS", ("false", "true")) == "true",
             keeps_reasoning=reader.choice("TIDEGATE_KEEP_REASONING", ("true", "false")) == "true",
             keeps_traces=reader.choice("TIDEGATE_TRACES", ("on", "off")) == "on",
+            keeps_responses=reader.choice("TIDEGATE_RESPONSE_STATE", ("on", "off")) == "on",
             trace_key=reader.text("TIDEGATE_TRACE_KEY"),
             event_bus=reader.text("TIDEGATE_EVENT_BUS"),
             reply_bucket=reader.text("TIDEGATE_REPLY_BUCKET"),

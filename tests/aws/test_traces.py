@@ -361,7 +361,7 @@ async def test_all_objects_are_deleted_also_those_of_expired_traces(traces: Dyna
 async def test_a_workspace_with_very_many_traces_is_deleted_in_time_and_the_rest_is_unreadable(
     traces: DynamoTraces, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tidegate.aws.traces.MAX_DELETED", 2)
+    monkeypatch.setattr("tidegate.aws.encrypted_items.MAX_DELETED", 2)
     for call_id in ("C1", "C2", "C3"):
         await traces.keep("ws_a", call_id, MARKER, NOON + DAY)
     await traces.delete_all("ws_a")

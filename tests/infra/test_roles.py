@@ -40,6 +40,7 @@ from tidegate.aws.control import create_aws_control
 from tidegate.aws.gateway import create_aws_gateway
 from tidegate.aws.key_lookup import DynamoKeyLookup
 from tidegate.aws.reply_store import configured_reply_stores
+from tidegate.aws.response_states import create_response_states
 from tidegate.aws.sweeper import create_sweeper
 from tidegate.aws.traces import create_traces
 from tidegate.aws.world import AwsWorld
@@ -233,6 +234,8 @@ async def test_the_data_plane_may_do_all_that_it_does_and_no_more(aws_endpoint: 
             await store_replies(configured, world)
             await keep_traces(world)
             await read_traces(world)
+            await keep_responses(world)
+            await delete_responses(world)
         assert unused_permissions(guarded.role, guarded.seen) == []
 
 
@@ -296,6 +299,19 @@ async def keep_traces(world: AwsWorld, workspace_id: str = "ws_one") -> None:
     traces = create_traces(world)
     for call_id, content in {"C1": b"content", "C2": LARGE}.items():
         await traces.keep(workspace_id, call_id, content, world.store.clock() + 60)
+
+
+async def keep_responses(world: AwsWorld, workspace_id: str = "ws_one") -> None:
+    states = create_response_states(world)
+    for response_id, content in {"resp_1": b"content", "resp_2": LARGE}.items():
+        await states.keep(workspace_id, response_id, content, world.store.clock() + 60)
+
+
+async def delete_responses(world: AwsWorld) -> None:
+    states = create_response_states(world)
+    for response_id, content in {"resp_1": b"content", "resp_2": LARGE}.items():
+        assert await states.find("ws_one", response_id) == content
+        await states.delete("ws_one", response_id)
 
 
 async def read_traces(world: AwsWorld) -> None:
@@ -380,6 +396,7 @@ async def test_the_control_plane_may_do_all_that_it_does_and_no_more(aws_endpoin
         world, guarded = await stack.enter_async_context(running_as(ADMIN_ROLE, configured))
         writer, _ = await stack.enter_async_context(running_as(CHAT_ROLE, configured))
         await keep_traces(writer)
+        await keep_responses(writer)
         await read_traces(world)
         control = create_aws_control(world)
         app = build_admin(control, Authenticator(DynamoKeyLookup(world.store), access_tokens=TokensOfSubject()))

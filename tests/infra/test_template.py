@@ -34,6 +34,8 @@ TELLS = {
 
 REPLIES = [{"Fn::Sub": "${ReplyBucket.Arn}/cache/*"}, {"Fn::Sub": "${ReplyBucket.Arn}/idem/*"}]
 TRACES = {"Fn::Sub": "${ReplyBucket.Arn}/traces/*"}
+RESPONSES = {"Fn::Sub": "${ReplyBucket.Arn}/responses/*"}
+KEPT = ("TRACES#*", "RESPONSES#*")
 
 CALLS = ["WS#*", "ACCOUNT#*"]
 BATCHES = ("FILES#*", "BATCHES#*", "BATCH#*", "OPENBATCHES")
@@ -191,6 +193,7 @@ def test_the_function_is_told_what_settings_reads(stack: Stack) -> None:
         "TIDEGATE_ALLOWED_PRICE_FIELDS": "",
         "TIDEGATE_KEEP_REASONING": "true",
         "TIDEGATE_TRACES": "on",
+        "TIDEGATE_RESPONSE_STATE": "on",
         "TIDEGATE_SHOW_UPSTREAM_URLS": "false",
         "TIDEGATE_EVENT_BUS": "default",
         "TIDEGATE_REPLY_BUCKET": {"Ref": "ReplyBucket"},
@@ -333,10 +336,11 @@ def test_the_table_is_on_demand_expires_is_backed_up_and_cannot_be_lost(stack: S
 def test_the_function_may_do_no_more_than_it_does(deploy: Deploy) -> None:
     stack = deploy(Batches="disabled")  # tests/infra/test_batch_template.py has what they add
     assert statements(stack) == {
-        "ReadItems": on_items("BatchGetItem", "KEY#*", "OIDC#*", "WORKSPACE#*", *CALLS, "TRACES#*", "HEALTH"),
+        "ReadItems": on_items("BatchGetItem", "KEY#*", "OIDC#*", "WORKSPACE#*", *CALLS, *KEPT, "HEALTH"),
         "Query": on_items("Query", "OIDC#*", "WS#*"),
         "WriteItems": on_items(PUT_AND_UPDATE, *CALLS, "HEALTH"),
         "WriteTraces": on_items("PutItem", "TRACES#*"),
+        "WriteResponses": on_items(["dynamodb:DeleteItem", "dynamodb:PutItem"], "RESPONSES#*"),
         "ProviderSecret": {
             "Effect": "Allow",
             "Action": "secretsmanager:GetSecretValue",
@@ -355,6 +359,11 @@ def test_the_function_may_do_no_more_than_it_does(deploy: Deploy) -> None:
         "Events": TELLS,
         "Replies": {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": REPLIES},
         "LargeTraces": {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": TRACES},
+        "LargeResponses": {
+            "Effect": "Allow",
+            "Action": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+            "Resource": RESPONSES,
+        },
     }
     assert "ManagedPolicyArns" not in stack.properties("ChatRole")
 
@@ -385,13 +394,14 @@ def test_the_control_plane_may_do_no_more_than_it_does(stack: Stack) -> None:
         "ReadItems": on_items("BatchGetItem", *RESOURCES, "HEALTH", *CALLS, "TRACES#*"),
         "Query": on_items(
             *("Query", "OIDC#*", "WORKSPACE#*", "WORKSPACES", "PLANS", "ADMINS", "AUDIT", "WS#*", "STATS#*", *BATCHES),
-            "TRACES#*",
+            *KEPT,
         ),
         "WriteItems": on_items(write, *RESOURCES),
         "DeleteBatches": on_items("DeleteItem", *BATCHES),
         "DeleteAggregates": on_items("DeleteItem", "STATS#*"),
-        "DestroyTraces": on_items(["dynamodb:DeleteItem", "dynamodb:UpdateItem"], "TRACES#*"),
+        "DestroyTraces": on_items(["dynamodb:DeleteItem", "dynamodb:UpdateItem"], *KEPT),
         "LargeTraces": {"Effect": "Allow", "Action": ["s3:DeleteObject", "s3:GetObject"], "Resource": TRACES},
+        "LargeResponses": {"Effect": "Allow", "Action": "s3:DeleteObject", "Resource": RESPONSES},
         "WriteAudit": on_items("PutItem", "AUDIT"),
         "CloseAccounts": on_items("DeleteItem", "WS#*"),
         "Logs": {
@@ -489,7 +499,7 @@ def test_no_policy_of_ours_has_a_wildcard_but_for_objects_and_the_secrets_that_w
             resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
             found = [item for item in (*resources, *actions) if "*" in str(item)]
-            allowed = (WORKSPACE_SECRETS, TRACES, *REPLIES, *objects)
+            allowed = (WORKSPACE_SECRETS, TRACES, RESPONSES, *REPLIES, *objects)
             assert found == [item for item in resources if item in allowed]
 
 
@@ -524,6 +534,12 @@ def test_replies_lie_in_a_bucket_that_is_closed_encrypted_and_empties_itself(sta
                     {"Id": name, "Prefix": f"traces/{days}/", "Status": "Enabled", "ExpirationInDays": days + 1}
                     for name, days in zip(TRACE_RULES, OBJECT_DAYS, strict=True)
                 ),
+                    {
+                        "Id": "responses",
+                        "Prefix": f"responses/{STATE_DAYS}/",
+                        "Status": "Enabled",
+                        "ExpirationInDays": STATE_DAYS + 1,
+                    },
             ]
         },
     }

@@ -23,9 +23,11 @@ batch_table       files, uploads, batches and their parts
 batch_callers     who pays for a batch
 cooldowns         deployments that cool down, shared between processes
 reply_store       cached replies and idempotency keys
+encrypted_items   encrypted contents of workspaces, in the table or as objects
 traces            traces of calls, encrypted
-trace_keys        the keys that encrypt traces, wrapped by KMS or in the table
-trace_cipher      AES-256-GCM for traces
+response_states   stored responses, encrypted
+trace_keys        the keys that encrypt traces and responses, wrapped by KMS or in the table
+trace_cipher      AES-256-GCM for traces and responses
 bucket            objects in one S3 bucket
 s3_client         requests to one S3 bucket, with retries
 s3_writer         writes one S3 object piece by piece

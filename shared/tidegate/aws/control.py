@@ -5,6 +5,7 @@ from tidegate.aws.batch_table import DynamoBatchTable
 from tidegate.aws.cooldowns import DynamoProviderStates
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.resources import DynamoResources
+from tidegate.aws.response_states import create_response_states
 from tidegate.aws.tenants import DynamoUsageReader
 from tidegate.aws.traces import create_traces
 from tidegate.aws.world import AwsWorld
@@ -30,4 +31,5 @@ def create_aws_control(world: AwsWorld, batch_objects: BatchObjects | None = Non
         aggregates=DynamoAggregates(store),
         providers=DynamoProviderStates(store),
         traces=create_traces(world),
+        response_states=create_response_states(world),
     )

@@ -42,6 +42,7 @@ async def create_aws_gateway(world: AwsWorld, overrides: Overrides = NO_OVERRIDE
             ),
             vault=world.vault,
             open_traces=cache(lambda: load("tidegate.aws.traces", "create_traces")(world)),
+            open_response_states=cache(lambda: load("tidegate.aws.response_states", "create_response_states")(world)),
         )
 
     connections = Connections(world.http, _provider_secrets(world), world.signing_keys)

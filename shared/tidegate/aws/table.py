@@ -17,6 +17,8 @@
 | an idempotency key | `WS#<id>` | `IDEM#<sha-256 of the key>` |
 | the encrypted trace of a call | `TRACES#<workspace id>` | `TRACE#<ulid>` |
 | the keys that encrypt a workspace's traces | `TRACES#<workspace id>` | `KEY` |
+| an encrypted response, a conversation | `RESPONSES#<workspace id>` | `RESPONSE#<id>` |
+| the keys that encrypt a workspace's responses | `RESPONSES#<workspace id>` | `KEY` |
 | deployments that cool down | `HEALTH`, `WS#<id>` | `HEALTH` |
 | a plan | `PLANS` | `PLAN#<id>` |
 | an admin key | `ADMINS` | `ADMIN#<id>` |
@@ -56,7 +58,7 @@ KEYS_PREFIX = "KEY#"
 CALLS_PREFIX = "CALL#"
 TURNS_PREFIX = "TURN#"
 REPLIES_PREFIX = "CACHE#"
-TRACES_PREFIX = "TRACE#"
+TRACES_PREFIX, RESPONSES_PREFIX = "TRACE#", "RESPONSE#"
 FILES_PREFIX, UPLOADS_PREFIX, BATCHES_PREFIX, PARTS_PREFIX = "FILE#", "UPLOAD#", "BATCH#", "PART#"
 OPEN_BATCHES_PARTITION = "OPENBATCHES"
 MAX_ID = 128
@@ -160,6 +162,14 @@ def trace_item_key(workspace_id: str, call_id: str) -> ItemKey:
 
 def trace_keys_item_key(workspace_id: str) -> ItemKey:
     return ItemKey(traces_partition(workspace_id), "KEY")
+
+
+def responses_partition(workspace_id: str) -> str:
+    return f"RESPONSES#{workspace_id}"
+
+
+def response_keys_item_key(workspace_id: str) -> ItemKey:
+    return ItemKey(responses_partition(workspace_id), "KEY")
 
 
 def claim_item_key(workspace_id: str, key: str) -> ItemKey:

@@ -1,4 +1,4 @@
-"""AES-256-GCM for traces, apart because the library takes 12 ms to load.
+"""AES-256-GCM for traces and stored responses, apart because the library takes 12 ms to load.
 
 Source: https://csrc.nist.gov/pubs/sp/800/38/d/final: with random nonces, one key may encrypt 2³² contents.
 """

@@ -13,14 +13,14 @@ Source: https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.
 import secrets
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec import Struct, field
 
 from tidegate.aws.dynamo import Backoff
 from tidegate.aws.expressions import Attr, Put, Update
-from tidegate.aws.store import ConditionFailed, Item, Store
+from tidegate.aws.store import ConditionFailed, Item, ItemKey, Store
 from tidegate.aws.table import trace_keys_item_key, value_from_item
 from tidegate.domain.redacted import Redacted
 from tidegate.domain.timed_cache import TimedCache
@@ -115,13 +115,16 @@ def _parse_reply(status: int, answer: bytes) -> _DataKeyReply | str:
 class TraceKeys:
     """The data keys of all workspaces. Methods raise `StoreUnavailable`."""
 
-    def __init__(self, store: Store, kms_key: KmsKey | None = None) -> None:
-        self._store, self._kms_key = store, kms_key
+    def __init__(
+        self, store: Store, kms_key: KmsKey | None = None, item_key: Callable[[str], ItemKey] = trace_keys_item_key
+    ) -> None:
+        """Take the item of a workspace's keys from `item_key`: there is one for each kind of contents."""
+        self._store, self._kms_key, self.item_key = store, kms_key, item_key
         self._unwrapped = TimedCache[tuple[str, bytes], bytes](MAX_UNWRAPPED_KEYS, wall=store.clock)
 
     async def find_or_create(self, workspace_id: str) -> DataKey:
         """Return the key for new traces. Processes that create one at the same time get the same."""
-        item_key = trace_keys_item_key(workspace_id)
+        item_key = self.item_key(workspace_id)
         for _ in range(_TRIES):
             stored_keys = _parse_keys((await self._store.read(item_key)).get(item_key))
             stored_key = stored_keys.keys.get(str(stored_keys.version))
@@ -139,7 +142,7 @@ class TraceKeys:
 
     async def destroy(self, workspace_id: str) -> None:
         """Destroy all keys of the workspace."""
-        item_key = trace_keys_item_key(workspace_id)._asdict()
+        item_key = self.item_key(workspace_id)._asdict()
         await self._store.update(Update(self._store.table, item_key, Attr("keys").remove()))
 
     async def _create(self, workspace_id: str, stored_keys: StoredKeys) -> DataKey | None:
@@ -153,7 +156,7 @@ class TraceKeys:
         version, before = stored_keys.version + 1, stored_keys.version
         keys = {**stored_keys.keys, str(version): stored_key}
         item = {
-            **trace_keys_item_key(workspace_id)._asdict(),
+            **self.item_key(workspace_id)._asdict(),
             "version": version,
             "keys": {name: _key_fields(each) for name, each in keys.items()},
         }

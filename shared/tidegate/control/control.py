@@ -22,7 +22,7 @@ from tidegate.domain.managed_resources import (
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import AlreadyExists
 from tidegate.policy.metering.roller import Aggregates
-from tidegate.ports import Ledger, UsageReader, Vault
+from tidegate.ports import Ledger, ResponseStates, UsageReader, Vault
 
 _R = TypeVar("_R", Plan, Workspace, VirtualKey, AdminKey, Member)
 
@@ -52,6 +52,7 @@ class Control(Struct, frozen=True):
     aggregates: Aggregates | None = None
     providers: ProviderStates | None = None
     traces: TraceReader | None = None
+    response_states: ResponseStates | None = None
 
     async def apply_change(
         self,

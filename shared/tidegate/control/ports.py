@@ -45,7 +45,7 @@ class Resources(Protocol):
 class TraceReader(Protocol):
     """Reads and destroys the traces of calls. All raise `StoreUnavailable`."""
 
-    async def find(self, workspace_id: str, call_id: str) -> bytes | None:
+    async def find(self, workspace_id: str, call_id: str, /) -> bytes | None:
         """Return the call's trace; None if it has expired, is lost, or the workspace's key has been destroyed."""
         ...
 

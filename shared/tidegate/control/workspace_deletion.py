@@ -1,4 +1,4 @@
-"""Deletes a workspace with its keys, members, provider keys, files, batches, aggregates and traces.
+"""Deletes a workspace with its keys, members, provider keys, files, batches, aggregates, traces and responses.
 
 Counters and call records are kept.
 """
@@ -24,8 +24,9 @@ async def delete_workspace(
     """Delete the workspace and return it as it was. In force within a minute, because processes cache workspaces.
 
     Its keys are deleted, or lose this workspace if they have others; its members, provider keys, files, batches,
-    aggregates and traces are deleted. A batch that a process creates within this minute ends with its completion
-    window, without an answer. Call records, counters, stored replies and the audit log stay until they expire.
+    aggregates, traces and stored responses are deleted. A batch that a process creates within this minute ends with
+    its completion window, without an answer. Call records, counters, stored replies and the audit log stay until they
+    expire.
 
     Raises `NotFound`, `Stale`; unless forced, `Conflict` if a key can be used or a batch is open, and `AccountBusy` if
     a call is running.
@@ -51,6 +52,8 @@ async def delete_workspace(
         await control.aggregates.delete_all(workspace_id)
     if control.traces is not None:
         await control.traces.delete_all(workspace_id)
+    if control.response_states is not None:
+        await control.response_states.delete_all(workspace_id)
     return workspace
 
 

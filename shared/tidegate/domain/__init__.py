@@ -29,6 +29,7 @@ otel_metrics       OpenTelemetry's client metrics of a finished call
 provider_pace      the pace of batches at a provider
 record             the record of a call, and the counters of a period
 redacted           the mixin that hides secrets in `repr()`
+response_state     a stored response, and the conversation that led to it
 restrictions       networks and endpoints that a key is limited to
 routes             routes, their targets and their validation
 server_options     options of the data plane's HTTP server

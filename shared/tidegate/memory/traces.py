@@ -1,4 +1,7 @@
-"""Traces of calls in a dictionary of bounded size. They are in this process alone, and so not encrypted."""
+"""Traces of calls, and stored responses, in dictionaries of bounded size.
+
+They are in this process alone, and so not encrypted.
+"""
 
 import time
 from collections import OrderedDict
@@ -15,7 +18,7 @@ class _StoredTrace(NamedTuple):
 
 
 class MemoryTraces:
-    """The ports `Traces` and `TraceReader`."""
+    """The ports `Traces`, `TraceReader` and `ResponseStates`."""
 
     def __init__(self, clock: Callable[[], float] = time.time, max_bytes: int = MAX_BYTES) -> None:
         self._clock, self._max_bytes, self._bytes = clock, max_bytes, 0
@@ -42,6 +45,10 @@ class MemoryTraces:
     async def delete_all(self, workspace_id: str) -> None:
         """See `TraceReader.delete_all`."""
         await self.destroy_key(workspace_id)
+
+    async def delete(self, workspace_id: str, response_id: str) -> None:
+        """See `ResponseStates.delete`."""
+        self._remove((workspace_id, response_id))
 
     def _remove(self, name: tuple[str, str]) -> None:
         removed = self._traces.pop(name, None)

@@ -49,7 +49,7 @@ class MemoryWorld:
         self.meter = MemoryMeter(ledger=self.ledger)
         self.aggregates = MemoryAggregates(self.meter)
         self.batch_table, self.batch_objects = MemoryBatchTable(), MemoryBatchObjects()
-        self.traces = MemoryTraces()
+        self.traces, self.response_states = MemoryTraces(), MemoryTraces()
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,6 +76,7 @@ async def create_memory_gateway(world: MemoryWorld, overrides: Overrides = NO_OV
             open_reply_stores=lambda: (replies, replies),
             vault=world.vault,
             open_traces=lambda: world.traces,
+            open_response_states=lambda: world.response_states,
         )
 
     connections = Connections(world.http, EnvironmentSecrets(world.settings.environment), world.signing_keys)
@@ -95,6 +96,7 @@ def create_memory_control(world: MemoryWorld) -> Control:
         batches=WorkspaceCleanup(world.batch_table, world.batch_objects),
         aggregates=world.aggregates,
         traces=world.traces,
+        response_states=world.response_states,
     )
 
 

@@ -26,6 +26,7 @@ from tidegate.ports import (
     Ledger,
     Meter,
     ReasoningSignatures,
+    ResponseStates,
     Telemetry,
     Traces,
     UrlFetcher,
@@ -73,6 +74,10 @@ def no_traces() -> None:
     """Return no store of traces: none are kept."""
 
 
+def no_response_states() -> None:
+    """Return no store of responses: none are kept."""
+
+
 class Components(Struct, frozen=True):
     """The ports, policies and settings of one process. `open_…` loads a port that few calls need."""
 
@@ -98,5 +103,6 @@ class Components(Struct, frozen=True):
     retries: Retries = field(default_factory=Retries)
     keeps_reasoning: bool = True
     open_traces: Callable[[], Traces | None] = no_traces
+    open_response_states: Callable[[], ResponseStates | None] = no_response_states
     shows_upstream_urls: bool = False
     open_telemetry: Callable[[], Telemetry] | None = None

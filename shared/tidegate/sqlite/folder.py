@@ -3,7 +3,7 @@
 | file | what |
 |---|---|
 | `tidegate.db`, `-wal`, `-shm` | the table, in SQLite |
-| `objects/` | replies and traces that are too large for the table; files of workspaces, and what belongs to batches |
+| `objects/` | replies, traces and responses too large for the table; files of workspaces, and what belongs to batches |
 | `server.json` | the server that was started last, for the command line |
 | `demo_keys.json` | the keys of the demo tenant |
 

@@ -10,11 +10,13 @@ import anyio
 from msgspec import Struct
 
 from tidegate.aws.traces import OBJECT_DAYS
+from tidegate.domain.response_state import STATE_DAYS
 from tidegate.sqlite.object_files import NEW_FILES, object_path, unavailable, write_object
 
 LIFETIME_DAYS = {
     **{"cache": 31, "idem": 2, NEW_FILES: 1, "uploads": 2, "batches": 40},
     **{f"traces/{days}": days + 1 for days in OBJECT_DAYS},
+    f"responses/{STATE_DAYS}": STATE_DAYS + 1,
 }
 """A day more than the longest lifetime of an item that refers to an object, or of a file that is being written.
 
