@@ -14,6 +14,7 @@ from tidegate.aws.sweeper import RUN_SECONDS
 from tidegate.aws.traces import OBJECT_DAYS
 from tidegate.control.validation import MAX_TRACE_DAYS
 from tidegate.domain.gateway_fields import MAX_CACHE_TTL_SECONDS
+from tidegate.domain.response_state import STATE_DAYS
 from tidegate.policy.metering.roller import HOUR_SECONDS
 from tidegate.sqlite.objects import LIFETIME_DAYS
 
@@ -534,12 +535,12 @@ def test_replies_lie_in_a_bucket_that_is_closed_encrypted_and_empties_itself(sta
                     {"Id": name, "Prefix": f"traces/{days}/", "Status": "Enabled", "ExpirationInDays": days + 1}
                     for name, days in zip(TRACE_RULES, OBJECT_DAYS, strict=True)
                 ),
-                    {
-                        "Id": "responses",
-                        "Prefix": f"responses/{STATE_DAYS}/",
-                        "Status": "Enabled",
-                        "ExpirationInDays": STATE_DAYS + 1,
-                    },
+                {
+                    "Id": "responses",
+                    "Prefix": f"responses/{STATE_DAYS}/",
+                    "Status": "Enabled",
+                    "ExpirationInDays": STATE_DAYS + 1,
+                },
             ]
         },
     }
