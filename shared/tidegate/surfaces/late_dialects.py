@@ -55,3 +55,46 @@ class MessagesSurface(Struct, frozen=True):
 
 MESSAGES = MessagesSurface()
 MESSAGES_WITHOUT_LIMIT = MessagesSurface(needs_limit=False)
+
+
+class ResponsesSurface(Struct, frozen=True):
+    """OpenAI's Responses API, in front of every provider."""
+
+    name: str = "responses"
+    requires_workspace: bool = False
+    always_includes_usage: bool = True
+    request_id_headers: tuple[bytes, ...] = REQUEST_ID
+
+    def credential(self, headers: Mapping[bytes, bytes]) -> str | None:
+        """See `Surface.credential`."""
+        return find_credential(headers)
+
+    def reply_id(self, call_id: str, now: float) -> str:
+        """Return `resp_` and the call's id."""
+        return f"resp_{call_id}"
+
+    def parse(self, operation: Operation, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> Request:
+        """See `Surface.parse`."""
+        if operation.name != "chat":
+            raise OperationNotSupported("The Responses API has chat alone.")
+        return load("tidegate.surfaces.responses.request", "parse")(body, headers)
+
+    def reply(self, reply: Reply, request: Request) -> bytes:
+        """See `Surface.reply`. The reply of a provider that speaks this dialect goes out as it is."""
+        native = reply.get(NATIVE)
+        return encode(native or load("tidegate.surfaces.responses.reply", "response")(reply, request))
+
+    def open_stream(self, request: Request) -> SurfaceStream:
+        """See `Surface.open_stream`."""
+        return load("tidegate.surfaces.responses.stream", "ResponsesStream")(request)
+
+    def status(self, error: TidegateError) -> int:
+        """See `Surface.status`. The error of a provider that speaks this dialect goes out as it is."""
+        return load("tidegate.surfaces.responses.errors", "status")(error)
+
+    def error(self, error: TidegateError) -> bytes:
+        """See `Surface.error`."""
+        return load("tidegate.surfaces.responses.errors", "error_bytes")(error)
+
+
+RESPONSES = ResponsesSurface()

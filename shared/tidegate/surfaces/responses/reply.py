@@ -1,0 +1,31 @@
+"""A chat completion as a response.
+
+Source: https://platform.openai.com/docs/api-reference/responses/object (2026-11).
+"""
+
+from typing import cast
+
+from tidegate.chat.completion import Completion, Delta
+from tidegate.domain.operation import Reply, Request
+from tidegate.json import JsonObject
+from tidegate.surfaces.responses.event_log import EventLog
+from tidegate.surfaces.responses.output import ResponseOutput
+from tidegate.surfaces.responses.response import ResponseHead, end_status, notes_of
+
+_ORDER = (("reasoning", "reasoning_details"), ("content", "annotations"), ("refusal",), ("images",))
+
+
+def response(reply: Reply, request: Request) -> JsonObject:
+    """Return the response for the first choice of a completion: what the end of its stream would have."""
+    choice = cast(Completion, reply)["choices"][0]
+    head = ResponseHead(request, reply)
+    output = ResponseOutput(head.suffix, notes_of(request).names, EventLog())
+    message = choice["message"]
+    for names in _ORDER:
+        fields = {name: value for name, value in cast(JsonObject, message).items() if name in names and value}
+        if fields:
+            output.add(cast(Delta, fields), choice["logprobs"])
+    for index, call in enumerate(message.get("tool_calls") or ()):
+        output.add({"tool_calls": [{**call, "index": index}]})
+    output.end(end_status(choice["finish_reason"]))
+    return head.ended(choice["finish_reason"], output.items, reply)

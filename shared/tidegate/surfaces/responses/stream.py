@@ -1,0 +1,104 @@
+"""A streamed reply as the events of the Responses API.
+
+    stream = ResponsesStream(request)
+    stream.events(chunks); stream.end()
+
+Source: https://platform.openai.com/docs/api-reference/responses-streaming (2026-11). A stream ends with
+`response.completed`, `response.incomplete` or `response.failed`: without these, Codex asks again, up to five times.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+from tidegate.chat.completion import Chunk
+from tidegate.domain.operation import NATIVE, ReplyChunk, Request
+from tidegate.errors import TidegateError
+from tidegate.json import Json, JsonObject, decode_or_none
+from tidegate.surfaces.responses.errors import error_event, failure
+from tidegate.surfaces.responses.event_log import EventLog
+from tidegate.surfaces.responses.output import ResponseOutput
+from tidegate.surfaces.responses.response import ResponseHead, end_status, notes_of
+from tidegate.surfaces.responses.usage import response_usage
+
+_COMMENT = b": keep-alive\n\n"
+
+
+class ResponsesStream:
+    """Encodes one streamed reply. The provider's own events go out as they are, if it speaks this dialect."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._log = EventLog()
+        self._reply: tuple[ResponseHead, ResponseOutput] | None = None
+        self._native: list[tuple[str, str]] = []
+        self._reason: object = None
+        self._last: dict[str, object] = {}
+
+    @property
+    def keep_alive(self) -> bytes:
+        """An event, because Codex counts the time between events; a comment while no event may come."""
+        if self._reply is None:
+            return _COMMENT
+        self._log.write("keepalive")
+        return self._log.take()
+
+    def events(self, chunks: Sequence[ReplyChunk]) -> bytes:
+        """See `SurfaceStream.events`."""
+        native_bytes: list[bytes] = []
+        for chunk in chunks:
+            native = chunk.get(NATIVE)
+            if native is not None:
+                for event in cast("Iterable[tuple[str, str]]", native):
+                    self._native = [*self._native[:1], event]
+                    native_bytes.append(b"event: %b\ndata: %b\n\n" % (event[0].encode(), event[1].encode()))
+            elif not self._native:
+                self._translate(cast(Chunk, chunk))
+        return b"".join(native_bytes) if self._native else self._log.take()
+
+    def _translate(self, chunk: Chunk) -> None:
+        _, output = self._reply or self._begin(chunk)
+        for choice in chunk["choices"][:1]:
+            output.add(choice["delta"], choice.get("logprobs"))
+            self._reason = choice["finish_reason"] or self._reason
+        for name in ("usage", "service_tier"):
+            value = chunk.get(name)
+            if value:
+                self._last[name] = value
+
+    def _begin(self, first: Mapping[str, object]) -> tuple[ResponseHead, ResponseOutput]:
+        head = ResponseHead(self._request, first)
+        for kind in ("response.created", "response.in_progress"):
+            self._log.write(kind, response=head.response("in_progress", []))
+        self._reply = head, ResponseOutput(head.suffix, notes_of(self._request).names, self._log)
+        return self._reply
+
+    def end(self) -> bytes:
+        """See `SurfaceStream.end`."""
+        if self._native:
+            return b""
+        head, output = self._reply or self._begin({})
+        status = end_status(self._reason)
+        output.end(status)
+        self._log.write(f"response.{status}", response=head.ended(self._reason, output.items, self._last))
+        return self._log.take()
+
+    def error(self, error: TidegateError) -> bytes:
+        """See `SurfaceStream.error`. SDKs raise the error at its event, and Codex reads the failed response."""
+        head, output = self._reply or self._begin_failed(error)
+        self._log.write("error", **error_event(error))
+        usage = response_usage(error.usage)
+        response = head.response("failed", output.items, error=failure(error), usage=usage)
+        self._log.write("response.failed", response=response)
+        return self._log.take()
+
+    def _begin_failed(self, error: TidegateError) -> tuple[ResponseHead, ResponseOutput]:
+        """Begin the response that has failed before its first chunk, or go on with the provider's own one."""
+        if not self._native:
+            return self._begin({"id": f"resp_{error.request_id or 0}"})
+        first, last = decode_or_none(self._native[0][1]), decode_or_none(self._native[-1][1])
+        begun: Json = first.get("response") if isinstance(first, dict) else None
+        fields: JsonObject = begun if isinstance(begun, dict) else {}
+        number = last.get("sequence_number") if isinstance(last, dict) else None
+        self._log = EventLog(number + 1 if isinstance(number, int) else 0)
+        head = ResponseHead(self._request, {**fields, "created": fields.get("created_at")})
+        return head, ResponseOutput(head.suffix, notes_of(self._request).names, self._log)
