@@ -15,6 +15,7 @@ from msgspec import Struct, field, structs
 
 from tidegate.domain.gateway_fields import GatewayFields
 from tidegate.domain.usage import TokenCounts, Usage
+from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 
 Reply: TypeAlias = Mapping[str, object]
@@ -30,6 +31,19 @@ events of the stream since the chunk before, as pairs of their type and data."""
 TextKind = Literal["plain", "fixed", "encoded"]
 
 
+class KeptReply(Struct, eq=False):
+    """The conversation of a call that is stored, so that a later one can go on from it.
+
+    `items` are those of its input, in the dialect of its origin. What encodes the reply sets `read_response`, which
+    returns the reply as far as it is encoded, None before its beginning. `is_on` is False if nothing is kept here.
+    """
+
+    items: list[Json]
+    conversation_id: str | None = None
+    is_on: bool = True
+    read_response: Callable[[], JsonObject | None] | None = None
+
+
 class Origin(Struct, frozen=True):
     """A request as its caller sent it, in another dialect than the operation's inner one.
 
@@ -39,8 +53,8 @@ class Origin(Struct, frozen=True):
 
     `ignored` are the paths that the translation cannot honour, `session_id` is the conversation as this dialect names
     it. `portable` makes the translated body one for providers that do not know the terms of this dialect, and returns
-    it with the paths of what it leaves out. `kept_input` is the conversation that is stored with the reply, as items of
-    the dialect; None if the caller wants neither stored.
+    it with the paths of what it leaves out. `kept` is what is stored of the call; None if the caller wants nothing
+    stored.
     """
 
     dialect: str
@@ -50,11 +64,22 @@ class Origin(Struct, frozen=True):
     ignored: tuple[str, ...] = ()
     session_id: str | None = None
     portable: Callable[[JsonObject], tuple[JsonObject, tuple[str, ...]]] | None = None
-    kept_input: list[Json] | None = None
+    kept: KeptReply | None = None
 
     def without_body(self) -> "Origin":
         """Return this origin for a request that has changed: it can only be translated from then on."""
         return structs.replace(self, body=None)
+
+
+class NeedsState(InvalidRequest):
+    """A request refers to something that is kept, which its surface cannot know. `raw` is its body.
+
+    `state` has the fields that refer to it. Where nothing is kept, the caller gets this error.
+    """
+
+    def __init__(self, message: str, raw: JsonObject, state: object, param: str) -> None:
+        super().__init__(message, param=param)
+        self.raw, self.state = raw, state
 
 
 class ModelLimits(Protocol):

@@ -34,14 +34,6 @@ class ResponseState(Redacted, Struct, frozen=True):
         return [*self.input, *(output if isinstance(output, list) else [])]
 
 
-class NeedsState(InvalidRequest):
-    """A request refers to something that is kept, which its surface cannot know. `raw` is its body."""
-
-    def __init__(self, message: str, raw: JsonObject, param: str) -> None:
-        super().__init__(message, param=param)
-        self.raw = raw
-
-
 def pack_state(state: ResponseState) -> bytes:
     """Return the state as compressed JSON."""
     return zlib.compress(encode(state), 1)
