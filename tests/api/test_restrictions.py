@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from tests.world import KEY, USER, Client, Reply, completion, world
 
-BODY = {"model": "openai/gpt-4o-mini", "messages": USER}
+BODY = {"model": "openai/gpt-4o-mini", "messages": USER, "max_tokens": 50}
 PUBLIC = {"/public/models", "/health", "/api/ds-prototypes/health"}
 PARAMETER = re.compile(r"\{[^}]*\}")
 HEADERS = {"x-workspace-id": "ws_test"}
@@ -39,7 +39,10 @@ def codes(found: dict[str, Reply]) -> dict[str, str | None]:
 
 
 def code(reply: Reply) -> str:
-    """The gateway's own code, also of an error for OpenRouter's clients. A call that nobody made is not found."""
+    """The gateway's own code, also of an error for OpenRouter's clients. A call that nobody made is not found.
+
+    Anthropic's errors have no code, only a message.
+    """
     error = reply.json["error"]
     return error["metadata"]["error_type"] if "metadata" in error else error["code"]
 

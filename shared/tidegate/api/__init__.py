@@ -24,6 +24,7 @@ generations    the result of a call by the id of its reply, for clients of OpenR
 usage_views    JSON of usage and quotas
 models         the lists of models, and health
 model_views    JSON of models
+anthropic_models  the lists of models in Anthropic's format
 route_models   routes as entries in the lists of models
 admin          the admin API
 console        the dashboard

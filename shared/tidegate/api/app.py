@@ -249,8 +249,10 @@ async def _internal_error(request: Request, raised: Exception) -> Response:
 
 
 def _response(request: Request, error: TidegateError) -> Response:
-    reply = Response(errors.body(error, request.url.path), status_code=error.status, media_type="application/json")
-    reply.headers["x-request-id"] = ulid(time.time())
+    surface, error.request_id = errors.surface_of(request.url.path, request.headers), ulid(time.time())
+    reply = Response(surface.error(error), status_code=surface.status(error), media_type="application/json")
+    for name in surface.request_id_headers:
+        reply.headers[name.decode()] = error.request_id
     for name, value in errors.headers(error):
         reply.headers[name.decode()] = value.decode()
     return reply

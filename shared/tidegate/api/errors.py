@@ -4,17 +4,21 @@ Source: https://platform.openai.com/docs/guides/error-codes
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tidegate.api.reply import header_list
 from tidegate.domain.account import RateStatus
+from tidegate.domain.surface import Surface
 from tidegate.errors import ConfigurationError, LimitReached, NotConfigured, ProviderAuth, TidegateError
 from tidegate.lazy import load
+from tidegate.surfaces.late_dialects import MESSAGES
 from tidegate.surfaces.openai import OPENAI
 from tidegate.surfaces.openrouter import OPENROUTER
 
 OPENROUTER_PREFIX = "/api/v1/"
 """The paths of OpenRouter's clients."""
+
+_MESSAGES_PATHS = ("/v1/messages", "/messages")
 
 
 _LASTING_ERRORS = (ConfigurationError, NotConfigured, ProviderAuth)
@@ -63,6 +67,14 @@ def internal_error() -> TidegateError:
     return load("tidegate.domain.internal_error", "internal_error")()
 
 
-def body(error: TidegateError, path: str = "") -> bytes:
-    """Return the body of an error on a path without a surface: in OpenAI's format, or in OpenRouter's."""
-    return (OPENROUTER if path.startswith(OPENROUTER_PREFIX) else OPENAI).error(error)
+def body(error: TidegateError) -> bytes:
+    """Return the body of an error in OpenAI's format."""
+    return OPENAI.error(error)
+
+
+def surface_of(path: str, headers: Mapping[str, str]) -> Surface:
+    """Return the dialect of a request to a path that is not one of calls: OpenAI's, OpenRouter's or Anthropic's."""
+    if path.startswith(OPENROUTER_PREFIX):
+        return OPENROUTER
+    is_anthropic = "anthropic-version" in headers or "x-api-key" in headers or path.startswith(_MESSAGES_PATHS)
+    return MESSAGES if is_anthropic else OPENAI

@@ -70,12 +70,12 @@ def count_models(catalog: Catalog, configured: frozenset[str], model_filter: Mod
 def _filtered_models(catalog: Catalog, configured: frozenset[str], model_filter: ModelFilter) -> tuple[bytes, int]:
     if model_filter == ModelFilter():
         return _all_models(catalog, configured)
-    return _encode_models(model for model in _models_of(catalog, configured) if model_filter.accepts(model))
+    return _encode_models(model for model in catalog_models(catalog, configured) if model_filter.accepts(model))
 
 
 @lru_cache(maxsize=1)
 def _all_models(catalog: Catalog, configured: frozenset[str]) -> tuple[bytes, int]:
-    return _encode_models(_models_of(catalog, configured))
+    return _encode_models(catalog_models(catalog, configured))
 
 
 def _encode_models(models: Iterable[CatalogModel]) -> tuple[bytes, int]:
@@ -87,13 +87,13 @@ def lunos_list(catalog: Catalog, configured: frozenset[str], model_filter: Model
     """Return, as JSON, Lunos's array of the configured providers' models that the filter accepts."""
     if model_filter == ModelFilter():
         return _all_public(catalog, configured)
-    models = (model for model in _models_of(catalog, configured) if model_filter.accepts(model))
+    models = (model for model in catalog_models(catalog, configured) if model_filter.accepts(model))
     return encode([public_model_json(model) for model in models])
 
 
 @lru_cache(maxsize=1)
 def _all_public(catalog: Catalog, configured: frozenset[str]) -> bytes:
-    return encode([public_model_json(model) for model in _models_of(catalog, configured)])
+    return encode([public_model_json(model) for model in catalog_models(catalog, configured)])
 
 
 def neuroflash_list(catalog: Catalog, configured: frozenset[str], first: bytes = b"[]") -> bytes:
@@ -103,7 +103,7 @@ def neuroflash_list(catalog: Catalog, configured: frozenset[str], first: bytes =
 
 @lru_cache(maxsize=1)
 def _all_selected(catalog: Catalog, configured: frozenset[str]) -> bytes:
-    return encode([selected_model_json(model) for model in _models_of(catalog, configured)])
+    return encode([selected_model_json(model) for model in catalog_models(catalog, configured)])
 
 
 def _concatenate(first: bytes, second: bytes) -> bytes:
@@ -113,7 +113,8 @@ def _concatenate(first: bytes, second: bytes) -> bytes:
     return first if second == b"[]" else first[:-1] + b"," + second[1:]
 
 
-def _models_of(catalog: Catalog, configured: frozenset[str]) -> Iterator[CatalogModel]:
+def catalog_models(catalog: Catalog, configured: frozenset[str]) -> Iterator[CatalogModel]:
+    """Return the models of the configured providers."""
     return (model for model in catalog if model.provider in configured)
 
 

@@ -4,13 +4,15 @@
 """
 
 import time
+from collections.abc import Callable
 from datetime import date
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tidegate import __version__
-from tidegate.api import model_views, route_models
+from tidegate.api import errors, model_views, route_models
+from tidegate.api.model_views import catalog_models
 from tidegate.api.source import source_of
 from tidegate.catalog import CatalogModel
 from tidegate.domain.ids import ulid
@@ -19,10 +21,13 @@ from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import ModelNotFound
 from tidegate.gateway import Gateway
 from tidegate.json import encode
+from tidegate.lazy import load
+from tidegate.surfaces.late_dialects import MESSAGES
 from tidegate.surfaces.neuroflash import NEUROFLASH
 from tidegate.surfaces.openai import OPENAI
 from tidegate.upstream.local_models import list_local_models
 
+_ANTHROPIC = "tidegate.api.anthropic_models"
 _NEVER = date(1970, 1, 1)
 
 
@@ -30,6 +35,13 @@ async def list_models(request: Request) -> Response:
     gateway, _, workspace = await _authenticate(request, OPENAI)
     model_filter = _filter(request)
     entries = await _first_entries(gateway, workspace, model_filter)
+    if errors.surface_of(request.url.path, request.headers) is MESSAGES:
+        models = [
+            *await _first_models(gateway, workspace),
+            *catalog_models(gateway.catalog, _configured_providers(gateway)),
+        ]
+        accepted = [model for model in models if model_filter.accepts(model)]
+        return _json(encode(load(_ANTHROPIC, "page")(accepted, request.query_params)))
     configured = _configured_providers(gateway)
     return _json(model_views.openrouter_list(gateway.catalog, configured, model_filter, entries))
 
@@ -45,6 +57,9 @@ async def count_models(request: Request) -> Response:
 
 async def show_model(request: Request) -> Response:
     return _json(encode(await _find_model(request)))
+    """Answer with one model, in the format of `list_models`."""
+    if errors.surface_of(request.url.path, request.headers) is MESSAGES:
+        return _json(encode(await _find_model(request, load(_ANTHROPIC, "model_info"))))
 
 
 async def show_openrouter_model(request: Request) -> Response:
@@ -81,16 +96,24 @@ async def _authenticate(request: Request, surface: Surface) -> tuple[Gateway, Pr
     return gateway, principal, workspace
 
 
-async def _find_model(request: Request) -> dict[str, object]:
+async def _find_model(
+    request: Request, describe: Callable[[CatalogModel], dict[str, object]] | None = None
+) -> dict[str, object]:
+    """Return the model in the format of `describe`; without it, in OpenAI's."""
     gateway, principal, workspace = await _authenticate(request, OPENAI)
     model_id: str = request.path_params["model_id"]
     resolution = gateway.router.resolve(model_id, workspace, principal.limits)
     if resolution.route is not None:
-        return route_models.route_json(resolution.route, gateway.catalog)
+        route, catalog = resolution.route, gateway.catalog
+        return (
+            describe(route_models.model_of_route(route, catalog))
+            if describe
+            else route_models.route_json(route, catalog)
+        )
     model = gateway.catalog.find_model(resolution.deployments[0].model_id)
     if model is None:
         raise ModelNotFound(f"The catalogue does not have {model_id!r}; calls to it may still work.", param="model")
-    return model_views.model_json(model)
+    return (describe or model_views.model_json)(model)
 
 
 def _filter(request: Request) -> model_views.ModelFilter:
@@ -113,6 +136,13 @@ async def _first_entries(
 
 
 async def _local_models(gateway: Gateway) -> list[tuple[CatalogModel, int]]:
+async def _first_models(gateway: Gateway, workspace: Workspace) -> list[CatalogModel]:
+    """Return the entries of `_first_entries` as models."""
+    catalog, routes = gateway.catalog, route_models.usable_routes(gateway.router, workspace)
+    local = [model for model, _ in await _local_models(gateway)]
+    return [*(route_models.model_of_route(route, catalog) for route in routes), *local]
+
+
     """Return the models of providers on this machine that the catalogue has no models of, and when each was made."""
     known = {model_id.partition("/")[0] for model_id in gateway.catalog.ids()}
     configs = [gateway.router.provider_configs[name] for name in _configured_providers(gateway) - known]
