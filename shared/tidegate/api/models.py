@@ -32,9 +32,9 @@ _NEVER = date(1970, 1, 1)
 
 
 async def list_models(request: Request) -> Response:
+    """Answer with the list in OpenAI's format, or in Anthropic's to clients that ask in its way."""
     gateway, _, workspace = await _authenticate(request, OPENAI)
     model_filter = _filter(request)
-    entries = await _first_entries(gateway, workspace, model_filter)
     if errors.surface_of(request.url.path, request.headers) is MESSAGES:
         models = [
             *await _first_models(gateway, workspace),
@@ -42,6 +42,7 @@ async def list_models(request: Request) -> Response:
         ]
         accepted = [model for model in models if model_filter.accepts(model)]
         return _json(encode(load(_ANTHROPIC, "page")(accepted, request.query_params)))
+    entries = await _first_entries(gateway, workspace, model_filter)
     configured = _configured_providers(gateway)
     return _json(model_views.openrouter_list(gateway.catalog, configured, model_filter, entries))
 
@@ -56,10 +57,10 @@ async def count_models(request: Request) -> Response:
 
 
 async def show_model(request: Request) -> Response:
-    return _json(encode(await _find_model(request)))
     """Answer with one model, in the format of `list_models`."""
     if errors.surface_of(request.url.path, request.headers) is MESSAGES:
         return _json(encode(await _find_model(request, load(_ANTHROPIC, "model_info"))))
+    return _json(encode(await _find_model(request)))
 
 
 async def show_openrouter_model(request: Request) -> Response:
@@ -135,7 +136,6 @@ async def _first_entries(
     return entries + [{**model_views.model_json(model), "created": created} for model, created in local]
 
 
-async def _local_models(gateway: Gateway) -> list[tuple[CatalogModel, int]]:
 async def _first_models(gateway: Gateway, workspace: Workspace) -> list[CatalogModel]:
     """Return the entries of `_first_entries` as models."""
     catalog, routes = gateway.catalog, route_models.usable_routes(gateway.router, workspace)
@@ -143,6 +143,7 @@ async def _first_models(gateway: Gateway, workspace: Workspace) -> list[CatalogM
     return [*(route_models.model_of_route(route, catalog) for route in routes), *local]
 
 
+async def _local_models(gateway: Gateway) -> list[tuple[CatalogModel, int]]:
     """Return the models of providers on this machine that the catalogue has no models of, and when each was made."""
     known = {model_id.partition("/")[0] for model_id in gateway.catalog.ids()}
     configs = [gateway.router.provider_configs[name] for name in _configured_providers(gateway) - known]
