@@ -44,6 +44,8 @@ def code(reply: Reply) -> str:
     Anthropic's errors have no code, only a message.
     """
     error = reply.json["error"]
+    if reply.json.get("type") == "error":
+        return "endpoint_not_allowed" if "endpoint" in error["message"] else "network_not_allowed"
     return error["metadata"]["error_type"] if "metadata" in error else error["code"]
 
 

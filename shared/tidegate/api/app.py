@@ -45,6 +45,12 @@ ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
 }
 """The surface and the operation of each endpoint that answers calls, by path."""
 
+COUNTS: dict[str, tuple[Surface, Operation]] = {
+    "/v1/messages/count_tokens": (MESSAGES_WITHOUT_LIMIT, CHAT),
+    "/messages/count_tokens": (MESSAGES_WITHOUT_LIMIT, CHAT),
+}
+"""The surface and the operation of each endpoint that counts the tokens of a prompt, by path."""
+
 _MODELS, _ACCOUNT = "tidegate.api.models", "tidegate.api.account"
 _OPENROUTER, _GENERATIONS = "tidegate.api.openrouter", "tidegate.api.generations"
 
@@ -52,12 +58,6 @@ READS: dict[str, tuple[str, str]] = {
     **{
         f"{prefix}{path}": answer
         for prefix in ("/v1", "/api/v1")
-COUNTS: dict[str, tuple[Surface, Operation]] = {
-    "/v1/messages/count_tokens": (MESSAGES_WITHOUT_LIMIT, CHAT),
-    "/messages/count_tokens": (MESSAGES_WITHOUT_LIMIT, CHAT),
-}
-"""The surface and the operation of each endpoint that counts the tokens of a prompt, by path."""
-
         for path, answer in {
             "/models/count": (_MODELS, "count_models"),
             "/models/user": (_MODELS, "list_models"),
