@@ -9,6 +9,7 @@ from typing import TypeAlias, cast
 
 from tidegate.domain.operation import Operation
 from tidegate.domain.surface import Surface
+from tidegate.local.openapi_texts import of_texts
 
 Schema: TypeAlias = dict[str, object]
 
@@ -60,7 +61,65 @@ MESSAGES_ERROR: Schema = {
     "properties": {"type": {"const": "error"}, "error": _OBJECT, "request_id": _TEXT},
 }
 
-REQUESTS: dict[str, tuple[Schema, Schema, Schema]] = {"messages": (MESSAGES_REQUEST, MESSAGES_REPLY, MESSAGES_ERROR)}
+RESPONSES_REQUEST: Schema = {
+    "type": "object",
+    "description": "OpenAI's Responses API: https://platform.openai.com/docs/api-reference/responses/create",
+    "required": ["model", "input"],
+    "properties": {
+        "model": _TEXT,
+        "input": {"anyOf": [_TEXT, {**_OBJECTS, "minItems": 1}]},
+        "instructions": {"type": ["string", "null"]},
+        "stream": {"type": ["boolean", "null"]},
+        "tools": _OBJECTS,
+        "tool_choice": {"anyOf": [_TEXT, _OBJECT]},
+        "parallel_tool_calls": {"type": ["boolean", "null"]},
+        "reasoning": {"type": ["object", "null"]},
+        "text": _OBJECT,
+        "max_output_tokens": {"anyOf": [_COUNT, {"type": "null"}]},
+        "include": {"type": ["array", "null"], "items": _TEXT},
+        "temperature": {"type": ["number", "null"]},
+        "top_p": {"type": ["number", "null"]},
+        "metadata": {"type": ["object", "null"]},
+        "store": {"type": ["boolean", "null"]},
+        "prompt_cache_key": {"type": ["string", "null"]},
+    },
+}
+
+RESPONSES_REPLY: Schema = {
+    "type": "object",
+    "required": [
+        "id",
+        "object",
+        "created_at",
+        "status",
+        "model",
+        "output",
+        "parallel_tool_calls",
+        "tool_choice",
+        "tools",
+    ],
+    "properties": {
+        "id": _TEXT,
+        "object": {"const": "response"},
+        "created_at": {"type": "number"},
+        "status": {"enum": ["completed", "incomplete", "failed", "in_progress", "queued", "cancelled"]},
+        "model": _TEXT,
+        "output": _OBJECTS,
+        "parallel_tool_calls": {"type": "boolean"},
+        "tool_choice": {"anyOf": [_TEXT, _OBJECT]},
+        "tools": _OBJECTS,
+        "usage": {"type": ["object", "null"]},
+        "error": {"type": ["object", "null"]},
+        "incomplete_details": {"type": ["object", "null"]},
+    },
+}
+
+RESPONSES_ERROR: Schema = {"type": "object", "required": ["error"], "properties": {"error": _OBJECT}}
+
+REQUESTS: dict[str, tuple[Schema, Schema, Schema]] = {
+    "messages": (MESSAGES_REQUEST, MESSAGES_REPLY, MESSAGES_ERROR),
+    "responses": (RESPONSES_REQUEST, RESPONSES_REPLY, RESPONSES_ERROR),
+}
 """By the name of the surface: the schemas of requests, replies and errors."""
 
 
@@ -69,7 +128,7 @@ def call_paths(
 ) -> dict[str, object]:
     """Return the paths of the endpoints, each with its operation in the dialect of its surface."""
     return {
-        path.replace(":path", ""): {"post": _in_dialect(operation, endpoints[path][0])}
+        path.replace(":path", ""): {"post": _in_dialect(of_texts(operation, endpoints[path][1]), endpoints[path][0])}
         for path, operation in operations.items()
     }
 

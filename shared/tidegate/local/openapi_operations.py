@@ -9,6 +9,12 @@ Schema: TypeAlias = dict[str, object]
 EXAMPLE_MODEL, EXAMPLE_WORKSPACE = "demo/echo", "ws_demo"
 
 EXAMPLE_CALL: Schema = {"model": EXAMPLE_MODEL, "messages": [{"role": "user", "content": "Hello, tide."}]}
+_EXAMPLES: dict[str, Schema] = {
+    "/messages": {**EXAMPLE_CALL, "max_tokens": 100},
+    "/responses": {"model": EXAMPLE_MODEL, "input": "Hello, tide."},
+}
+"""The examples of other dialects, by how their paths end."""
+
 
 _EXAMPLES = {
     "model_id": EXAMPLE_MODEL,
@@ -46,6 +52,21 @@ _OPERATIONS: Mapping[str, tuple[str, str, str]] = {
         "chat",
         "Create a message, as Anthropic's clients do",
         "The Messages API in front of every provider. With `stream`, the reply comes as Anthropic's events.",
+    ),
+    "/embeddings": (
+        "texts",
+        "Create embeddings",
+        "Turn a text, a list of texts or their tokens into vectors. A list that is too long for its provider is split.",
+    ),
+    "/deployments/{deployment}/embeddings": (
+        "texts",
+        "Create embeddings, as Azure's clients do",
+        "The deployment in the path is the model; the query's `api-version` is not read.",
+    ),
+    "/responses": (
+        "chat",
+        "Create a response, as Codex and OpenAI's agents do",
+        "OpenAI's Responses API in front of every provider. With `stream`, the reply comes as OpenAI's events.",
     ),
     "/models": (
         "models",
@@ -110,8 +131,8 @@ def _describe(path: str, operation: Schema) -> Schema:
     described["parameters"] = list(_with_examples(cast("list[Schema]", operation["parameters"])))
     if "requestBody" in operation:
         body = cast("dict[str, dict[str, Schema]]", operation["requestBody"])
-        example = {**EXAMPLE_CALL, "max_tokens": 100} if path.endswith("/messages") else EXAMPLE_CALL
-        media = {**body["content"]["application/json"], "example": example}
+        example = next((call for end, call in _EXAMPLES.items() if path.endswith(end)), EXAMPLE_CALL)
+        media = {"example": example, **body["content"]["application/json"]}
         described["requestBody"] = {**body, "content": {"application/json": media}}
     return described
 
