@@ -26,7 +26,7 @@ from tidegate.errors import LimitReached, TidegateError
 from tidegate.json import JsonObject
 from tidegate.lazy import load
 from tidegate.pipeline.answer import Answer
-from tidegate.pipeline.components import CallReuse, Components
+from tidegate.pipeline.components import CallReuse, Components, no_response_states
 from tidegate.pipeline.dispatch import dispatch
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.prepare import count_call
@@ -102,6 +102,9 @@ class Gateway(Components, frozen=True):
         call may have a trace, which begins with it. Raises `InvalidRequest`.
         """
         now = self.clock() if started_at is None else started_at
+        kept = None if request.origin is None else request.origin.kept
+        if kept is not None:
+            kept.is_on = self.open_response_states is not no_response_states
         timeouts_seconds = (self.timeout_seconds, request.options.timeout, workspace.timeout_seconds)
         deadline = earliest_deadline(now, timeouts_seconds, headers.deadlines())
         return CallOf(
@@ -201,10 +204,13 @@ class Gateway(Components, frozen=True):
 
 
 async def _finish(components: Components, observation: Observation, call_reuse: CallReuse | None) -> None:
-    """Store the reply if caching or idempotency asked for it. Then, even if that failed, settle and report the call."""
+    """Store the reply where it is wanted again. Then, even if that failed, settle and report the call."""
+    origin = observation.call.request.origin
     try:
         if call_reuse is not None:
             await call_reuse.store(observation)
+        if origin is not None and origin.kept is not None and origin.kept.is_on:
+            await load("tidegate.pipeline.kept_responses", "keep_response")(components, observation.call, origin.kept)
     finally:
         outcome = await settle(components, observation)
         content = None if observation.trace is None else await observation.trace.write(observation)

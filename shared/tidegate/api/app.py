@@ -25,7 +25,7 @@ from tidegate.domain.surface import Surface
 from tidegate.errors import MethodNotAllowed, NotFound, TidegateError
 from tidegate.gateway import Gateway
 from tidegate.lazy import late, load
-from tidegate.surfaces.late_dialects import MESSAGES, MESSAGES_WITHOUT_LIMIT
+from tidegate.surfaces.late_dialects import MESSAGES, MESSAGES_WITHOUT_LIMIT, RESPONSES
 from tidegate.surfaces.neuroflash import NEUROFLASH
 from tidegate.surfaces.openai import OPENAI
 from tidegate.surfaces.openrouter import OPENROUTER
@@ -40,6 +40,10 @@ ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     "/api/v1/chat/completions": (OPENROUTER, CHAT),
     "/v1/messages": (MESSAGES, CHAT),
     "/messages": (MESSAGES, CHAT),  # for clients whose base URL lacks /v1
+    "/v1/responses": (RESPONSES, CHAT),
+    "/responses": (RESPONSES, CHAT),  # for Codex with a base URL that lacks /v1
+    "/openai/v1/responses": (RESPONSES, CHAT),
+    "/api/v1/responses": (RESPONSES, CHAT),
     "/api/ds-prototypes/chat/completions": (NEUROFLASH, CHAT),
     "/api/ds-prototypes/content_generation/chat/completions": (NEUROFLASH, CHAT),
 }

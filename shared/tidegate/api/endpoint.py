@@ -17,7 +17,7 @@ from tidegate.api.request_body import read_json_body
 from tidegate.api.source import source_of
 from tidegate.domain.call import Call
 from tidegate.domain.ids import ulid
-from tidegate.domain.operation import Operation
+from tidegate.domain.operation import NeedsState, Operation
 from tidegate.domain.server_options import ServerOptions
 from tidegate.domain.surface import Surface
 from tidegate.errors import TidegateError
@@ -118,7 +118,11 @@ class OperationEndpoint(Struct, frozen=True):
         body = await read_json_body(receive, headers, self.options.max_body_bytes)
         if DEPLOYMENT in scope.get("path_params", ()):
             body = load("tidegate.api.azure_path", "with_deployment")(body, scope["path_params"][DEPLOYMENT])
-        request = self.surface.parse(self.operation, body, headers)
+        try:
+            request = self.surface.parse(self.operation, body, headers)
+        except NeedsState as needs:
+            with_kept_items = load("tidegate.pipeline.kept_responses", "with_kept_items")
+            request = await with_kept_items(gateway, workspace, needs, len(body))
         return gateway.new_call(
             principal,
             workspace,

@@ -66,3 +66,17 @@ class PreviousResponseNotFound(InvalidRequest):
 
     def __init__(self, response_id: str) -> None:
         super().__init__(f"Previous response with id '{response_id[:200]}' not found.", param="previous_response_id")
+
+
+def item_not_found(item_id: str) -> NotFound:
+    """Return the error for a reference to an item that does not exist, in OpenAI's words."""
+    message = (
+        f"Item with id '{item_id[:200]}' not found. Items are not persisted when `store` is set to false. "
+        "Try again with `store` set to true, or remove this item from your input."
+    )
+    return NotFound(message, param="input")
+
+
+def conversation_not_found(conversation_id: str) -> NotFound:
+    """Return the error for a conversation that does not exist, in OpenAI's words."""
+    return NotFound(f"Conversation with id '{conversation_id[:200]}' not found.", param="conversation")

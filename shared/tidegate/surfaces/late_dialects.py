@@ -80,9 +80,8 @@ class ResponsesSurface(Struct, frozen=True):
         return load("tidegate.surfaces.responses.request", "parse")(body, headers)
 
     def reply(self, reply: Reply, request: Request) -> bytes:
-        """See `Surface.reply`. The reply of a provider that speaks this dialect goes out as it is."""
-        native = reply.get(NATIVE)
-        return encode(native or load("tidegate.surfaces.responses.reply", "response")(reply, request))
+        """See `Surface.reply`. The reply of a provider that speaks this dialect goes out with the gateway's id."""
+        return encode(load("tidegate.surfaces.responses.reply", "response")(reply, request))
 
     def open_stream(self, request: Request) -> SurfaceStream:
         """See `Surface.open_stream`."""

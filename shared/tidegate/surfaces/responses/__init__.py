@@ -12,6 +12,7 @@ portable           a translated request without what only OpenAI knows
 response           the Response object
 reply              a completion → a response
 stream             chunks → events
+native_events      the events of a provider that speaks this dialect
 output             the items of a reply and their events
 reasoning_output   a reasoning item
 message_output     a message item

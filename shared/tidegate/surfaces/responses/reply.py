@@ -6,9 +6,10 @@ Source: https://platform.openai.com/docs/api-reference/responses/object (2026-11
 from typing import cast
 
 from tidegate.chat.completion import Completion, Delta
-from tidegate.domain.operation import Reply, Request
+from tidegate.domain.operation import NATIVE, Reply, Request
 from tidegate.json import JsonObject
 from tidegate.surfaces.responses.event_log import EventLog
+from tidegate.surfaces.responses.native_events import own_response
 from tidegate.surfaces.responses.output import ResponseOutput
 from tidegate.surfaces.responses.response import ResponseHead, end_status, notes_of
 
@@ -16,6 +17,18 @@ _ORDER = (("reasoning", "reasoning_details"), ("content", "annotations"), ("refu
 
 
 def response(reply: Reply, request: Request) -> JsonObject:
+    """Return the response of a provider that speaks this dialect, or that for a completion. It may be kept."""
+    native = reply.get(NATIVE)
+    if native is None:
+        whole = _translated(reply, request)
+    else:
+        whole = own_response(cast(JsonObject, native), request, str(reply["id"]))
+    if request.origin is not None and request.origin.kept is not None:
+        request.origin.kept.read_response = lambda: whole
+    return whole
+
+
+def _translated(reply: Reply, request: Request) -> JsonObject:
     """Return the response for the first choice of a completion: what the end of its stream would have."""
     choice = cast(Completion, reply)["choices"][0]
     head = ResponseHead(request, reply)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tidegate.chat.parse import decode_body
 from tidegate.chat.request import ChatRequest, build_chat_request
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
-from tidegate.domain.operation import Origin
+from tidegate.domain.operation import KeptReply, NeedsState, Origin
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.surfaces.messages import signatures
@@ -65,17 +65,18 @@ def parse(body: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
     raw = decode_body(body)
     state = read_state(raw)
     for name in state.references:
-        raise InvalidRequest(f"'{name}' refers to something that is kept, and nothing is kept here.", param=name)
-    if state.is_background:
-        raise InvalidRequest("'background' is not supported: send the request with stream: true.", param="background")
+        raise NeedsState(f"'{name}' refers to something that is kept, and nothing is kept here.", raw, state, name)
     return build_request(raw, state, len(body))
 
 
 def build_request(raw: JsonObject, state: StateFields, size: int = 0) -> ChatRequest:
     """Return the chat request for a body whose references are resolved; `state` has the fields as they were sent.
 
-    Raises `InvalidRequest`, with the field's path in `param`.
+    The call is kept unless its caller forbids it, as at OpenAI. Raises `InvalidRequest`, with the field's path in
+    `param`.
     """
+    if state.is_background:
+        raise InvalidRequest("'background' is not supported: send the request with stream: true.", param="background")
     chat_body, conversation, names = _translate(raw)
     try:
         request = build_chat_request(chat_body, size)
@@ -87,6 +88,7 @@ def build_request(raw: JsonObject, state: StateFields, size: int = 0) -> ChatReq
         notes=Notes(raw, names, state),
         ignored=tuple(conversation.ignored),
         portable=partial(portable_body, conversation.refusals),
+        kept=None if state.store is False else KeptReply(input_items(raw), state.conversation_id),
     )
     return replace(request, origin=origin)
 
@@ -103,6 +105,17 @@ def chat_request(body: bytes) -> ChatRequest | None:
     request = parse(body, {})
     ignored = request.origin.ignored if request.origin is not None else ()
     return replace(request, origin=None, ignored=(*request.ignored, *ignored))
+
+
+def input_items(raw: JsonObject) -> list[Json]:
+    """Return the items of a request's input, whose form may be a text."""
+    match raw.get("input"):
+        case str(text):
+            return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}]
+        case list(items):
+            return items
+        case _:
+            return []
 
 
 def without_own_reasoning(raw: JsonObject) -> JsonObject:

@@ -16,6 +16,7 @@ from tidegate.errors import TidegateError
 from tidegate.json import Json, JsonObject, decode_or_none
 from tidegate.surfaces.responses.errors import error_event, failure
 from tidegate.surfaces.responses.event_log import EventLog
+from tidegate.surfaces.responses.native_events import NativeEvents
 from tidegate.surfaces.responses.output import ResponseOutput
 from tidegate.surfaces.responses.response import ResponseHead, end_status, notes_of
 from tidegate.surfaces.responses.usage import response_usage
@@ -30,9 +31,12 @@ class ResponsesStream:
         self._request = request
         self._log = EventLog()
         self._reply: tuple[ResponseHead, ResponseOutput] | None = None
-        self._native: list[tuple[str, str]] = []
+        self._native: NativeEvents | None = None
         self._reason: object = None
         self._last: dict[str, object] = {}
+        self._whole: JsonObject | None = None
+        if request.origin is not None and request.origin.kept is not None:
+            request.origin.kept.read_response = self.response
 
     @property
     def keep_alive(self) -> bytes:
@@ -48,12 +52,12 @@ class ResponsesStream:
         for chunk in chunks:
             native = chunk.get(NATIVE)
             if native is not None:
-                for event in cast("Iterable[tuple[str, str]]", native):
-                    self._native = [*self._native[:1], event]
-                    native_bytes.append(b"event: %b\ndata: %b\n\n" % (event[0].encode(), event[1].encode()))
-            elif not self._native:
+                self._native = self._native or NativeEvents(self._request)
+                events, response_id = cast("Iterable[tuple[str, str]]", native), str(chunk.get("id"))
+                native_bytes += [self._native.pass_on(event, response_id) for event in events]
+            elif self._native is None:
                 self._translate(cast(Chunk, chunk))
-        return b"".join(native_bytes) if self._native else self._log.take()
+        return self._log.take() if self._native is None else b"".join(native_bytes)
 
     def _translate(self, chunk: Chunk) -> None:
         _, output = self._reply or self._begin(chunk)
@@ -74,13 +78,24 @@ class ResponsesStream:
 
     def end(self) -> bytes:
         """See `SurfaceStream.end`."""
-        if self._native:
+        if self._native is not None:
             return b""
         head, output = self._reply or self._begin({})
         status = end_status(self._reason)
         output.end(status)
-        self._log.write(f"response.{status}", response=head.ended(self._reason, output.items, self._last))
+        self._whole = head.ended(self._reason, output.items, self._last)
+        self._log.write(f"response.{status}", response=self._whole)
         return self._log.take()
+
+    def response(self) -> JsonObject | None:
+        """Return the response as far as it is encoded, None before its beginning: what is kept of it."""
+        if self._native is not None:
+            return self._native.response()
+        if self._whole is not None or self._reply is None:
+            return self._whole
+        head, output = self._reply
+        output.end("incomplete")
+        return head.response("incomplete", output.items, incomplete_details={"reason": "interrupted"})
 
     def error(self, error: TidegateError) -> bytes:
         """See `SurfaceStream.error`. SDKs raise the error at its event, and Codex reads the failed response."""
@@ -93,9 +108,9 @@ class ResponsesStream:
 
     def _begin_failed(self, error: TidegateError) -> tuple[ResponseHead, ResponseOutput]:
         """Begin the response that has failed before its first chunk, or go on with the provider's own one."""
-        if not self._native:
+        if self._native is None or self._native.begun is None:
             return self._begin({"id": f"resp_{error.request_id or 0}"})
-        first, last = decode_or_none(self._native[0][1]), decode_or_none(self._native[-1][1])
+        first, last = decode_or_none(self._native.begun), decode_or_none(self._native.latest)
         begun: Json = first.get("response") if isinstance(first, dict) else None
         fields: JsonObject = begun if isinstance(begun, dict) else {}
         number = last.get("sequence_number") if isinstance(last, dict) else None
