@@ -177,7 +177,7 @@ class Gateway(Components, frozen=True):
             if not isinstance(error, LimitReached):  # a call that no provider got is work as well
                 await count_call(self, observation)
             raise
-        answer = await respond(self, dispatched, observation)
+        answer = await respond(self, dispatched, observation, is_checked=guard_run is not None)
         if guard_run:
             check_answer = load("tidegate.pipeline.check_output", "check_answer")
             answer = await check_answer(self, guard_run, answer, observation)

@@ -51,12 +51,15 @@ class TracedError(Struct, frozen=True):
 class Trace(Struct, kw_only=True, omit_defaults=True):
     """The content of one call: the request as received, each attempt, and the answer or the error of the caller.
 
-    `answer` is the JSON of a whole reply, also of a stream; empty if there is none. `masked` names the guardrails that
-    have masked the texts; `request` is empty if one of them could not mask it.
+    `key_id` is the key that made the call, and `until` the end of the trace in UTC seconds: a line of a batch has no
+    record that says either. `answer` is the JSON of a whole reply, also of a stream; empty if there is none. `masked`
+    names the guardrails that have masked the texts; `request` is empty if one of them could not mask it.
     """
 
     call_id: str
     request: bytes
+    key_id: str = ""
+    until: float = 0.0
     attempts: Sequence[TracedAttempt] = ()
     answer: bytes = b""
     error: TracedError | None = None

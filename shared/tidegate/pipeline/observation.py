@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Protocol
@@ -33,6 +33,10 @@ class CallTrace(Protocol):
 
     def start_attempt(self, attempt: SentAttempt, request: UpstreamRequest) -> ResponseRecorder:
         """Record the request to a provider, before its credentials are added. Return what records its reply."""
+        ...
+
+    def batch_recorder(self) -> Callable[[Sequence[ReplyChunk]], None]:
+        """Return what records each part of the stream; `record_answer` then leaves the stream as it is."""
         ...
 
     def record_answer(self, answer: Answer) -> Answer:

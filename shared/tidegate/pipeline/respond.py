@@ -1,7 +1,7 @@
 """Turns a provider's reply into the caller's: stamped, billed, without the reasoning that the caller excluded."""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 from tidegate.domain.call import Call
 from tidegate.domain.operation import ReasoningCollector, Reply, ReplyChunk, Stamp
@@ -17,8 +17,13 @@ from tidegate.policy.metering.billing import usage_with_cost
 log = logging.getLogger(__name__)
 
 
-async def respond(components: Components, dispatched: Dispatched, observation: Observation) -> Answer:
-    """Return the answer to a call whose provider has sent the whole reply, or its first events."""
+async def respond(
+    components: Components, dispatched: Dispatched, observation: Observation, *, is_checked: bool = False
+) -> Answer:
+    """Return the answer to a call whose provider has sent the whole reply, or its first events.
+
+    `is_checked`: guardrails may change the answer, so that a trace records it after them.
+    """
     call, provider_reply = observation.call, dispatched.reply
     observation.ignored = dispatched.ignored
     keeps_reasoning = components.keeps_reasoning and dispatched.translator.signs_reasoning(call, dispatched.deployment)
@@ -33,7 +38,8 @@ async def respond(components: Components, dispatched: Dispatched, observation: O
     else:
         # A reply is either whole or in batches.
         assert provider_reply.batches is not None  # noqa: S101
-        batches = _stamp_stream(components, provider_reply.batches, observation, collector)
+        record = None if is_checked or observation.trace is None else observation.trace.batch_recorder()
+        batches = _stamp_stream(components, provider_reply.batches, observation, collector, record)
     return Answer(
         reply,
         batches,
@@ -58,6 +64,7 @@ async def _stamp_stream(
     batches: AsyncIterator[Sequence[ReplyChunk]],
     observation: Observation,
     collector: ReasoningCollector | None,
+    record: Callable[[Sequence[ReplyChunk]], None] | None,
 ) -> AsyncGenerator[Sequence[ReplyChunk]]:
     """Yield the provider's chunks, stamped; usage is held back for the chunk that ends the stream."""
     call = observation.call
@@ -74,6 +81,8 @@ async def _stamp_stream(
                     if stamped_chunk is not None:
                         stamped.append(stamped_chunk)
                 if stamped:
+                    if record is not None:
+                        record(stamped)
                     observation.handed_over_at = components.clock()
                     yield stamped
                     observation.handed_over_at = None
@@ -84,7 +93,10 @@ async def _stamp_stream(
         observation.end_stream()
         usage = usage_with_cost(observation.usage, await update_bill(components, observation))
     if wants_usage(call):
-        yield [stamper.usage_chunk(usage)]
+        last = [stamper.usage_chunk(usage)]
+        if record is not None:
+            record(last)
+        yield last
 
 
 async def store_reasoning(components: Components, call: Call, collector: ReasoningCollector | None) -> None:

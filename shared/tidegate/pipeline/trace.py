@@ -85,7 +85,7 @@ class TraceRecorder:
         self._sent_room = MAX_SENT_BYTES
         self._reply: Reply | None = None
         self._assembler: Assembler | None = None
-        self._has_answer = True
+        self._has_answer, self._is_recorded = True, False
         self.started_at, self.reply_room, self.piece_room = call.started_at, MAX_REPLY_BYTES, MAX_PIECES
 
     def start_attempt(self, attempt: SentAttempt, request: UpstreamRequest) -> "AttemptRecorder":
@@ -97,22 +97,32 @@ class TraceRecorder:
         self._attempts.append(recorder)
         return recorder
 
+    def batch_recorder(self) -> Callable[[Sequence[ReplyChunk]], None]:
+        """Return what records each part of the stream; `record_answer` then leaves the stream as it is."""
+        self._is_recorded = True
+        return self._add_batch
+
     def record_answer(self, answer: Answer) -> Answer:
         """Return the answer; what the caller gets of it is recorded."""
         self._reply = answer.reply
-        return answer if answer.batches is None else replace(answer, batches=self._record_stream(answer.batches))
+        if answer.batches is None or self._is_recorded:
+            return answer
+        return replace(answer, batches=self._record_stream(answer.batches))
 
     async def _record_stream(
         self, batches: AsyncGenerator[Sequence[ReplyChunk]]
     ) -> AsyncGenerator[Sequence[ReplyChunk]]:
         async with aclosing(batches):
             async for batch in batches:
-                if self._has_answer:
-                    self._assemble(batch)
+                self._add_batch(batch)
                 yield batch
 
-    def _assemble(self, batch: Sequence[ReplyChunk]) -> None:
-        assembler = self._assembler = self._assembler or self._call.operation.assembler()
+    def _add_batch(self, batch: Sequence[ReplyChunk]) -> None:
+        if not self._has_answer:
+            return
+        assembler = self._assembler
+        if assembler is None:
+            assembler = self._assembler = self._call.operation.assembler()
         try:
             for chunk in batch:
                 assembler.add(chunk)
@@ -166,6 +176,8 @@ class TraceRecorder:
                 attempt.error = None  # the provider has answered, and the caller may not have it
         return Trace(
             call_id=self._call.id,
+            key_id=self._call.principal.key_id,
+            until=self.until(observation.status) or 0.0,
             request=self._call.received or b"",
             attempts=[recorder.traced(attempts[recorder.number - 1]) for recorder in self._attempts],
             answer=b"" if reply is None else encode(reply),
