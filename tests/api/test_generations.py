@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from tests.store_worlds import outcome
 from tests.world import KEY, USER, Client, world
 from tidegate.domain.ids import ulid
+from tidegate.domain.record import iso_time
 from tidegate.domain.trace import Trace, encode_trace
 from tidegate.domain.workspace import Workspace
 
@@ -89,6 +90,34 @@ async def test_the_trace_of_another_workspace_is_not_found() -> None:
         for path in (f"/v1/generations/{call_id}", f"/v1/generations/{call_id}/trace"):
             reply = await client.get(path)
             assert (reply.status, reply.json["error"]["param"]) == (404, "id")
+
+
+async def keep_line_trace(client: Client, *, key_id: str = OWN_KEY.id, workspace_id: str = "ws_test") -> str:
+    """Keep the trace of a call without a record, as that of a line of a batch. Returns the call's id."""
+    now = time.time()
+    call_id = ulid(now)
+    content = encode_trace(replace(TRACE, key_id=key_id, until=now + 60))
+    await client.app.lifespan_state["gateway"].open_traces().keep(workspace_id, call_id, content, now + 60)
+    return call_id
+
+
+async def test_the_trace_of_a_line_of_a_batch_is_read_with_the_key_of_the_batch_alone() -> None:
+    async with world(key=OWN_KEY) as client:
+        own = await keep_line_trace(client)
+        for path in (f"/v1/generations/{own}/trace", f"/api/v1/generations/chatcmpl-{own}abc/trace"):
+            reply = await client.get(path)
+            assert (reply.status, reply.json["request"]) == (200, {"model": "demo/echo"})
+            assert reply.json["until"] > iso_time(time.time())
+        assert (await client.get(f"/v1/generations/{own}")).status == 404
+        for fields in ({"key_id": "key_two"}, {"key_id": ""}, {"workspace_id": "ws_other"}):
+            reply = await client.get(f"/v1/generations/{await keep_line_trace(client, **fields)}/trace")
+            assert (reply.status, reply.json["error"]["param"]) == (404, "id")
+            assert "demo/echo" not in reply.body.decode()
+
+
+async def test_a_rotated_secret_reads_no_older_line_of_a_batch() -> None:
+    async with world(key=replace(OWN_KEY, traces_since=time.time() + 60)) as client:
+        assert (await client.get(f"/v1/generations/{await keep_line_trace(client)}/trace")).status == 404
 
 
 async def test_a_gateway_whose_traces_are_switched_off_says_that_there_is_none() -> None:

@@ -1,11 +1,16 @@
 """Traces of lines: only of those that ask for one themselves."""
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from tests.batch.world import Provider, batch_world, request
-from tests.world import WORKSPACE
+from tests.world import KEY, WORKSPACE
 from tidegate.batch.direct import answer_invocation
+from tidegate.domain.ids import ulid_time
+from tidegate.domain.record import iso_time
 from tidegate.domain.trace import decode_trace
+from tidegate.domain.trace_view import read_line_trace
 from tidegate.json import decode
 
 SAMPLED = replace(WORKSPACE, trace_sample=1.0, trace_failures=True)
@@ -21,6 +26,20 @@ async def test_a_line_of_a_batch_has_a_trace_only_if_it_asks_for_one() -> None:
         assert len(await world.output(await world.batch(batch.id))) == 3
 
 
+async def test_the_trace_of_a_line_is_under_the_request_id_of_its_output_and_says_whose_it_is() -> None:
+    async with batch_world(Provider()) as world:
+        batch = await world.submit(LINES)
+        await world.run_until_idle()
+        ids = {
+            each["custom_id"]: each["response"]["request_id"]
+            for each in await world.output(await world.batch(batch.id))
+        }
+        assert [name for name, _ in stored(world)] == [(WORKSPACE.id, ids["line-1"])]
+        trace = read_line_trace((await kept(world))[0])
+        assert trace is not None
+        assert (trace.key_id, trace.content["until"]) == (KEY.id, iso_time(ulid_time(ids["line-1"]) + 7 * 86_400))
+
+
 async def test_a_request_in_an_invocation_has_a_trace_only_if_it_asks_for_one() -> None:
     async with batch_world(Provider(), workspace=SAMPLED) as world:
         event = {"workspace_id": WORKSPACE.id, "requests": LINES}
@@ -31,4 +50,9 @@ async def test_a_request_in_an_invocation_has_a_trace_only_if_it_asks_for_one() 
 
 async def kept(world) -> list[bytes]:
     """The traces in memory."""
-    return [each.content for each in vars(world.memory.traces)["_traces"].values()]
+    return [each.content for _, each in stored(world)]
+
+
+def stored(world) -> list[Any]:
+    """The traces in memory, whose clock is another one than the batch's, with their workspaces and calls."""
+    return list(vars(world.memory.traces)["_traces"].items())

@@ -24,7 +24,7 @@ def typed(capsys: pytest.CaptureFixture[str]) -> Type:
 def test_a_call_is_shown_with_its_timeline_and_cost(typed: Type) -> None:
     server = CallsServer(details=[details(session_id="s1")])
     said = typed(server, "show", CALL_ID, "--workspace", "ws_one")
-    assert (said.code, server.queries(f"/calls/{CALL_ID}")) == (0, [{"workspace": "ws_one"}])
+    assert (said.code, server.queries(f"/calls/{CALL_ID}")) == (0, [{"workspace": "ws_one", "trace": "false"}])
     assert "session_id           s1" in said.out
     assert f"    1.000  +1.000  {'=' * 32}|  settled" in said.out
     assert "input  1,204  $2.5        $0.003010" in said.out
@@ -41,11 +41,21 @@ def test_a_call_is_found_by_the_id_of_its_reply(typed: Type, reply_id: str) -> N
 
 def test_content_is_shown_only_if_asked_for(typed: Type) -> None:
     call = details(trace(masked=["pii"]), "kept")
-    said = typed(CallsServer(details=[call]), "show", CALL_ID, "--trace")
+    server = CallsServer(details=[call])
+    said = typed(server, "show", CALL_ID, "--trace")
+    assert server.queries(f"/calls/{CALL_ID}") == [{}]
     assert "Masked by pii" in said.out and "[user] Hello" in said.out and said.out.endswith("ANSWER\nHi\n")
     without: Any = typed(CallsServer(details=[call]), "show", CALL_ID, "--json").json
     assert "trace" not in without and without["trace_status"] == "kept"
     assert typed(CallsServer(details=[call]), "show", CALL_ID, "--json", "--trace").json == call
+
+
+def test_a_line_of_a_batch_has_content_and_no_record(typed: Type) -> None:
+    call = {"record": None, "timeline": [], "cost": None, "trace": trace(), "trace_status": "kept"}
+    said = typed(CallsServer(details=[call]), "show", CALL_ID, "--trace")
+    assert (said.code, said.out.startswith("REQUEST\n")) == (0, True)
+    replayed = typed(CallsServer(details=[call]), "replay", CALL_ID, "--yes")
+    assert (replayed.code, "does not name its endpoint" in replayed.err) == (2, True)
 
 
 @pytest.mark.parametrize(

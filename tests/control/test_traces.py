@@ -112,6 +112,37 @@ async def test_the_call_of_another_workspace_is_not_found(tracing: Tracing) -> N
             await find_call(tracing.control, actor, "ws_one", call_id)
 
 
+async def test_a_line_of_a_batch_has_a_trace_without_a_record(tracing: Tracing) -> None:
+    call_id, until = ulid(NOON), NOON + DAY
+    await tracing.traces.keep("ws_one", call_id, encode_trace(replace(TRACE, key_id="key_one", until=until)), until)
+    details = (await find_call(tracing.control, CALLER, "ws_one", call_id)).to_json()
+    content = details.pop("trace")
+    assert details == {"record": None, "timeline": [], "cost": None, "trace_status": "kept"}
+    assert (content["request"], content["until"]) == ({"model": "demo/echo"}, "2026-11-22T12:00:00.000Z")
+    assert await tracing.status(OF_ONE, call_id) == "needs_scope"
+    entry = ("read", f"calls/{call_id}")
+    assert entry not in await tracing.world.log()
+    assert await tracing.status(replace(OF_ONE, scopes=("read", "content")), call_id) == "kept"
+    assert await tracing.world.log() == [("create", "workspaces/ws_one"), entry]
+    others = (replace(CALLER, id="key_two"), replace(CALLER, workspace_ids=("ws_two",)), replace(CALLER, id=""))
+    for actor in (*others, Caller("key_one", "", "", ("read",), ("ws_one",), traces_since=NOON + 1)):
+        with pytest.raises(NotFound):
+            await find_call(tracing.control, actor, "ws_one", call_id)
+    tracing.clock.now = until
+    with pytest.raises(NotFound):
+        await find_call(tracing.control, CALLER, "ws_one", call_id)
+
+
+async def test_a_call_that_is_read_without_its_content_leaves_no_audit_entry(tracing: Tracing) -> None:
+    call_id, untraced = await tracing.call(), await tracing.call(days=None)
+    for actor, statuses in ((WHOLE, ["kept", "not_asked"]), (READER, ["needs_scope", "not_asked"])):
+        found = [
+            await find_call(tracing.control, actor, "ws_one", id, with_content=False) for id in (call_id, untraced)
+        ]
+        assert [(each.trace.status, each.trace.content) for each in found] == [(each, None) for each in statuses]
+    assert ("read", f"calls/{call_id}") not in await tracing.world.log()
+
+
 async def test_destroyed_traces_are_lost_for_everybody_and_the_audit_log_says_who_did_it(tracing: Tracing) -> None:
     call_id = await tracing.call()
     for actor in (CALLER, READER, replace(OF_ONE, scopes=("read", "content"))):

@@ -7,14 +7,17 @@ Source: https://openrouter.ai/docs/api-reference/generations/get-generation (202
 import re
 from collections.abc import Mapping
 
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tidegate.api.account import authenticate, gateway_of, json_reply
 from tidegate.domain.keys import may_read_trace
-from tidegate.domain.trace_view import has_expired, read_trace
-from tidegate.domain.workspace import Principal
+from tidegate.domain.trace_view import has_expired, read_line_trace, read_trace
+from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import InvalidRequest, NotFound
+from tidegate.gateway import Gateway
+from tidegate.json import JsonObject
 
 _ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 _GENERATION_ID = re.compile(rf"(?:chatcmpl-({_ULID})[0-9A-Za-z]{{3}}|gen-[0-9]{{1,12}}-({_ULID})|({_ULID}))")
@@ -39,24 +42,39 @@ _OWN_FIELDS = (
 """Fields of the record that the reply has under their own names. `session_id` is one of OpenRouter's as well."""
 
 
+class _RequestedCall(Struct, frozen=True):
+    """The call that a request names, and who asks. `record` is None for a call of nobody, or a line of a batch."""
+
+    principal: Principal
+    workspace: Workspace
+    named_id: str
+    call_id: str | None
+    record: Mapping[str, object] | None
+
+    def not_found(self) -> NotFound:
+        message = f"No call of this workspace has the id {self.named_id[:80]!r}, or it has not ended yet."
+        return NotFound(message, param="id")
+
+
 async def show_generation(request: Request) -> Response:
     """Answer OpenRouter's `/generation?id=…`."""
     generation_id = request.query_params.get("id", "")
-    _, record = await _find_record(request, generation_id)
-    return json_reply({"data": _generation_json(generation_id, record)})
+    return json_reply({"data": _generation_json(generation_id, await _find_record(request, generation_id))})
 
 
 async def show_named_generation(request: Request) -> Response:
     """Answer `/generations/{id}`, and Lunos's `/v1/chat/generation/{id}`."""
     generation_id = request.path_params["generation_id"]
-    _, record = await _find_record(request, generation_id)
-    return json_reply(_generation_json(generation_id, record))
+    return json_reply(_generation_json(generation_id, await _find_record(request, generation_id)))
 
 
 async def show_trace(request: Request) -> Response:
     """Answer `/generations/{id}/trace`: the content of a call of the caller's own key. Raises `NotFound`."""
-    principal, record = await _find_record(request, request.path_params["generation_id"])
-    gateway, until = gateway_of(request), str(record.get("trace_until") or "")
+    call = await _find_call(request, request.path_params["generation_id"])
+    gateway, record, principal = gateway_of(request), call.record, call.principal
+    if record is None:
+        return json_reply(await _find_line_trace(gateway, call))
+    until = str(record.get("trace_until") or "")
     if not until:
         raise NotFound('This call has no trace: send `"observability": true` with a call whose content is to be kept.')
     if has_expired(until, gateway.clock()):
@@ -72,20 +90,37 @@ async def show_trace(request: Request) -> Response:
     return json_reply(trace)
 
 
-async def _find_record(request: Request, generation_id: str) -> tuple[Principal, Mapping[str, object]]:
-    """Return the caller, and the call of its workspace. Raises `NotFound`, also for a call that has not ended."""
+async def _find_line_trace(gateway: Gateway, call: _RequestedCall) -> JsonObject:
+    """Return the trace of a line of a batch, which has no record of its own. Raises `NotFound`."""
+    traces, principal = gateway.open_traces(), call.principal
+    if traces is not None and call.call_id is not None:
+        trace = read_line_trace(await traces.find(call.workspace.id, call.call_id))
+        if trace and may_read_trace(principal.key_id, principal.traces_since, trace.key_id, call.call_id):
+            return trace.content
+    raise call.not_found()
+
+
+async def _find_record(request: Request, generation_id: str) -> Mapping[str, object]:
+    """Return the record of the call. Raises `NotFound`, also for a call that has not ended."""
+    call = await _find_call(request, generation_id)
+    if call.record is None:
+        raise call.not_found()
+    return call.record
+
+
+async def _find_call(request: Request, named_id: str) -> _RequestedCall:
     principal, workspace = await authenticate(request)
-    if not generation_id:
+    if not named_id:
         raise InvalidRequest("The id is missing: send the id of a reply.", param="id")
-    match = _GENERATION_ID.fullmatch(generation_id)
-    if match is not None:
-        call_id = next(filter(None, match.groups()))
+    match = _GENERATION_ID.fullmatch(named_id)
+    call_id = next(filter(None, match.groups())) if match is not None else None
+    record: Mapping[str, object] | None = None
+    if call_id is not None:
         # The bounds are not included.
         usages, bounds = gateway_of(request).open_usages(), (call_id[:-1], f"{call_id}0")
-        for record in await usages.records(workspace.id, *bounds, _NEIGHBOURS, workspace.shards):
-            if record.get("id") == call_id:
-                return principal, record
-    raise NotFound(f"No call of this workspace has the id {generation_id[:80]!r}, or it has not ended yet.", param="id")
+        records = await usages.records(workspace.id, *bounds, _NEIGHBOURS, workspace.shards)
+        record = next((each for each in records if each.get("id") == call_id), None)
+    return _RequestedCall(principal, workspace, named_id, call_id, record)
 
 
 def _generation_json(generation_id: str, record: Mapping[str, object]) -> dict[str, object]:

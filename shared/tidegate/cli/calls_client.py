@@ -42,10 +42,14 @@ class CallsClient(ServerClient):
             raise self._explained(refusal(reply))
         return reply.text, reply.headers.get("x-next-cursor")
 
-    def call(self, call_id: str) -> JsonObject:
-        """Return a call by its id or by the id of its reply: record, timeline, cost and trace."""
+    def call(self, call_id: str, *, with_content: bool) -> JsonObject:
+        """Return a call by its id or by the id of its reply: record, timeline, cost, and its trace if asked for.
+
+        An admin key that reads a trace leaves an audit entry.
+        """
         found = _ULID.search(call_id)
-        return self._get(f"/calls/{found[0] if found else _quoted(call_id)}", {})
+        path = f"/calls/{found[0] if found else _quoted(call_id)}"
+        return self._get(path, {} if with_content else {"trace": "false"})
 
     def reprice(self, query: Mapping[str, str | list[str]]) -> JsonObject:
         """Return what the calls of a range would have cost on other models."""

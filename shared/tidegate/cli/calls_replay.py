@@ -56,7 +56,7 @@ def replay_call(options: argparse.Namespace, client: CallsClient, sleep: Callabl
     """
     if client.key.startswith(ADMIN_SECRET_PREFIX):
         raise ConfigurationError("A replay makes a call, and admin keys make none: use the key that made the call.")
-    call = client.call(options.id)
+    call = client.call(options.id, with_content=True)
     record, trace = object_of(call.get("record")), trace_of(call)
     request = trace.get("request")
     if not isinstance(request, dict) or "base64" in request:
@@ -101,7 +101,7 @@ def _find_record(client: CallsClient, live: LiveAnswer, sleep: Callable[[float],
     """Return the record of the new call, None if there is none after some seconds."""
     for _ in range(RECORD_LOOKS if live.call_id else 0):
         try:
-            return object_of(client.call(live.call_id).get("record"))
+            return object_of(client.call(live.call_id, with_content=False).get("record"))
         except RequestFailed as error:
             if error.status != 404 and not error.may_pass:
                 return None

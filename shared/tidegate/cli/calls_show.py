@@ -24,7 +24,7 @@ _REASONS = {
 
 def show_call(options: argparse.Namespace, client: CallsClient) -> int:
     """Print a call. Raises `RequestFailed`, and with `--trace` `NotFound` if its content cannot be read."""
-    call = client.call(options.id)
+    call = client.call(options.id, with_content=options.trace)
     if not options.trace:
         call = {name: value for name, value in call.items() if name != "trace"}
     CommandOutput(call, "\n\n".join(_sections(call))).show(options.json)
@@ -47,15 +47,20 @@ def trace_of(call: JsonObject) -> JsonObject:
 
 def _sections(call: JsonObject) -> Iterator[str]:
     record = object_of(call.get("record"))
-    shown = [(name, value) for name, value in record.items() if value is not None and name not in _HIDDEN]
-    yield printable(pairs([(name, one_line(value) if isinstance(value, str) else value) for name, value in shown]))
-    yield printable(timeline_text(call.get("timeline")))
-    yield printable(cost_text(call.get("cost")))
+    if record:  # a line of a batch has none of its own
+        yield from _record_sections(call, record)
     match call.get("trace"):
         case {**trace}:
             yield from (printable(text) for text in _trace_texts(trace))
         case _:
             yield f"content: {call.get('trace_status')}"
+
+
+def _record_sections(call: JsonObject, record: JsonObject) -> Iterator[str]:
+    shown = [(name, value) for name, value in record.items() if value is not None and name not in _HIDDEN]
+    yield printable(pairs([(name, one_line(value) if isinstance(value, str) else value) for name, value in shown]))
+    yield printable(timeline_text(call.get("timeline")))
+    yield printable(cost_text(call.get("cost")))
 
 
 def _trace_texts(trace: JsonObject) -> Iterator[str]:

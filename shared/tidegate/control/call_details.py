@@ -10,7 +10,7 @@ from tidegate.catalog.prices import cost_parts
 from tidegate.control.authorization import find_workspace
 from tidegate.control.control import Control
 from tidegate.control.logs import is_id
-from tidegate.control.traces import FoundTrace, find_trace
+from tidegate.control.traces import FoundTrace, find_line_trace, find_trace
 from tidegate.domain.call_event import CallEvent
 from tidegate.domain.ids import ulid_time
 from tidegate.domain.managed_resources import AdminKey
@@ -25,11 +25,13 @@ _NEIGHBOURS = 40
 class CallDetails(Struct, frozen=True):
     """One call. `cost` has the list price of each kind of token; it is None if the model has no price.
 
+    `record` is None for a line of a batch: a record is of many lines, and of a line there is its trace alone.
+
     The list price is the one of the call's time, without service tiers, batches' and markups: the record has the
     amount that was charged.
     """
 
-    record: Mapping[str, object]
+    record: Mapping[str, object] | None
     timeline: Sequence[CallEvent]
     cost: Sequence[Mapping[str, object]] | None
     trace: FoundTrace
@@ -45,7 +47,9 @@ class CallDetails(Struct, frozen=True):
         }
 
 
-async def find_call(control: Control, actor: AdminKey, workspace_id: str, call_id: str) -> CallDetails:
+async def find_call(
+    control: Control, actor: AdminKey, workspace_id: str, call_id: str, *, with_content: bool = True
+) -> CallDetails:
     """Return the call of this workspace. Raises `NotFound`, also for text that is not an id, and `AdminForbidden`.
 
     An admin key that reads the content of its trace leaves an audit entry.
@@ -56,8 +60,11 @@ async def find_call(control: Control, actor: AdminKey, workspace_id: str, call_i
     records = await usages.records(workspace.id, *bounds, _NEIGHBOURS, shards) if is_id(call_id) else ()
     for record in records:
         if record.get("id") == call_id:
-            trace = await find_trace(control, actor, record)
+            trace = await find_trace(control, actor, record, with_content=with_content)
             return CallDetails(record, timeline_events(record), _cost(record, call_id), trace)
+    line_trace = await find_line_trace(control, actor, workspace.id, call_id) if with_content else None
+    if line_trace is not None:
+        return CallDetails(None, (), None, line_trace)
     message = f"No call of this workspace has the id {call_id[:80]!r}, or it has not ended yet."
     raise NotFound(message, param="id")
 

@@ -14,7 +14,7 @@ from tidegate.control.control import Control
 from tidegate.control.viewers import Caller, is_caller
 from tidegate.domain.keys import may_read_trace
 from tidegate.domain.managed_resources import AdminKey
-from tidegate.domain.trace_view import has_expired, read_trace
+from tidegate.domain.trace_view import has_expired, read_line_trace, read_trace
 from tidegate.errors import NotConfigured
 from tidegate.json import Json, JsonObject, encode
 
@@ -31,30 +31,55 @@ class FoundTrace(Struct, frozen=True):
     content: JsonObject | None = None
 
 
-async def find_trace(control: Control, actor: AdminKey, record: Mapping[str, object]) -> FoundTrace:
-    """Return the trace of the call with this record, which `actor` may read. Raises `StoreUnavailable`."""
+async def find_trace(
+    control: Control, actor: AdminKey, record: Mapping[str, object], *, with_content: bool = True
+) -> FoundTrace:
+    """Return the trace of the call with this record, which `actor` may read. Raises `StoreUnavailable`.
+
+    Without its content, nothing is read, and so a trace that was lost is "kept".
+    """
     until = str(record.get("trace_until") or "")
     if not until:
         return FoundTrace("not_asked")
     if has_expired(until, control.clock()):
         return FoundTrace("expired")
-    if is_caller(actor) and not _is_own(actor, record):
+    if is_caller(actor) and not _is_own(actor, str(record.get("key_id") or ""), str(record["id"])):
         return FoundTrace("not_yours")
     if not is_caller(actor) and "content" not in actor.scopes:
         return FoundTrace("needs_scope")
+    if not with_content:
+        return FoundTrace("kept")
     call_id, workspace_id = str(record["id"]), str(record["workspace_id"])
     stored = None if control.traces is None else await control.traces.find(workspace_id, call_id)
     content = read_trace(stored, until)
     if content is None:
         return FoundTrace("lost")
+    return await _show(control, actor, workspace_id, call_id, content)
+
+
+async def find_line_trace(control: Control, actor: AdminKey, workspace_id: str, call_id: str) -> FoundTrace | None:
+    """Return the trace of a call without a record, such as a line of a batch; None if there is none for the actor.
+
+    Raises `StoreUnavailable`.
+    """
+    stored = None if control.traces is None else await control.traces.find(workspace_id, call_id)
+    trace = read_line_trace(stored)
+    if trace is None or (is_caller(actor) and not _is_own(actor, trace.key_id, call_id)):
+        return None
+    if not is_caller(actor) and "content" not in actor.scopes:
+        return FoundTrace("needs_scope")
+    return await _show(control, actor, workspace_id, call_id, trace.content)
+
+
+async def _show(control: Control, actor: AdminKey, workspace_id: str, call_id: str, content: JsonObject) -> FoundTrace:
     if not is_caller(actor):
         await control.log_action(actor, "read", f"calls/{call_id}", workspace_id)
     return FoundTrace("kept", _shorten(content))
 
 
-def _is_own(actor: AdminKey, record: Mapping[str, object]) -> bool:
+def _is_own(actor: AdminKey, key_id: str, call_id: str) -> bool:
     traces_since = actor.traces_since if isinstance(actor, Caller) else 0.0
-    return may_read_trace(actor.id, traces_since, str(record.get("key_id") or ""), str(record["id"]))
+    return may_read_trace(actor.id, traces_since, key_id, call_id)
 
 
 async def destroy_traces(control: Control, actor: AdminKey, workspace_id: str) -> None:

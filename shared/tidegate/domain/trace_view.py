@@ -4,7 +4,9 @@ from base64 import b64encode
 from datetime import datetime
 
 import msgspec
+from msgspec import Struct
 
+from tidegate.domain.record import iso_time
 from tidegate.domain.trace import Trace, TracedAttempt, decode_trace
 from tidegate.json import Json, JsonObject, decode
 
@@ -20,6 +22,24 @@ def read_trace(content: bytes | None, until: str) -> JsonObject | None:
         return None if content is None else trace_to_json(decode_trace(content), until)
     except msgspec.DecodeError:
         return None
+
+
+class LineTrace(Struct, frozen=True):
+    """The trace of a call without a record of its own, such as a line of a batch, and the key that made the call."""
+
+    key_id: str
+    content: JsonObject
+
+
+def read_line_trace(content: bytes | None) -> LineTrace | None:
+    """Return the trace that `encode_trace` wrote; None if there is none, or it does not say whose it is."""
+    try:
+        trace = None if content is None else decode_trace(content)
+    except msgspec.DecodeError:
+        return None
+    if trace is None or not trace.key_id:
+        return None
+    return LineTrace(trace.key_id, trace_to_json(trace, iso_time(trace.until)))
 
 
 def trace_to_json(trace: Trace, until: str) -> JsonObject:

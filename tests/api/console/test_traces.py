@@ -71,6 +71,15 @@ async def test_an_admin_key_is_shown_content_with_the_scope_and_the_audit_log_sa
     assert len(readers) == 2 and created.id in readers
 
 
+async def test_a_call_is_shown_without_its_content_to_who_does_not_want_it(console: Console) -> None:
+    call_id = await traced_call(console)
+    for key in (DEMO_KEY, DEMO_ADMIN):
+        details = (await console.get(f"/calls/{call_id}", key, workspace=DEMO_WORKSPACE, trace="false")).json()
+        assert (details["trace_status"], details["trace"], details["record"]["id"]) == ("kept", None, call_id)
+    entries = await console.control.resources.entries(DEMO_WORKSPACE, None, 10)
+    assert [entry for entry in entries if entry.action == "read"] == []
+
+
 async def test_a_subject_with_several_grants_reads_with_the_grant_of_the_workspace_that_it_names() -> None:
     class Grants:
         """An authenticator of a subject whose grants have other ids in each workspace."""

@@ -108,10 +108,16 @@ async def send_calls(
 
 
 @router.get("/calls/{call_id}")
-async def show_call(context: Context, call_id: str, workspace: WorkspaceId = None) -> JSONResponse:
-    """Answer one call: its record, its timeline, and its cost by kind of token."""
+async def show_call(
+    context: Context,
+    call_id: str,
+    workspace: WorkspaceId = None,
+    with_content: Annotated[bool, Query(alias="trace")] = True,
+) -> JSONResponse:
+    """Answer one call: its record, its timeline, its cost by kind of token, and its trace unless `trace=false`."""
     workspace_id = await one_workspace_id(context, workspace)
-    return JSONResponse((await find_call(context.control, context.actor, workspace_id, call_id)).to_json())
+    call = await find_call(context.control, context.actor, workspace_id, call_id, with_content=with_content)
+    return JSONResponse(call.to_json())
 
 
 async def one_workspace_id(context: AdminContext, workspace_id: str | None) -> str:

@@ -23,8 +23,11 @@ export async function showCall(main, { id, query, signal, go }) {
   const found = await read("console", `/calls/${encodeURIComponent(id)}`, { query: { workspace }, signal });
   const { record, trace } = found;
   const request = usable(trace?.request);
+  const back = h("p", {}, h("a", { href: address("calls", { workspace }) }, `← ${t("Calls")}`));
+  // A line of a batch has no record of its own.
+  if (!record) return replace(main, back, h("h1", {}, t("Batch")), h("p", { class: "quiet" }, id), content(found));
   replace(main,
-    h("p", {}, h("a", { href: address("calls", { workspace }) }, `← ${t("Calls")}`)),
+    back,
     h("h1", {}, modelOf(record), " ", status(record)),
     h("p", { class: "quiet" }, `${dateTime(record.time)} · ${record.id}`),
     explanation(found.timeline, record),
@@ -32,15 +35,21 @@ export async function showCall(main, { id, query, signal, go }) {
     h("h2", {}, t("Timeline")), timeline(found.timeline, record),
     h("h2", {}, t("Cost")), cost(found, record),
     record.ignored && [h("h2", {}, t("Ignored parameters")), h("p", {}, t("The provider does not support these fields, so they had no effect:"), " ", h("code", {}, record.ignored))],
-    trace ? [
-      h("h2", {}, t("Request")), traceNote(found), requestContent(trace),
-      h("h2", {}, t("Answer")), answerContent(trace),
-      h("h2", {}, t("Raw")), rawContent(trace),
-    ] : [h("h2", {}, t("Request and answer")), traceNote(found)],
+    content(found),
     h("h2", {}, t("Replay")), replaySection(found, signal),
     request && !isAdmin() && h("p", {}, button(t("Open in the playground"), () => { openInPlayground({ ...request, model: request.model ?? record.model }); go("playground", { workspace }); })),
     h("h2", {}, t("As curl")), command(curl(record, request), request),
     fold(t("Raw record"), () => json(record)));
+}
+
+function content(found) {
+  const { trace } = found;
+  if (!trace) return [h("h2", {}, t("Request and answer")), traceNote(found)];
+  return [
+    h("h2", {}, t("Request")), traceNote(found), requestContent(trace),
+    h("h2", {}, t("Answer")), answerContent(trace),
+    h("h2", {}, t("Raw")), rawContent(trace),
+  ];
 }
 
 // The request as an object, if the trace has it in a form that can be sent again.

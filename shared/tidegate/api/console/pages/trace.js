@@ -10,7 +10,7 @@ const LISTED = 200;
 
 // What became of the content of a call, and how to get it the next time.
 export function traceNote({ record, trace, trace_status: status }) {
-  const until = trace?.until ?? record.trace_until;
+  const until = trace?.until ?? record?.trace_until;
   const time = until ? dateTime(until) : "–";
   const texts = {
     kept: [t("Traced: this content is deleted after {time}.", { time }),
