@@ -239,15 +239,16 @@ def test_silence_is_an_event_once_the_response_has_begun() -> None:
     read(text)
 
 
-def test_events_of_the_provider_go_out_as_they_are() -> None:
+def test_events_of_the_provider_go_out_as_they_are_but_for_the_id_of_the_response() -> None:
     stream = RESPONSES.open_stream(request())
     event = ("response.created", '{"type":"response.created","sequence_number":0,"response":{"id":"resp_p"}}')
     chunks = [{**chunk({"content": "x"}), NATIVE: [event]}]
-    assert stream.events(chunks) == b"event: %b\ndata: %b\n\n" % (event[0].encode(), event[1].encode())
+    own = event[1].replace("resp_p", "resp_7")
+    assert stream.events(chunks) == b"event: %b\ndata: %b\n\n" % (event[0].encode(), own.encode())
     assert (stream.keep_alive, stream.end()) == (b": keep-alive\n\n", b"")
     failed = decoded(stream.error(StreamCut("It broke off.")))
     assert [each["sequence_number"] for each in failed] == [1, 2]
-    assert failed[-1]["response"]["id"] == "resp_p"
+    assert failed[-1]["response"]["id"] == "resp_7"
 
 
 def test_the_response_repeats_its_request() -> None:

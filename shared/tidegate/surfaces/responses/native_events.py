@@ -64,12 +64,11 @@ def own_response(response: JsonObject, request: Request, response_id: str) -> Js
     state = notes_of(request).state
     conversation: Json = {"id": state.conversation_id} if state.conversation_id else None
     own: JsonObject = {
-        "id": response_id,
         "store": kept is not None and kept.is_on,
         "previous_response_id": state.previous_response_id,
         "conversation": conversation,
     }
-    return {**response, **{name: value for name, value in own.items() if name in response or value is not None}}
+    return {**response, "id": response_id, **{name: value for name, value in own.items() if name in response}}
 
 
 def _type_of(data: str) -> str:
