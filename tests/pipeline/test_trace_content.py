@@ -19,7 +19,7 @@ MODEL = "openai/gpt-4.1-mini"
 TRACED: dict[str, Any] = {"model": MODEL, "messages": USER, "observability": True}
 MARK = "credential-marker"
 TOKEN = f"ya29.{MARK}-token"
-SPECS = {spec.name: spec for spec in Registry().specs()}
+SPECS = {spec.name: spec for spec in Registry().specs() if spec.chats}
 AWS = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": f"{MARK}-s", "AWS_SESSION_TOKEN": f"{MARK}-session"}
 GOOGLE = {"GOOGLE_VERTEX_PROJECT": "p", "GOOGLE_VERTEX_LOCATION": "europe-west4"}
 
@@ -127,6 +127,21 @@ async def test_card_numbers_that_are_json_numbers_are_masked() -> None:
     expected = {"note": "two\nlines", "card": "[CARD]", "is_new": True, "amount": 12}
     assert json.loads(masked["function"]["arguments"]) == expected
     assert json.loads(trace.request)["unknown"] == ["[CARD]"]
+
+
+@pytest.mark.parametrize("arguments", [f'{{"to": "{EMAIL}", "to": "a\\nb"}}', f'{{"to": "{EMAIL}\\n", "to": "a"}}'])
+async def test_a_field_that_is_there_twice_hides_no_text(arguments: str) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "mail", "arguments": arguments}}
+    body = json.dumps({**TRACED, "messages": [*USER, {"role": "assistant", "tool_calls": [call]}, TOOL]})
+    twice = body.replace('"observability"', f'"user": "{EMAIL}", "user": "u", "observability"')
+    async with world(
+        answers(completion("", tool_calls=[call])), workspace=replace(WORKSPACE, trace_mask=("personal-data",))
+    ) as client:
+        assert (await client.post(twice.encode())).status == 200
+        trace = await trace_of(client)
+        content = await stored_trace(client, trace.call_id)
+    assert trace.masked == ("personal-data",)
+    assert content is not None and EMAIL.encode() not in zlib.decompress(content)
 
 
 async def test_an_error_that_repeats_the_prompt_is_masked() -> None:

@@ -5,7 +5,7 @@ that asks a service has masked the call's own request and answer: these are kept
 the service has not answered. Replies of providers are not kept: their texts are in pieces.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -21,6 +21,9 @@ from tidegate.pipeline.observation import Observation
 from tidegate.policy.guardrails.detectors import find_in_texts
 from tidegate.policy.guardrails.masking import mask_text
 from tidegate.policy.guardrails.selection import GuardrailSelection, select_guardrails
+
+MIN_NUMBER = 1_000_000
+"""The smallest JSON number that is searched like a text: telephone numbers have at least seven digits."""
 
 
 async def mask_trace(trace: Trace, observation: Observation, selection: GuardrailSelection) -> Trace:
@@ -87,7 +90,9 @@ def _decode_all(contents: Sequence[bytes]) -> list[Json]:
 
 
 def _encode_all(documents: Sequence[Json], masks: Mapping[str, str]) -> list[bytes]:
-    return [b"" if document is None else encode(_with_masks(document, masks)) for document in documents]
+    # Without masks, too: what was received can have a field twice, of which one was not searched.
+    masked = (_with_masks(document, masks) if masks else document for document in documents)
+    return [b"" if document is None else encode(document) for document in masked]
 
 
 def _decode(content: bytes) -> Json:
@@ -98,43 +103,42 @@ def _decode(content: bytes) -> Json:
         return None
 
 
-def _texts(value: Json) -> Iterator[str]:
-    """Yield all texts of the value, names of fields and integers as well, and those in JSON within a text."""
-    match value:
-        case bool():
-            pass
-        case int():  # a card number without quotes
-            yield str(value)
-        case str():
+def _texts(documents: Sequence[Json]) -> Iterable[str]:
+    """Return all texts of the documents once: names of fields and long numbers as well, and those in JSON in a text."""
+    texts: dict[str, None] = {}
+    rest: list[Json] = list(documents)
+    while rest:  # generators in each other would take four times as long
+        value = rest.pop()
+        if isinstance(value, str):
+            texts[value] = None
             inner = _inner_json(value)
-            if inner is None:
-                yield value
-            else:
-                yield from _texts(inner)
-        case list():
-            for each in value:
-                yield from _texts(each)
-        case dict():
-            yield from value
-            for each in value.values():
-                yield from _texts(each)
-        case _:
-            pass
+            if inner is not None:
+                rest.append(inner)
+        elif isinstance(value, dict):
+            texts.update(dict.fromkeys(value))
+            rest += value.values()
+        elif isinstance(value, list):
+            rest += value
+        elif _is_long(value):
+            texts[str(value)] = None
+    return texts
+
+
+def _is_long(value: Json) -> bool:
+    """True for an integer that can be a telephone or card number."""
+    return isinstance(value, int) and value >= MIN_NUMBER
 
 
 def _with_masks(value: Json, masks: Mapping[str, str]) -> Json:
-    """Return the value with each text and each integer in `masks` replaced."""
+    """Return the value with each text and each number in `masks` replaced."""
     match value:
-        case bool():
-            return value
-        case int():
+        case int() if _is_long(value):
             return masks.get(str(value), value)
         case str():
             inner = _inner_json(value)
-            if inner is None:
-                return masks.get(value, value)
-            masked = _with_masks(inner, masks)
-            return value if masked == inner else encode(masked).decode()
+            masked = None if inner is None else _with_masks(inner, masks)
+            # The text as it is can have more than its JSON: a field that is there twice.
+            return masks.get(value, value) if masked == inner else encode(masked).decode()
         case list():
             return [_with_masks(each, masks) for each in value]
         case dict():
