@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from tests.batch.world import Provider, batch_world, request
 from tests.world import KEY, WORKSPACE
 from tidegate.batch.direct import answer_invocation
+from tidegate.chat.assemble import assemble_lines
 from tidegate.domain.ids import ulid_time
 from tidegate.domain.record import iso_time
 from tidegate.domain.trace import decode_trace
@@ -35,7 +36,7 @@ async def test_the_trace_of_a_line_is_under_the_request_id_of_its_output_and_say
             for each in await world.output(await world.batch(batch.id))
         }
         assert [name for name, _ in stored(world)] == [(WORKSPACE.id, ids["line-1"])]
-        trace = read_line_trace((await kept(world))[0])
+        trace = read_line_trace((await kept(world))[0], assemble_lines)
         assert trace is not None
         assert (trace.key_id, trace.content["until"]) == (KEY.id, iso_time(ulid_time(ids["line-1"]) + 7 * 86_400))
 

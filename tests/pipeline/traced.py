@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.world import Client
+from tidegate.chat.assemble import assemble_lines
 from tidegate.domain.trace import Trace, decode_trace
 from tidegate.json import decode
 
@@ -25,6 +26,9 @@ async def trace_of(client: Client) -> Trace:
 
 
 def answer_of(trace: Trace) -> Any:
+    if trace.chunks:
+        assert not trace.answer
+        return assemble_lines(trace.chunks)
     return decode(trace.answer) if trace.answer else None
 
 

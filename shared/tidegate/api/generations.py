@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tidegate.api.account import authenticate, gateway_of, json_reply
+from tidegate.chat.assemble import assemble_lines
 from tidegate.domain.keys import may_read_trace
 from tidegate.domain.trace_view import has_expired, read_line_trace, read_trace
 from tidegate.domain.workspace import Principal, Workspace
@@ -84,7 +85,7 @@ async def show_trace(request: Request) -> Response:
         raise NotFound("The trace of this call can be read with the key of the call alone.")
     traces = gateway.open_traces()
     stored = None if traces is None else await traces.find(str(record["workspace_id"]), call_id)
-    trace = read_trace(stored, until)
+    trace = read_trace(stored, until, assemble_lines)
     if trace is None:
         raise NotFound("The trace of this call was not stored, or the key that encrypts it has been destroyed.")
     return json_reply(trace)
@@ -94,7 +95,7 @@ async def _find_line_trace(gateway: Gateway, call: _RequestedCall) -> JsonObject
     """Return the trace of a line of a batch, which has no record of its own. Raises `NotFound`."""
     traces, principal = gateway.open_traces(), call.principal
     if traces is not None and call.call_id is not None:
-        trace = read_line_trace(await traces.find(call.workspace.id, call.call_id))
+        trace = read_line_trace(await traces.find(call.workspace.id, call.call_id), assemble_lines)
         if trace and may_read_trace(principal.key_id, principal.traces_since, trace.key_id, call.call_id):
             return trace.content
     raise call.not_found()

@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 
 from tidegate.chat.completion import Chunk, ChunkChoice, Completion, Usage
 from tidegate.domain.operation import NATIVE, ReplyChunk
-from tidegate.json import Json, JsonObject
+from tidegate.json import Json, JsonObject, decode
 
 _NON_REPLY_FIELDS = frozenset({"object", "choices", "usage", NATIVE})
 _CHOICE_FIELDS = frozenset({"index", "delta", "finish_reason", "logprobs"})
@@ -56,6 +56,18 @@ class CompletionAssembler:
         if self._usage is not None:
             completion["usage"] = cast(JsonObject, self._usage)
         return cast(Completion, completion)
+
+
+def assemble_lines(lines: bytes) -> JsonObject | None:
+    """Return the completion of chunks that are JSON arrays in lines; None if they cannot be assembled."""
+    assembler = CompletionAssembler()
+    try:
+        for line in lines.splitlines():
+            for chunk in cast(list[ReplyChunk], decode(line)):
+                assembler.add(chunk)
+    except Exception:  # what a provider has sent once must not make its trace unreadable
+        return None
+    return cast(JsonObject, assembler.reply())
 
 
 class _ChoiceAssembler:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from tidegate.chat.assemble import assemble_lines
 from tidegate.control.authorization import check_scope, find_workspace
 from tidegate.control.control import Control
 from tidegate.control.viewers import Caller, is_caller
@@ -51,7 +52,7 @@ async def find_trace(
         return FoundTrace("kept")
     call_id, workspace_id = str(record["id"]), str(record["workspace_id"])
     stored = None if control.traces is None else await control.traces.find(workspace_id, call_id)
-    content = read_trace(stored, until)
+    content = read_trace(stored, until, assemble_lines)
     if content is None:
         return FoundTrace("lost")
     return await _show(control, actor, workspace_id, call_id, content)
@@ -63,7 +64,7 @@ async def find_line_trace(control: Control, actor: AdminKey, workspace_id: str, 
     Raises `StoreUnavailable`.
     """
     stored = None if control.traces is None else await control.traces.find(workspace_id, call_id)
-    trace = read_line_trace(stored)
+    trace = read_line_trace(stored, assemble_lines)
     if trace is None or (is_caller(actor) and not _is_own(actor, trace.key_id, call_id)):
         return None
     if not is_caller(actor) and "content" not in actor.scopes:

@@ -1,7 +1,9 @@
 """The trace of a call as JSON, for those who may read it."""
 
 from base64 import b64encode
+from collections.abc import Callable
 from datetime import datetime
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -10,16 +12,19 @@ from tidegate.domain.record import iso_time
 from tidegate.domain.trace import Trace, TracedAttempt, decode_trace
 from tidegate.json import Json, JsonObject, decode
 
+Assemble: TypeAlias = Callable[[bytes], JsonObject | None]
+"""Makes the reply of `Trace.chunks`; None if that is impossible. `chat.assemble` has it."""
+
 
 def has_expired(until: str, now: float) -> bool:
     """True if a trace that is kept `until` that ISO time has expired."""
     return datetime.fromisoformat(until).timestamp() <= now
 
 
-def read_trace(content: bytes | None, until: str) -> JsonObject | None:
+def read_trace(content: bytes | None, until: str, assemble: Assemble) -> JsonObject | None:
     """Return the trace that `encode_trace` wrote as JSON; None if there is none, or it cannot be read."""
     try:
-        return None if content is None else trace_to_json(decode_trace(content), until)
+        return None if content is None else trace_to_json(decode_trace(content), until, assemble)
     except msgspec.DecodeError:
         return None
 
@@ -31,7 +36,7 @@ class LineTrace(Struct, frozen=True):
     content: JsonObject
 
 
-def read_line_trace(content: bytes | None) -> LineTrace | None:
+def read_line_trace(content: bytes | None, assemble: Assemble) -> LineTrace | None:
     """Return the trace that `encode_trace` wrote; None if there is none, or it does not say whose it is."""
     try:
         trace = None if content is None else decode_trace(content)
@@ -39,15 +44,15 @@ def read_line_trace(content: bytes | None) -> LineTrace | None:
         return None
     if trace is None or not trace.key_id:
         return None
-    return LineTrace(trace.key_id, trace_to_json(trace, iso_time(trace.until)))
+    return LineTrace(trace.key_id, trace_to_json(trace, iso_time(trace.until), assemble))
 
 
-def trace_to_json(trace: Trace, until: str) -> JsonObject:
+def trace_to_json(trace: Trace, until: str, assemble: Assemble) -> JsonObject:
     """Return the trace, which is kept `until` that ISO time. Bytes that are not UTF-8 become `{"base64": …}`."""
     return {
         "request": _content_to_json(trace.request),
         "attempts": [_attempt_to_json(attempt) for attempt in trace.attempts],
-        "answer": _content_to_json(trace.answer),
+        "answer": assemble(trace.chunks) if trace.chunks else _content_to_json(trace.answer),
         "error": {"code": trace.error.code, "message": trace.error.message} if trace.error else None,
         "masked": list(trace.masked),
         "until": until,
