@@ -18,9 +18,7 @@ SPOKEN = "POST /v1/chat/completions"
     [
         ("/anthropic/v1/messages", "Anthropic's API, with another prefix", "ANTHROPIC_BASE_URL"),
         ("/v1/v1/messages/count_tokens", "Anthropic's API, with another prefix", "without /v1"),
-        ("/v1/responses", "OpenAI's Responses API", "client.chat.completions.create"),
-        ("/responses", "OpenAI's Responses API", "openai.chat(model)"),
-        ("/openai/v1/responses", "OpenAI's Responses API", "client.chat.completions.create"),
+        ("/v1/v1/responses", "OpenAI's Responses API, with another prefix", "POST /v1/responses"),
         ("/v1/embeddings", "OpenAI's embeddings API", "Set the provider of embeddings apart"),
         ("/openai/deployments/text-embedding-3-small/embeddings", "OpenAI's embeddings API", "apart"),
         ("/v1/completions", "an API of text completions", "client.chat.completions.create"),
@@ -58,7 +56,7 @@ async def test_a_known_path_with_a_prefix_is_named(client: Client) -> None:
 
 
 async def test_an_error_on_openrouters_paths_is_openrouters(client: Client) -> None:
-    error = (await client.post(CALL, "/api/v1/responses")).json["error"]
+    error = (await client.post(CALL, "/api/v1/nothing")).json["error"]
     assert (error["code"], error["metadata"]) == (404, {"error_type": "not_found"})
     assert (await client.post(CALL, "/api/v1/models")).json["error"]["code"] == 405
 

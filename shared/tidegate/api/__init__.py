@@ -25,6 +25,7 @@ usage_views    JSON of usage and quotas
 models         the lists of models, and health
 model_views    JSON of models
 anthropic_models  the lists of models in Anthropic's format
+codex_models      the list of models in Codex's format
 route_models   routes as entries in the lists of models
 admin          the admin API
 console        the dashboard

@@ -238,10 +238,19 @@ async def _http_exception(request: Request, raised: Exception) -> Response:
     advice: str | None = load("tidegate.api.other_apis", "advice_for")(path, known_paths)
     # A known path may be one of another API too: Google's POST /v1/models/{id}:generateContent.
     if isinstance(raised, HTTPException) and is_known and not (advice and request.method == "POST"):
-        reply = _response(request, MethodNotAllowed(f"{request.method} is not allowed on {path!r}."))
+        reply = _response(request, _not_allowed(request))
         reply.headers.update(raised.headers or {})
         return reply
     return _response(request, NotFound(" ".join(filter(None, (f"No such endpoint: {path!r}.", advice)))))
+
+
+def _not_allowed(request: Request) -> MethodNotAllowed:
+    """Return the error for another method. Codex asks for a websocket, and goes on without one after a 426."""
+    if request.headers.get("upgrade", "").lower() != "websocket":
+        return MethodNotAllowed(f"{request.method} is not allowed on {request.url.path!r}.")
+    error = MethodNotAllowed("This gateway has no websockets: use POST, and server-sent events.")
+    error.status = 426
+    return error
 
 
 async def _tidegate_error(request: Request, raised: Exception) -> Response:

@@ -27,20 +27,23 @@ from tidegate.surfaces.neuroflash import NEUROFLASH
 from tidegate.surfaces.openai import OPENAI
 from tidegate.upstream.local_models import list_local_models
 
-_ANTHROPIC = "tidegate.api.anthropic_models"
+_ANTHROPIC, _CODEX = "tidegate.api.anthropic_models", "tidegate.api.codex_models"
 _NEVER = date(1970, 1, 1)
 
 
 async def list_models(request: Request) -> Response:
-    """Answer with the list in OpenAI's format, or in Anthropic's to clients that ask in its way."""
+    """Answer with the list in OpenAI's format, or in Anthropic's or Codex's to clients that ask in their way."""
     gateway, _, workspace = await _authenticate(request, OPENAI)
     model_filter = _filter(request)
-    if errors.surface_of(request.url.path, request.headers) is MESSAGES:
+    is_codex = "client_version" in request.query_params
+    if is_codex or errors.surface_of(request.url.path, request.headers) is MESSAGES:
         models = [
             *await _first_models(gateway, workspace),
             *catalog_models(gateway.catalog, _configured_providers(gateway)),
         ]
         accepted = [model for model in models if model_filter.accepts(model)]
+        if is_codex:
+            return _json(encode(load(_CODEX, "models_response")(accepted)))
         return _json(encode(load(_ANTHROPIC, "page")(accepted, request.query_params)))
     entries = await _first_entries(gateway, workspace, model_filter)
     configured = _configured_providers(gateway)

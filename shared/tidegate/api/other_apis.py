@@ -39,10 +39,8 @@ _OTHER_APIS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r".*/responses(?:/.*)?",
-        "OpenAI's Responses API",
-        "In OpenAI's SDKs, call client.chat.completions.create. In the AI SDK, use openai.chat(model) or "
-        "@ai-sdk/openai-compatible; in the Agents SDK, set_default_openai_api('chat_completions'); in LangChain, "
-        "use_responses_api=False.",
+        "OpenAI's Responses API, with another prefix",
+        "Set the client's base URL to the gateway's address and /v1: responses are at POST /v1/responses.",
     ),
     (
         r"/api/(?:chat|generate|tags|show|ps|version|pull|embed|embeddings)",

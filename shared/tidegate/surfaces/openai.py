@@ -11,8 +11,9 @@ from msgspec import Struct
 from tidegate.domain.ids import random_letters
 from tidegate.domain.operation import Operation, Reply, ReplyChunk, Request
 from tidegate.domain.surface import NO_HEADERS, REQUEST_ID
-from tidegate.errors import TidegateError
+from tidegate.errors import InvalidRequest, TidegateError
 from tidegate.json import encode
+from tidegate.lazy import load
 
 _DONE = b"data: [DONE]\n\n"
 
@@ -66,8 +67,16 @@ class OpenAISurface(Struct, frozen=True):
         return f"chatcmpl-{call_id}{random_letters(3)}"
 
     def parse(self, operation: Operation, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> Request:
-        """See `Surface.parse`."""
-        return operation.parse(body)
+        """See `Surface.parse`. Cursor sends requests of the Responses API here, and reads chunks."""
+        try:
+            return operation.parse(body)
+        except InvalidRequest as error:
+            if error.param != "messages":
+                raise
+            request = load("tidegate.surfaces.responses.request", "chat_request")(body)
+            if request is None:
+                raise
+            return request
 
     def reply(self, reply: Reply, request: Request) -> bytes:
         """See `Surface.reply`."""

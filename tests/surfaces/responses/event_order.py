@@ -5,6 +5,7 @@ It knows nothing of the code under test. Source: https://platform.openai.com/doc
 """
 
 import json
+import re
 from typing import Any
 
 ENDS = ("response.completed", "response.incomplete", "response.failed")
@@ -20,8 +21,8 @@ _BEFORE = {
 def decoded(stream: bytes) -> list[dict[str, Any]]:
     """The events of a stream; each names its type twice."""
     events: list[dict[str, Any]] = []
-    for part in stream.decode().split("\n\n"):
-        if part and not part.startswith(":"):
+    for part in re.sub(r"^:.*\n", "", stream.decode(), flags=re.M).split("\n\n"):
+        if part:
             head, data = part.split("\n")
             events.append(json.loads(data.removeprefix("data: ")))
             assert head == f"event: {events[-1]['type']}"

@@ -245,7 +245,7 @@ def test_events_of_the_provider_go_out_as_they_are_but_for_the_id_of_the_respons
     chunks = [{**chunk({"content": "x"}), NATIVE: [event]}]
     own = event[1].replace("resp_p", "resp_7")
     assert stream.events(chunks) == b"event: %b\ndata: %b\n\n" % (event[0].encode(), own.encode())
-    assert (stream.keep_alive, stream.end()) == (b": keep-alive\n\n", b"")
+    assert (stream.keep_alive, stream.end()) == (b": keep-alive\n", b"")
     failed = decoded(stream.error(StreamCut("It broke off.")))
     assert [each["sequence_number"] for each in failed] == [1, 2]
     assert failed[-1]["response"]["id"] == "resp_7"

@@ -102,9 +102,12 @@ def chat_request(body: bytes) -> ChatRequest | None:
     raw = decode_body(body)
     if "input" not in raw or "messages" in raw:
         return None
-    request = parse(body, {})
-    ignored = request.origin.ignored if request.origin is not None else ()
-    return replace(request, origin=None, ignored=(*request.ignored, *ignored))
+    translated = parse(body, {})
+    options = raw.get("stream_options")
+    fields: JsonObject = {"stream_options": options} if isinstance(options, dict) else {}
+    request = build_chat_request(translated.body | fields, len(body))
+    ignored = translated.origin.ignored if translated.origin is not None else ()
+    return replace(request, ignored=(*request.ignored, *ignored))
 
 
 def input_items(raw: JsonObject) -> list[Json]:

@@ -21,7 +21,7 @@ from tidegate.surfaces.responses.output import ResponseOutput
 from tidegate.surfaces.responses.response import ResponseHead, end_status, notes_of
 from tidegate.surfaces.responses.usage import response_usage
 
-_COMMENT = b": keep-alive\n\n"
+_COMMENT = b": keep-alive\n"  # one line end: some clients take a blank line for the end of an event
 
 
 class ResponsesStream:
