@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from tidegate.domain.call import Call, OutcomeStatus, SentAttempt
 from tidegate.domain.internal_error import internal_error
-from tidegate.domain.operation import Assembler, Reply, ReplyChunk
+from tidegate.domain.operation import NATIVE, Assembler, Reply, ReplyChunk
 from tidegate.domain.otel import Attempt, attempts_of
 from tidegate.domain.trace import Piece, Trace, TracedAttempt, TracedError, encode_trace, is_sampled
 from tidegate.domain.workspace import trace_rate
@@ -212,7 +212,7 @@ class TraceRecorder:
             until=self.until(observation.status) or 0.0,
             request=self._call.received or b"",
             attempts=[recorder.traced(attempts[recorder.number - 1]) for recorder in self._attempts],
-            answer=b"" if reply is None else encode(reply),
+            answer=b"" if reply is None else encode({name: reply[name] for name in reply if name != NATIVE}),
             chunks=b"\n".join(self._lines),
             error=_traced_error(observation),
         )
