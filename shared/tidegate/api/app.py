@@ -25,12 +25,15 @@ from tidegate.domain.surface import Surface
 from tidegate.errors import MethodNotAllowed, NotFound, TidegateError
 from tidegate.gateway import Gateway
 from tidegate.lazy import late, load
-from tidegate.surfaces.late_dialects import MESSAGES, MESSAGES_WITHOUT_LIMIT, RESPONSES
+from tidegate.surfaces.late_dialects import COMPACTION, MESSAGES, MESSAGES_WITHOUT_LIMIT, RESPONSES
 from tidegate.surfaces.neuroflash import NEUROFLASH
 from tidegate.surfaces.openai import OPENAI
 from tidegate.surfaces.openrouter import OPENROUTER
 
 log = logging.getLogger(__name__)
+
+RESPONSE_PREFIXES = ("/v1", "", "/openai/v1", "/api/v1")
+"""Prefixes of the paths of `/responses` and `/conversations`."""
 
 ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     "/v1/chat/completions": (OPENAI, CHAT),
@@ -40,10 +43,8 @@ ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     "/api/v1/chat/completions": (OPENROUTER, CHAT),
     "/v1/messages": (MESSAGES, CHAT),
     "/messages": (MESSAGES, CHAT),  # for clients whose base URL lacks /v1
-    "/v1/responses": (RESPONSES, CHAT),
-    "/responses": (RESPONSES, CHAT),  # for Codex with a base URL that lacks /v1
-    "/openai/v1/responses": (RESPONSES, CHAT),
-    "/api/v1/responses": (RESPONSES, CHAT),
+    **{f"{prefix}/responses": (RESPONSES, CHAT) for prefix in RESPONSE_PREFIXES},  # Codex's base URL may lack /v1
+    **{f"{prefix}/responses/compact": (COMPACTION, CHAT) for prefix in RESPONSE_PREFIXES},
     "/api/ds-prototypes/chat/completions": (NEUROFLASH, CHAT),
     "/api/ds-prototypes/content_generation/chat/completions": (NEUROFLASH, CHAT),
 }
@@ -52,8 +53,12 @@ ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
 COUNTS: dict[str, tuple[Surface, Operation]] = {
     "/v1/messages/count_tokens": (MESSAGES_WITHOUT_LIMIT, CHAT),
     "/messages/count_tokens": (MESSAGES_WITHOUT_LIMIT, CHAT),
+    **{f"{prefix}/responses/input_tokens": (RESPONSES, CHAT) for prefix in RESPONSE_PREFIXES},
 }
 """The surface and the operation of each endpoint that counts the tokens of a prompt, by path."""
+
+RESPONSE_PATHS = tuple(f"{prefix}/{kind}" for prefix in RESPONSE_PREFIXES for kind in ("responses/", "conversations"))
+"""Where the paths of stored responses and conversations begin; `api/stored_responses.py` has them all."""
 
 _MODELS, _ACCOUNT = "tidegate.api.models", "tidegate.api.account"
 _OPENROUTER, _GENERATIONS = "tidegate.api.openrouter", "tidegate.api.generations"
@@ -188,7 +193,7 @@ def routes(options: ServerOptions, endpoints: Mapping[str, tuple[Surface, Operat
         Route(path, OperationEndpoint(surface, operation, options, path, only_counts=True), methods=["POST"])
         for path, (surface, operation) in COUNTS.items()
     ]
-    return [*call_routes, *counts, *_read_routes(), _BatchRoutes()]
+    return [*call_routes, *counts, *_read_routes(), _BatchRoutes(), _ResponseRoutes()]
 
 
 def _read_routes() -> list[BaseRoute]:
@@ -216,6 +221,19 @@ class _BatchRoutes(BaseRoute):
         await response(scope, receive, send)
 
 
+class _ResponseRoutes(BaseRoute):
+    """All paths of stored responses and conversations. Their module is loaded with the first request."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        is_stored = scope["type"] == "http" and scope["path"].startswith(RESPONSE_PATHS)
+        return (Match.FULL if is_stored else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        response: Response = await load("tidegate.api.stored_responses", "answer")(request, RESPONSE_PREFIXES)
+        await response(scope, receive, send)
+
+
 def _cors(options: ServerOptions) -> list[Middleware]:
     if not options.cors_origins:
         return []
@@ -234,7 +252,7 @@ def _cors(options: ServerOptions) -> list[Middleware]:
 async def _http_exception(request: Request, raised: Exception) -> Response:
     path = request.url.path
     is_known = isinstance(raised, HTTPException) and raised.status_code == 405
-    known_paths = () if is_known else (*ENDPOINTS, *COUNTS, *READS, *BATCH_PATHS)
+    known_paths = () if is_known else (*ENDPOINTS, *COUNTS, *READS, *BATCH_PATHS, *RESPONSE_PATHS)
     advice: str | None = load("tidegate.api.other_apis", "advice_for")(path, known_paths)
     # A known path may be one of another API too: Google's POST /v1/models/{id}:generateContent.
     if isinstance(raised, HTTPException) and is_known and not (advice and request.method == "POST"):

@@ -161,7 +161,10 @@ async def _dry_run(gateway: Gateway, call: Call, send: Send) -> None:
 
 
 async def _count_tokens(gateway: Gateway, call: Call, send: Send) -> None:
-    await send_json(send, 200, encode({"input_tokens": await gateway.count_tokens(call)}), early_headers(call))
+    origin = call.request.origin
+    kind = {} if origin is None or origin.dialect != "responses" else {"object": "response.input_tokens"}
+    body = encode({**kind, "input_tokens": await gateway.count_tokens(call)})
+    await send_json(send, 200, body, early_headers(call))
 
 
 def _call_headers(scope: Scope, headers: dict[bytes, bytes]) -> CallHeaders:

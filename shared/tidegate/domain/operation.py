@@ -74,12 +74,20 @@ class Origin(Struct, frozen=True):
 class NeedsState(InvalidRequest):
     """A request refers to something that is kept, which its surface cannot know. `raw` is its body.
 
-    `state` has the fields that refer to it. Where nothing is kept, the caller gets this error.
+    `state` has the fields that refer to it; `build` makes the request of a body with all items, these fields and the
+    size in bytes. Where nothing is kept, the caller gets this error.
     """
 
-    def __init__(self, message: str, raw: JsonObject, state: object, param: str) -> None:
+    def __init__(
+        self,
+        message: str,
+        param: str,
+        raw: JsonObject,
+        state: object,
+        build: Callable[[JsonObject, object, int], "Request"],
+    ) -> None:
         super().__init__(message, param=param)
-        self.raw, self.state = raw, state
+        self.raw, self.state, self.build = raw, state, build
 
 
 class ModelLimits(Protocol):

@@ -42,8 +42,10 @@ RETRY_SECONDS = (0.05, 0.15, 0.3, 0.5)
 MAX_REFERENCES = 100
 
 _OWN_ID = re.compile(r"[a-z]{2,8}_(?P<call>[0-9A-HJKMNP-TV-Z]{26})(?:_\w+)?")
-_REQUEST = "tidegate.surfaces.responses.request"
 _ALIAS = b"item of "
+
+_ITEM_BYTES = 1_000
+"""About the size of an item, which decides whether a thread handles them."""
 
 
 class _StateFields(Protocol):
@@ -66,18 +68,19 @@ async def with_kept_items(components: Components, workspace: Workspace, needs: N
     if state.previous_response_id is not None and state.conversation_id is not None:
         message = "Mutually exclusive parameters: 'previous_response_id' and 'conversation'."
         raise InvalidRequest(message, param="previous_response_id")
-    input_items, build = load(_REQUEST, "input_items"), load(_REQUEST, "build_request")
+    input_items = load("tidegate.surfaces.responses.request", "input_items")
     reader = StateReader(components, states, workspace.id)
     earlier = await reader.earlier_items(state)
     items = await reader.resolve(input_items(raw), earlier)
-    return await offload(size + len(earlier) * 1_000, partial(build, {**raw, "input": [*earlier, *items]}, state, size))
+    body: JsonObject = {**raw, "input": [*earlier, *items]}
+    return await offload(size + len(earlier) * _ITEM_BYTES, partial(needs.build, body, state, size))
 
 
 class StateReader:
     """Reads what is kept in one workspace."""
 
     def __init__(self, components: Components, states: ResponseStates, workspace_id: str) -> None:
-        self._components, self._states, self._workspace_id = components, states, workspace_id
+        self._components, self.states, self.workspace_id = components, states, workspace_id
 
     async def earlier_items(self, state: _StateFields) -> list[Json]:
         """Return the items of the response or the conversation that a request goes on from."""
@@ -114,11 +117,11 @@ class StateReader:
 
     async def find(self, state_id: str, *, is_awaited: bool = False) -> ResponseState | None:
         """Return what is kept under an id. `is_awaited`: wait a moment for a response that is being stored."""
-        content = await self._states.find(self._workspace_id, state_id)
+        content = await self.states.find(self.workspace_id, state_id)
         if content is None and is_awaited and self._is_recent(state_id):
             for seconds in RETRY_SECONDS:
                 await asyncio.sleep(seconds)
-                content = await self._states.find(self._workspace_id, state_id)
+                content = await self.states.find(self.workspace_id, state_id)
                 if content is not None:
                     break
         return None if content is None else await offload(len(content), partial(unpack_state, content))
@@ -132,7 +135,7 @@ class StateReader:
         match = _OWN_ID.fullmatch(item_id)
         if match is not None:
             return f"resp_{match['call']}"
-        alias = await self._states.find(self._workspace_id, item_id)
+        alias = await self.states.find(self.workspace_id, item_id)
         return alias.removeprefix(_ALIAS).decode() if alias is not None and alias.startswith(_ALIAS) else None
 
 

@@ -97,3 +97,18 @@ class ResponsesSurface(Struct, frozen=True):
 
 
 RESPONSES = ResponsesSurface()
+
+
+class CompactionSurface(ResponsesSurface, frozen=True):
+    """OpenAI's `/responses/compact`: summaries of conversations."""
+
+    def parse(self, operation: Operation, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> Request:
+        """See `Surface.parse`."""
+        return load("tidegate.surfaces.responses.compaction", "parse")(body, headers)
+
+    def reply(self, reply: Reply, request: Request) -> bytes:
+        """See `Surface.reply`."""
+        return encode(load("tidegate.surfaces.responses.compaction", "compacted")(reply, request))
+
+
+COMPACTION = CompactionSurface()

@@ -17,6 +17,7 @@ output             the items of a reply and their events
 reasoning_output   a reasoning item
 message_output     a message item
 call_output        an item for a call of a tool
+compaction         a conversation → its summary, as one item
 event_log          events with their sequence numbers
 usage              token counts
 errors             errors as replies, and inside a stream

@@ -130,11 +130,12 @@ class Conversation:
                 self.ignored.append(path)
 
     def _add_compaction(self, item: JsonObject, path: str) -> None:
-        match signatures.unpack(item.get("encrypted_content")):
-            case [{"type": "compaction.summary", "text": str(text)}, *_]:
-                self._turns.append({"role": "user", "content": text})
-            case _:
-                self.refusals[path] = "only its maker can read this summary of the conversation"
+        summary = own_summary(item)
+        if summary is None:
+            self.refusals[path] = "only its maker can read this summary of the conversation"
+        else:
+            self.has_own_reasoning = True
+            self._turns.append({"role": "user", "content": summary})
 
     def _turn(self) -> AssistantTurn:
         """Return the turn that the next item of an assistant belongs to."""
@@ -150,6 +151,17 @@ class Conversation:
         for turn in self._turns:
             messages += turn.messages() if isinstance(turn, AssistantTurn) else [turn]
         return messages
+
+
+def own_summary(item: JsonObject) -> str | None:
+    """Return the text of a compaction of this gateway's; None for other items."""
+    if item.get("type") not in _COMPACTIONS:
+        return None
+    match signatures.unpack(item.get("encrypted_content")):
+        case [{"type": "compaction.summary", "text": str(text)}, *_]:
+            return text
+        case _:
+            return None
 
 
 def _texts(parts: Json) -> list[str]:

@@ -3,7 +3,7 @@
 Source: https://platform.openai.com/docs/api-reference/responses/create (2026-11).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from msgspec import Struct
@@ -17,7 +17,7 @@ from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.surfaces.messages import signatures
 from tidegate.surfaces.responses.calls import CallNames
-from tidegate.surfaces.responses.items import Conversation
+from tidegate.surfaces.responses.items import Conversation, own_summary
 from tidegate.surfaces.responses.portable import portable_body
 from tidegate.surfaces.responses.state_fields import StateFields, read_state
 from tidegate.surfaces.responses.tools import Tools
@@ -64,9 +64,17 @@ def parse(body: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
     """Return the chat request in `body`. Raises `InvalidRequest`, also for one that refers to something kept."""
     raw = decode_body(body)
     state = read_state(raw)
-    for name in state.references:
-        raise NeedsState(f"'{name}' refers to something that is kept, and nothing is kept here.", raw, state, name)
+    check_references(raw, state, build_request)
     return build_request(raw, state, len(body))
+
+
+def check_references(
+    raw: JsonObject, state: StateFields, build: Callable[[JsonObject, StateFields, int], ChatRequest]
+) -> None:
+    """Raise `NeedsState` for a request that refers to something kept; `build` is called with all of its items."""
+    for name in state.references:
+        message = f"'{name}' refers to something that is kept, and nothing is kept here."
+        raise NeedsState(message, name, raw, state, lambda body, _, size: build(body, state, size))
 
 
 def build_request(raw: JsonObject, state: StateFields, size: int = 0) -> ChatRequest:
@@ -122,10 +130,19 @@ def input_items(raw: JsonObject) -> list[Json]:
 
 
 def without_own_reasoning(raw: JsonObject) -> JsonObject:
-    """Return the body without reasoning that another provider has made, whose encrypted content OpenAI refuses."""
+    """Return the body without reasoning that another provider has made, whose encrypted content OpenAI refuses.
+
+    A summary that the gateway has made of a conversation becomes a message.
+    """
     items = raw.get("input")
-    kept = [item for item in items if not _is_own_reasoning(item)] if isinstance(items, list) else items
-    return {**raw, "input": kept}
+    if not isinstance(items, list):
+        return raw
+    return {**raw, "input": [_as_message(item) for item in items if not _is_own_reasoning(item)]}
+
+
+def _as_message(item: Json) -> Json:
+    summary = own_summary(item) if isinstance(item, dict) else None
+    return item if summary is None else {"type": "message", "role": "user", "content": summary}
 
 
 def _is_own_reasoning(item: Json) -> bool:
