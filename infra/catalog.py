@@ -1,12 +1,12 @@
 """Writes `shared/tidegate/catalog/models.json`. Run it at development time, from the root: `python infra/catalog.py`.
 
-It takes the chat models of genai-prices (https://github.com/pydantic/genai-prices, MIT; in the dependency group `test`)
-under Tidegate's provider names, adds the models of `additions.json`, and applies the rules of `families.json`, each
-with its source and date. A rule applies to the ids, in lower case, in which one of its expressions is found. If two
-rules set one field, the later one wins, but `factors` are added to the others; null removes the field. Rules for
-`parameters` set the names (`has`), add some (`adds`) or remove some (`lacks`); `reasoning` limits such a rule to some
-kinds of reasoning. `rates` are prices that genai-prices lacks, for all prices of a model. The `aliases` lead from names
-in the documents of other gateways, as whole expressions, to the provider's own names.
+It takes the models for chat and embeddings of genai-prices (https://github.com/pydantic/genai-prices, MIT; in the
+dependency group `test`) under Tidegate's provider names, adds the models of `additions.json`, and applies the rules of
+`families.json`, each with its source and date. A rule applies to the ids, in lower case, in which one of its
+expressions is found. If two rules set one field, the later one wins, but `factors` are added to the others; null
+removes the field. Rules for `parameters` set the names (`has`), add some (`adds`) or remove some (`lacks`); `reasoning`
+limits such a rule to some kinds of reasoning. `rates` are prices that genai-prices lacks, for all prices of a model.
+The `aliases` lead from names in the documents of other gateways, as whole expressions, to the provider's own names.
 
 `--checked 2026-11-21` sets the day for which prices are chosen; the default is today.
 """
@@ -66,6 +66,7 @@ PROVIDER_NAMES = {
     "ovhcloud": "ovhcloud",
     "perplexity": "perplexity",
     "together": "together",
+    "voyageai": "voyage",
     "x-ai": "xai",
     "zai": "zai",
 }
@@ -75,6 +76,7 @@ SERVED_MODELS = {
     "azure": re.compile(r"^(?!.*:free$)"),
     "mistral": re.compile(r"^(?!.*:free$)"),
     "openai": re.compile(r"^(?!gpt-oss|gpt-4o:extended$)"),
+    "perplexity": re.compile(r"^(?!pplx-embed)"),  # its vectors are 8-bit numbers, which no client of OpenAI's reads
 }
 """The models that a provider really serves, where genai-prices lists open weights that only other providers run."""
 
@@ -94,7 +96,7 @@ RATES = {
     "web_searches_kcount": "search",
 }
 
-FAMILY_FIELDS = ("context_window", "output_limit", "inputs", "outputs", "reasoning", "factors")
+FAMILY_FIELDS = ("context_window", "output_limit", "dimensions", "inputs", "outputs", "reasoning", "factors")
 """The fields that `families.json` sets, besides `parameters`."""
 
 PRICE_OPTIONS = ("service_tier", "speed", "processing")
@@ -111,6 +113,12 @@ NOT_CHAT = re.compile(
     r"|^(tts|gpt-image|chatgpt-image|ada|babbage|curie|davinci|text-davinci)\b"
 )
 """Models that have no chat completions endpoint."""
+
+NOT_CHATTING = frozenset({"embeddings", "rerank", "moderation"})
+"""The outputs of models for other operations than chat. Of the rules, only those for `embeddings` apply to them."""
+
+EMBEDDINGS = re.compile(r"embed|^voyage-(?!multimodal|context)")
+"""Models that turn texts into vectors, by their names. Voyage has endpoints of their own for the others."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +148,15 @@ def provider_model_id(model: ModelInfo) -> str:
     american = model.id.replace("regional.", "us.")  # Bedrock's inference profiles: one per continent, at one price
     equal = [clause[1:] for clause in clauses(model.match, "") if clause[0] == "="]
     return next((name for name in (american, model.id, *equal) if model.is_match(name)), model.id)
+
+
+def is_embedding_model(model: ModelInfo) -> bool:
+    return EMBEDDINGS.search(model.id.lower()) is not None
+
+
+def is_served(model: ModelInfo) -> bool:
+    """True for the models that the gateway has an operation for."""
+    return is_embedding_model(model) or is_chat_model(model)
 
 
 def is_chat_model(model: ModelInfo) -> bool:
@@ -303,6 +320,9 @@ def model_row(model: ModelInfo, checked: date) -> Row:
     }
     if fields["inputs"] == ["text"] == fields["outputs"]:
         del fields["inputs"], fields["outputs"]  # genai-prices does not tell whether the model is text only
+    if is_embedding_model(model):
+        fields |= {"inputs": ["text"], "outputs": ["embeddings"]}
+        fields["prices"] = [{"output": "0", **each} for each in prices]
     return {key: value for key, value in fields.items() if value}
 
 
@@ -324,7 +344,7 @@ def provider_row(members: Sequence[Origin], checked: date) -> Row:
 def alias_rules(members: Sequence[Origin]) -> Iterator[list[str]]:
     for origin in members:
         for model in origin.provider.models:
-            if not is_chat_model(model) or not origin.accepts.search(model.id):
+            if not is_served(model) or not origin.accepts.search(model.id):
                 continue
             name = provider_model_id(model) + origin.suffix
             clauses_of_model = [*clauses(model.match, origin.suffix), "=" + model.id.lower() + origin.suffix]
@@ -340,7 +360,7 @@ def catalog(checked: date) -> dict[str, Row]:
     for origin in origins():
         members.setdefault(origin.name, []).append(origin)
         for model in origin.provider.models:
-            if is_chat_model(model) and origin.accepts.search(model.id):
+            if is_served(model) and origin.accepts.search(model.id):
                 models[f"{origin.name}/{provider_model_id(model)}{origin.suffix}"] = model_row(model, checked)
     providers = {name: provider_row(origins_of, checked) for name, origins_of in members.items()}
     for name, row in json.loads((CATALOG_FOLDER / "additions.json").read_bytes())["models"].items():
@@ -349,6 +369,9 @@ def catalog(checked: date) -> dict[str, Row]:
     families = json.loads((CATALOG_FOLDER / "families.json").read_bytes())
     lists: dict[tuple[str, ...], str] = {}
     for name, row in sorted(models.items()):
+        if not NOT_CHATTING.isdisjoint(cast(list[str], row.get("outputs", []))):
+            add_family_fields(name, row, families["embeddings"])
+            continue
         add_family_fields(name, row, families["models"])
         add_rates(name, row, families["rates"])
         accepted = parameters_of(name, row.get("reasoning"), families["parameters"])

@@ -24,7 +24,7 @@ class Module:
 
 @dataclass(frozen=True)
 class LazyImport:
-    """One call of `tidegate.lazy.load`, with one of the pairs that it may be given."""
+    """One call of `tidegate.lazy.load` or `late`, with one of the pairs that it may be given."""
 
     importer: str
     line: int
@@ -103,7 +103,7 @@ def _lazy_imports(module: Module) -> Iterator[LazyImport]:
     if not any(isinstance(node, ast.ImportFrom) and node.module == "tidegate.lazy" for node in module.tree.body):
         return
     for scopes, call in _calls(module.tree):
-        if isinstance(call.func, ast.Name) and call.func.id == "load":
+        if isinstance(call.func, ast.Name) and call.func.id in ("load", "late"):
             left, right = (_strings(argument, scopes, module.tree) for argument in call.args)
             together = len(left) == len(right) and len(left) > 1
             pairs = zip(left, right, strict=True) if together else ((one, other) for one in left for other in right)

@@ -14,6 +14,8 @@ pipeline                       the steps of a call, over the ports
 policy, upstream, identity     decisions; HTTP to providers and guardrail services; access tokens
 transport                      outgoing HTTP: one protocol over three libraries, and signatures for AWS
 providers, surfaces, ports     providers' and clients' dialects, both pure; protocols of stores and outside services
+embeddings, moderations, rerank  the operations on texts: vectors, verdicts, the order of documents
+texts                          what operations on texts share
 chat                           the inner dialect, OpenAI's, and the operation chat
 catalog                        models and prices as data
 domain                         frozen values and the rules about them, the protocols of operations and surfaces

@@ -322,7 +322,7 @@ class UpstreamError(TidegateError):
         super().__init__(message, param=param, retry_after_seconds=retry_after_seconds)
         self.upstream_status, self.native_code = upstream_status, native_code
         self.native_body: str | None = None
-        self.sent_first_chunk, self.was_sent = False, True
+        self.sent_first_chunk, self.was_sent, self.has_answered_part = False, True, False
 
 
 class ProviderBadRequest(UpstreamError):

@@ -208,7 +208,7 @@ def test_modalities_and_reasoning_follow_the_family(
 
 def test_modalities_and_parameters_are_of_the_known_names() -> None:
     assert {kind for row in CATALOG for kind in (*row.inputs, *row.outputs)} == {
-        "text", "image", "audio", "video", "file"
+        "text", "image", "audio", "video", "file", "embeddings", "rerank", "moderation"
     }  # fmt: skip
     assert {name for row in CATALOG for name in row.parameters} == set(PROBES)
 

@@ -121,7 +121,7 @@ def test_every_provider_of_the_source_is_ours_or_left_out_on_purpose() -> None:
     kept = {origin.provider.id for origin in origins()}
     assert {provider.id for provider in providers} - kept == {
         "arcee", "avian", "cursor", "doubleword", "elevenlabs", "github-copilot", "modal", "openai-decisions",
-        "quicksilverpro", "typesafe", "voyageai", "zhipuai",
+        "quicksilverpro", "typesafe", "zhipuai",
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from tidegate.compose import Overrides
 from tidegate.domain.server_options import ServerOptions
 from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.demo.answers import MODELS
+from tidegate.local.demo.texts import ANSWERS
 from tidegate.local.demo_tenant import seed_demo_tenant
 from tidegate.local.stores import local_settings
 from tidegate.memory.world import open_memory_gateway
@@ -247,6 +248,11 @@ async def test_slow_answers_take_seconds_and_keep_the_timeout(stream: bool) -> N
 def test_every_model_is_in_the_catalogue_and_free() -> None:
     listed = {model.id: model for model in load_catalog() if model.provider == "demo"}
     assert {*listed} == {
-        f"demo/{name}" for name in (*MODELS, *(f"error-{status}" for status in (400, 401, 429, 500, 503)))
+        f"demo/{name}"
+        for name in (
+            *MODELS,
+            *(model for models in ANSWERS.values() for model in models),
+            *(f"error-{status}" for status in (400, 401, 429, 500, 503)),
+        )
     }
     assert {(model.prices[0].input, model.prices[0].output) for model in listed.values()} == {(0, 0)}

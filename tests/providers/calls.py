@@ -6,7 +6,9 @@ from typing import Any
 
 from tidegate.chat.operation import CHAT
 from tidegate.chat.request import ChatCall, build_chat_request
+from tidegate.domain.call import Call, CallOf
 from tidegate.domain.deployment import Deployment
+from tidegate.domain.operation import Operation
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.providers.base import Provider, UpstreamRequest
 from tidegate.surfaces.openai import OPENAI
@@ -19,6 +21,13 @@ def call(body: dict[str, Any]) -> ChatCall:
     workspace = Workspace("ws_1", "One")
     principal = Principal("key_1", ("ws_1",))
     return ChatCall("01J", OPENAI, CHAT, build_chat_request(body), principal, workspace, started_at=0, deadline=60)
+
+
+def operation_call(operation: Operation, body: dict[str, Any]) -> Call:
+    """An admitted call of any operation."""
+    request = operation.parse(json.dumps(body).encode())
+    workspace, principal = Workspace("ws_1", "One"), Principal("key_1", ("ws_1",))
+    return CallOf("01J", OPENAI, operation, request, principal, workspace, started_at=0, deadline=60)
 
 
 def sent(provider: Provider, body: dict[str, Any], model: str = "m") -> tuple[Any, tuple[str, ...]]:

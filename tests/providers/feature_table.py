@@ -33,8 +33,8 @@ _registry = Registry()
 
 
 def known() -> Iterator[tuple[ProviderSpec, Provider]]:
-    """Every provider that is there."""
-    for one in _registry.specs():
+    """Every provider that chats."""
+    for one in (spec for spec in _registry.specs() if spec.chats):
         try:
             yield one, _registry.load(one.name)
         except (ConfigurationError, ImportError):

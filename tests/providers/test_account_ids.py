@@ -14,7 +14,7 @@ from tidegate.providers.account_ids import ACCOUNT_FIELDS, ACCOUNT_KEYS, TEXT_RE
 from tidegate.providers.base import UpstreamRequest
 
 REGISTRY = Registry()
-PROVIDERS = sorted(spec.name for spec in REGISTRY.specs())
+PROVIDERS = sorted(spec.name for spec in REGISTRY.specs() if spec.chats)
 SECRET = "PROVIDER_KEY"
 SOMEONES = "zebra-0123456789"
 

@@ -213,7 +213,7 @@ def test_azure_has_it_on_its_v1_api_only(base_url: str, url: str) -> None:
 
 def test_no_other_provider_is_asked_for_responses() -> None:
     body = asking(web_search_options={}, tools=[TOOL], reasoning_effort="high")
-    for spec in Registry().specs():
+    for spec in (each for each in Registry().specs() if each.chats):
         deployment = Deployment(spec.name, "gpt-5.6", "https://h/v1", region="eu-central-1")
         request = Registry().load(spec.name).build_request(call(body), deployment)
         assert (request.dialect == "responses") is (spec.name in ("openai", "azure")), spec.name

@@ -16,7 +16,7 @@ from tidegate.errors import ConfigurationError, UnsupportedParameter
 from tidegate.providers import Registry, chat_translator
 from tidegate.providers.price_fields import MODEL_FIELDS, PRICE_FIELDS, PRICE_TOOLS, parse_allowed
 
-PROVIDERS = sorted(spec.name for spec in Registry().specs())
+PROVIDERS = sorted(spec.name for spec in Registry().specs() if spec.chats)
 UNUSUAL = "zebra"
 ONE_MODEL = Limits(models=("*",))
 REGISTRY = Registry()

@@ -35,6 +35,10 @@ log = logging.getLogger(__name__)
 RESPONSE_PREFIXES = ("/v1", "", "/openai/v1", "/api/v1")
 """Prefixes of the paths of `/responses` and `/conversations`."""
 
+EMBEDDINGS: Operation = late("tidegate.embeddings.operation", "EMBEDDINGS")
+MODERATIONS: Operation = late("tidegate.moderations.operation", "MODERATIONS")
+RERANK: Operation = late("tidegate.rerank.operation", "RERANK")
+
 ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     "/v1/chat/completions": (OPENAI, CHAT),
     "/chat/completions": (OPENAI, CHAT),
@@ -45,6 +49,14 @@ ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     "/messages": (MESSAGES, CHAT),  # for clients whose base URL lacks /v1
     **{f"{prefix}/responses": (RESPONSES, CHAT) for prefix in RESPONSE_PREFIXES},  # Codex's base URL may lack /v1
     **{f"{prefix}/responses/compact": (COMPACTION, CHAT) for prefix in RESPONSE_PREFIXES},
+    "/v1/embeddings": (OPENAI, EMBEDDINGS),
+    "/embeddings": (OPENAI, EMBEDDINGS),
+    "/openai/v1/embeddings": (OPENAI, EMBEDDINGS),
+    f"/openai/deployments/{{{DEPLOYMENT}:path}}/embeddings": (OPENAI, EMBEDDINGS),
+    "/api/v1/embeddings": (OPENROUTER, EMBEDDINGS),
+    **dict.fromkeys(("/v1/rerank", "/v2/rerank", "/rerank", "/openai/v1/rerank"), (OPENAI, RERANK)),  # v2: Cohere's SDK
+    "/api/v1/rerank": (OPENROUTER, RERANK),
+    **dict.fromkeys(("/v1/moderations", "/moderations", "/openai/v1/moderations"), (OPENAI, MODERATIONS)),
     "/api/ds-prototypes/chat/completions": (NEUROFLASH, CHAT),
     "/api/ds-prototypes/content_generation/chat/completions": (NEUROFLASH, CHAT),
 }

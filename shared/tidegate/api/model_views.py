@@ -20,7 +20,7 @@ from tidegate.errors import InvalidRequest
 from tidegate.json import encode
 
 INPUTS = ("text", "image", "audio", "video", "file")
-OUTPUTS = ("text", "image", "audio")
+OUTPUTS = ("text", "image", "audio", "embeddings", "rerank", "moderation")
 
 _UNKNOWN_PRICE = "-1"
 """OpenRouter's value for an unknown price; its clients expect a number in a string."""
@@ -28,6 +28,9 @@ _UNKNOWN_PRICE = "-1"
 
 _CAPABILITIES = {"text": "text-generation", "image": "image-generation", "audio": "speech-generation"}
 """Lunos's names of what models make, as its client asks for them."""
+
+_TYPES = {"embeddings": "embedding", "rerank": "rerank", "moderation": "moderation"}
+"""Together's names of the types of models, by their outputs; all others are "chat"."""
 
 
 class ModelFilter(Struct, frozen=True):
@@ -129,6 +132,8 @@ def model_json(model: CatalogModel) -> dict[str, object]:
         "object": "model",
         "created": timegm(model.checked.timetuple()),
         "owned_by": model.provider,
+        "type": next((_TYPES[output] for output in outputs if output in _TYPES), "chat"),
+        "dimensions": model.dimensions,
         "name": model.name,
         "description": describe(model),
         "context_length": model.context_window,
@@ -198,7 +203,7 @@ def selected_model_json(model: CatalogModel) -> dict[str, object]:
 
 
 def _modalities(modalities_: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the modalities; unknown ones are text, because all models of the catalogue chat."""
+    """Return the modalities; unknown ones are text, because the models without them chat."""
     return modalities_ or ("text",)
 
 

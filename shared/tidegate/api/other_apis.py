@@ -69,9 +69,10 @@ _OTHER_APIS: tuple[tuple[str, str, str], ...] = (
         "client.chat.completions.create in OpenAI's SDKs.",
     ),
     (
-        r".*/embeddings(?:/.*)?",
-        "OpenAI's embeddings API",
-        "Set the provider of embeddings apart from the one of chat: most clients have a setting for it.",
+        r".*/(?:embeddings|moderations)(?:/.*)?",
+        "OpenAI's API of embeddings or moderations, with another path",
+        "Embeddings are at POST /v1/embeddings, moderations at POST /v1/moderations: set the client's base URL to the "
+        "gateway's address and /v1.",
     ),
     (
         r".*/images?/(?:generations|edits|variations)|.*/videos?(?:/.*)?",
@@ -85,7 +86,7 @@ _OTHER_APIS: tuple[tuple[str, str, str], ...] = (
         "Set the provider of speech apart from the one of chat, or send audio in the messages of a chat.",
     ),
     (
-        r".*/(?:assistants|threads|runs|vector_stores|conversations|realtime|moderations|fine_tuning"
+        r".*/(?:assistants|threads|runs|vector_stores|conversations|realtime|fine_tuning"
         r"|evals|containers)(?:/.*)?",
         "another API of OpenAI",
         "Call that API at OpenAI itself, with a second client.",

@@ -60,6 +60,9 @@ class Price(Rates, frozen=True):
 class CatalogModel(Struct, frozen=True):
     """One model. Limits are in tokens. Unknown fields are None or empty; `parameters` have OpenRouter's names.
 
+    `outputs` are "text", "image" and "audio" of a model for chat; "embeddings", "rerank" or "moderation" of others.
+    `dimensions` is the length of the vectors that it makes unless a request asks for others.
+
     `source` is the source of names, windows and prices; the sources of all other fields are in `families.json`. The
     first of `prices` was in force on the day `checked`; the last one that applies to a call is charged.
 
@@ -73,6 +76,7 @@ class CatalogModel(Struct, frozen=True):
     checked: date
     context_window: int | None = None
     output_limit: int | None = None
+    dimensions: int | None = None
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     reasoning: ReasoningMode | None = None

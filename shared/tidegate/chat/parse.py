@@ -77,7 +77,7 @@ def _convert(raw: JsonObject) -> ChatFields:
     try:
         return msgspec.convert(raw, ChatFields)
     except msgspec.ValidationError as error:
-        raise _invalid_value(str(error), raw) from None
+        raise invalid_value(str(error), raw) from None
 
 
 def ignored_paths(raw: JsonObject) -> tuple[str, ...]:
@@ -141,7 +141,8 @@ def _malformed_body(body: bytes, reason: str) -> str:
     return f"The body is not valid JSON: {_ERROR_PATH.sub('', reason)}."
 
 
-def _invalid_value(message: str, raw: dict[str, Json]) -> InvalidRequest:
+def invalid_value(message: str, raw: dict[str, Json]) -> InvalidRequest:
+    """Return the error for msgspec's `message` about the object `raw`, with the field's path in `param`."""
     location = _ERROR_PATH.search(message)
     path = _with_key(location["path"], raw) if location else ""
     reason = message[: location.start()] if location else message

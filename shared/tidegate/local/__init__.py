@@ -21,6 +21,7 @@ openapi_headers      its headers, and the gateway's own request fields
 openapi_operations   titles, descriptions and examples of its operations
 openapi_clients      its endpoints for clients of OpenRouter and Lunos
 openapi_dialects     its endpoints in other dialects than OpenAI's
+openapi_texts        its endpoints of embeddings, rerank and moderations
 openapi_batches      its endpoints of files, uploads and batches
 openapi_batch_schemas  schemas of these endpoints
 openapi_routes       `/openapi.json`, and pages of documentation

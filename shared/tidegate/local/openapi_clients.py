@@ -152,6 +152,8 @@ def model_schema() -> Schema:
         "object": {"const": "model"},
         "created": _COUNT,
         "owned_by": _TEXT,
+        "type": {"enum": ["chat", "embedding", "rerank", "moderation"]},
+        "dimensions": _MAYBE_COUNT,
         "name": _TEXT,
         "description": _TEXT,
         "context_length": _MAYBE_COUNT,

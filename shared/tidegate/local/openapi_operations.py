@@ -58,6 +58,9 @@ _OPERATIONS: Mapping[str, tuple[str, str, str]] = {
         "Create embeddings",
         "Turn a text, a list of texts or their tokens into vectors. A list that is too long for its provider is split.",
     ),
+    "/rerank": ("texts", "Rank documents", "Order documents by their relevance to a query, in Cohere's form."),
+    "/v2/rerank": ("texts", "Rank documents, as Cohere's clients do", "As `/v1/rerank`."),
+    "/moderations": ("texts", "Judge texts", "Tell whether texts are harmful, and in which way."),
     "/deployments/{deployment}/embeddings": (
         "texts",
         "Create embeddings, as Azure's clients do",

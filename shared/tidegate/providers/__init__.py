@@ -28,6 +28,10 @@ cohere/           Cohere's chat API
 gemini/           Google's Gemini API
 vertex            Gemini on Vertex AI
 batch_jobs/       providers' own batch APIs
+texts_translator  the parts that translators of operations on texts share
+embeddings/       embeddings, in each dialect
+moderations/      moderations, in OpenAI's dialect
+rerank/           rerank, in the dialects that are close to Cohere's
 """
 
 from tidegate.providers.registry import ProviderSpec, Registry

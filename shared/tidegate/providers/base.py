@@ -1,7 +1,7 @@
 """Two protocols without I/O: `Provider` translates a provider's chat dialect, `Translator` any one operation."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct, field
@@ -73,6 +73,16 @@ class SigV4Auth(Struct, frozen=True):
 Auth: TypeAlias = KeyAuth | SigV4Auth | None
 
 
+class FurtherRequests(Struct, frozen=True):
+    """More `requests` beside one that would be too long for its provider with all of the call.
+
+    `join` makes one reply of all replies, in the order of their requests.
+    """
+
+    requests: "tuple[UpstreamRequest, ...]"
+    join: Callable[[Sequence[Reply]], Reply]
+
+
 class UpstreamRequest(Struct, frozen=True):
     """The request to a provider, without its credentials: `upstream/` adds those just before sending.
 
@@ -84,6 +94,7 @@ class UpstreamRequest(Struct, frozen=True):
     `ignored` names the caller's fields that this provider cannot honour: no field is dropped silently.
     `dialect` is that of the request and of its reply. `is_native`: it is the caller's own request in this dialect, and
     the caller gets the provider's own reply, see `native.py`.
+    `notes` are what the translator needs to read the reply. `further` is None for a request that has all of the call.
     """
 
     url: str
@@ -99,6 +110,8 @@ class UpstreamRequest(Struct, frozen=True):
     names_tool: bool = False
     dialect: Dialect = "own"
     is_native: bool = False
+    notes: object = None
+    further: FurtherRequests | None = None
 
 
 class Translator(Protocol):

@@ -369,6 +369,8 @@ _ROWS = (
     Row("siliconflow", "https://api.siliconflow.com/v1", Quirks(reasoning="enable_thinking", think_tags=True)),
     Row("scaleway", "https://api.scaleway.ai/v1", Quirks(unsupported=_PLAIN, think_tags=True)),
     Row("vercel", "https://ai-gateway.vercel.sh/v1", _VERCEL),
+    Row("voyage", "https://api.voyageai.com/v1", chats=False),
+    Row("jina", "https://api.jina.ai/v1", chats=False),
     Row("litellm", None, _LITELLM, key=None),
 )
 

@@ -13,6 +13,7 @@ class Row(Struct, frozen=True):
     `key` is the name of the setting that holds the key, "" for the default `<NAME>_API_KEY`. None: the provider needs
     no key, and gets one only if the default setting holds one. `models` are those that the operator declares. With
     `only_models`, the row adds them to the built-in provider of that name, and says nothing else about it.
+    `chats` is False for a provider that has other operations only.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Row(Struct, frozen=True):
     auth: Auth = field(default_factory=KeyAuth)
     models: tuple[DeclaredModel, ...] = ()
     only_models: bool = False
+    chats: bool = True
 
     @property
     def key_setting(self) -> str | None:

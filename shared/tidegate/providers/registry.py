@@ -23,7 +23,7 @@ class ProviderSpec(Struct, frozen=True):
     sent with an access token obtained with the credentials in `token_settings`, or sent without either. In a base URL,
     `{region}` and `{project}` are the first of `region_settings` and of `project_settings` that is set, and `{host}` is
     `host_for_region(region)`. Without a project, a key that `is_express_key` is sent to `express_url`.
-    `version_setting` may hold the API version.
+    `version_setting` may hold the API version. `chats` is False for a provider of other operations only.
     """
 
     name: str
@@ -39,6 +39,7 @@ class ProviderSpec(Struct, frozen=True):
     host_for_region: Callable[[str], str] | None = None
     express_url: str | None = None
     is_express_key: Callable[[str], bool] | None = None
+    chats: bool = True
 
 
 _BEDROCK = ProviderSpec(
@@ -88,6 +89,13 @@ _NATIVE = {
 }
 """Providers with their own dialect: `tidegate.providers.<name>` has `PROVIDER`."""
 
+_TRANSLATORS: dict[str, tuple[str, str]] = {
+    "embeddings": ("tidegate.providers.embeddings.registry", "make_translator"),
+    "moderations": ("tidegate.providers.moderations.registry", "make_translator"),
+    "rerank": ("tidegate.providers.rerank.registry", "make_translator"),
+}
+"""The functions that make the translators of each operation but chat, for a provider."""
+
 BUILT_IN = frozenset(_NATIVE) | frozenset(ROWS)
 """The names of all built-in providers."""
 
@@ -133,14 +141,23 @@ class Registry:
 
     def _make_translator(self, name: str, operation: str) -> Translator:
         if operation == CHAT.name:
+            self._check_chats(name)
             return ChatTranslator(self.load(name), self._allowed_price_fields)
         name = self.aliases().get(name, name)
         if name not in self._rows and name not in _NATIVE:
             raise _unknown_provider(name)
         make = self._make_by_operation.get(operation)
-        if make is None:
+        if make is not None:
+            return make(name)
+        if operation not in _TRANSLATORS:
             raise OperationNotSupported(f"The provider {name!r} does not support {operation!r}.", param="model")
-        return make(name)
+        module, function = _TRANSLATORS[operation]
+        return load(module, function)(self.load(name), is_built_in=name in BUILT_IN)
+
+    def _check_chats(self, name: str) -> None:
+        row = self._rows.get(self.aliases().get(name, name))
+        if row is not None and not row.chats:
+            raise OperationNotSupported(f"The provider {name!r} has embeddings and rerank, but no chat.", param="model")
 
     def load(self, name: str) -> Provider:
         """Return the provider with that name or alias. Raises `ConfigurationError` if the name is unknown."""
@@ -160,7 +177,7 @@ class Registry:
 
 
 def _spec_of_row(row: Row) -> ProviderSpec:
-    return ProviderSpec(row.name, row.base_url, setting_name(row.name, "BASE_URL"), row.key_setting)
+    return ProviderSpec(row.name, row.base_url, setting_name(row.name, "BASE_URL"), row.key_setting, chats=row.chats)
 
 
 def _unknown_provider(name: str) -> ConfigurationError:

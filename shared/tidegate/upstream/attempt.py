@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -104,6 +105,14 @@ class Upstream(Struct, frozen=True):
         """
         if seconds <= 0:
             raise GatewayTimeout("The call timed out before its provider could be asked.")
+        if request.further is not None:
+            open_part = partial(
+                self.open, translator, secret=secret, stream=False, workspace_keys=workspace_keys, timeouts=timeouts
+            )
+            ask_all = load("tidegate.upstream.further", "ask_all")
+            deadline = self.clock() + seconds
+            yield ProviderReply(await ask_all(open_part, request, request.further, deadline, self.clock), None)
+            return
         key = await self._find_key(request, secret, workspace_keys or self.secrets)
         headers = await self._headers(request, key)
         http_request = HttpRequest("POST", request.url, headers, request.body, peer=translator.name)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from tidegate.batch.components import BatchComponents
 from tidegate.catalog.batch_prices import BatchCatalog
+from tidegate.chat.operation import CHAT
 from tidegate.domain.batch import Batch, BatchMode
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.workspace import Workspace
@@ -48,6 +49,8 @@ async def choose_mode(components: BatchComponents, batch: Batch) -> ModeChoice:
 
 async def find_target(components: BatchComponents, batch: Batch, workspace: Workspace) -> JobTarget | str:
     """Return where the jobs of a batch go; or why there can be none, as a sentence for the caller."""
+    if components.endpoints[batch.endpoint][1].name != CHAT.name:
+        return "Only chat completions go to a provider's batch API."
     if batch.model is None:
         return "The lines of the batch name several models."
     gateway = components.gateway

@@ -5,6 +5,7 @@ transport       answers requests to it, whole or as a stream
 answers         what each model answers
 faults          the errors, timeouts and broken connections of some models
 media           describes the images and other media of a prompt
+texts           vectors, ranks and verdicts
 schema_values   makes a value that fits a JSON Schema
 """
 

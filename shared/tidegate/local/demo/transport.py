@@ -11,6 +11,7 @@ from tidegate.json import Json, JsonObject, decode, encode
 from tidegate.local.demo.answers import MODELS, Answer, Kind, new_tool_call_id, prompt_text, split_words
 from tidegate.local.demo.faults import Fault, find_fault, unknown_model
 from tidegate.local.demo.provider import DEMO_BASE_URL
+from tidegate.local.demo.texts import ANSWERS
 from tidegate.transport.base import HttpRequest, HttpResponse, StreamedResponse, Timeouts, Transport, connection_failure
 
 
@@ -30,8 +31,13 @@ class DemoTransport:
         body = decode(request.body)
         fields: JsonObject = body if isinstance(body, dict) else {}
         model = str(fields.get("model"))
-        if (fault := find_fault(model)) or model not in MODELS:
-            yield _FaultResponse(fault or unknown_model(model, ", ".join([*MODELS, "error-400 to error-599"])))
+        texts = ANSWERS.get(request.url.removeprefix(DEMO_BASE_URL))
+        models = MODELS if texts is None else texts
+        if (fault := find_fault(model)) or model not in models:
+            yield _WholeResponse(fault or unknown_model(model, ", ".join([*models, "error-400 to error-599"])))
+            return
+        if texts is not None:
+            yield _WholeResponse(Fault(200, encode(texts[model](fields)), {"content-type": "application/json"}))
             return
         waiting = _Waiting(request, self._pause, timeouts.total)
         answer = MODELS[model](fields)
@@ -61,7 +67,7 @@ class _Waiting:
             raise connection_failure(self._request, "the timeout is over", connecting=False, timed_out=True)
 
 
-class _FaultResponse(StreamedResponse):
+class _WholeResponse(StreamedResponse):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.status, fault.headers.items())
         self._body = fault.body

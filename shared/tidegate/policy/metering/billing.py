@@ -119,7 +119,10 @@ def _token_counts(
     """Return the tokens that the provider reported, as far as they can be believed; else an estimate."""
     if usage is None:
         return TokenCounts(input=request.estimate_prompt(), output=_estimate_output(generated), estimated=True)
-    counts = reported_counts(usage, *_believed_tokens(model, request.choices))
+    max_input, max_output = _believed_tokens(model, request.choices)
+    counts = reported_counts(usage, max_input, max_output)
+    if counts is None:  # many texts in one request take more than one context window
+        counts = reported_counts(usage, max(max_input, MAX_TURNS * request.estimate_prompt()), max_output)
     if counts is None:
         return _refused_counts(request, generated, model)
     # A prompt of 0 that was reported beside an answer is meant: OpenRouter charges nothing for some (recorded).

@@ -30,10 +30,12 @@ def is_refusal(error: BaseException) -> bool:
     """True if the failed request costs nothing: the provider refused it, or reported its own failure, or never got it.
 
     False if the provider may have worked: a timeout, also one that the provider reports; a connection that broke; a
-    reply that was cut, or that the gateway cannot read.
+    reply that was cut, or that the gateway cannot read; a call in several requests of which some were answered.
     """
     if not isinstance(error, UpstreamError) or not error.was_sent:
         return True
+    if error.has_answered_part:
+        return False
     return not isinstance(error, ProviderTimeout | ProviderUnreachable | ProviderMalformed | StreamCut)
 
 
