@@ -53,6 +53,11 @@ CHAT_NAME = "chat"
 WRITE_SECONDS = 5.0
 """The time limit for encoding and storing a trace. Nobody waits for it but the process."""
 
+MAX_WAITING, MAX_WAITING_BYTES = 24, 128 * 1024 * 1024
+"""Traces of this process that may wait for the store at once: further ones are lost, so that a store which is slow
+takes neither the memory nor, on one machine, the place of calls (`local.graceful_shutdown.MAX_UNSETTLED`).
+"""
+
 MIN_SECRET_CHARACTERS = 8
 """Characters of a secret from which on its start is hidden at the end of a reply that was cut off."""
 
@@ -80,6 +85,14 @@ def start_trace(components: Components, call: Call) -> "TraceRecorder | None":
     if not is_chosen and not call.workspace.trace_failures:
         return None
     return TraceRecorder(components, call, traces, only_failures=not is_chosen)
+
+
+_waiting: dict["TraceRecorder", int] = {}
+"""The traces that are being stored, and the bytes of each."""
+
+
+class TooManyTraces(Exception):
+    """Too many traces wait for the store."""
 
 
 class TraceRecorder:
@@ -178,6 +191,9 @@ class TraceRecorder:
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 size = len(self._call.received or b"") + sum(each.size for each in self._attempts)
+                if len(_waiting) >= MAX_WAITING or sum(_waiting.values(), size) > max(size, MAX_WAITING_BYTES):
+                    raise TooManyTraces
+                _waiting[self] = size
                 trace = await self._masked_trace(observation, size)
                 content = await offload(size, partial(encode_trace, trace))
                 await self._traces.keep(self._call.workspace.id, self._call.id, content, until)
@@ -185,6 +201,8 @@ class TraceRecorder:
         except Exception as error:  # a call that is answered and settled must not fail for its trace
             log.warning("trace.lost", extra={"call_id": self._call.id, "reason": type(error).__name__})
             return None
+        finally:
+            _waiting.pop(self, None)
 
     async def _masked_trace(self, observation: Observation, size: int) -> Trace:
         trace = await offload(size, partial(self._trace, observation))
