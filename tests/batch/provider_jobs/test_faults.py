@@ -277,6 +277,27 @@ async def test_prompts_are_checked_before_they_are_sent_and_answers_before_they_
         assert world.held() == []
 
 
+async def test_a_line_that_requires_a_trace_is_refused_and_one_that_only_asks_is_answered_without() -> None:
+    provider = FakeOpenAI()
+    lines = requests(60, model=provider.model)
+    lines[3]["body"] |= {"observability": True}
+    lines[5]["body"] |= {"observability": True, "require_parameters": True}
+    async with provider_world(provider) as world:
+        batch = await world.submit(lines, metadata=MODE)
+        await world.run_until_idle()
+        batch = await world.batch(batch.id)
+        [refused] = await world.errors(batch)
+        error = refused["response"]["body"]["error"]
+        assert (refused["custom_id"], error["code"], error["param"]) == (
+            "line-5",
+            "unsupported_parameter",
+            "observability",
+        )
+        assert len(await world.output(batch)) == 59
+        assert "observability" not in json.dumps(provider.jobs[0].lines)
+        assert not vars(world.memory.traces)["_traces"]
+
+
 @pytest.mark.parametrize("ending", ["cancelled", "expired"])
 @pytest.mark.parametrize("make", [FakeOpenAI, FakeAnthropic])
 async def test_a_batch_may_end_at_any_step_of_its_jobs(make: type[FakeJobs], ending: str) -> None:

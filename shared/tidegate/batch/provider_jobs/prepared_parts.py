@@ -183,9 +183,10 @@ async def _prepare_line(context: JobContext, number: int, data: bytes) -> _LineI
 
 
 def new_call(context: JobContext, line: int, request: Request) -> Call:
-    """Return the call of a line."""
+    """Return the call of a line. It has no trace: a line that asks for one has a field that is ignored."""
     call = context.gateway.new_call(context.principal, context.workspace, context.surface, context.operation, request)
-    return replace(call, batch_id=context.batch.id, batch_line=line)
+    ignored = ("observability",) if request.options.observability else ()
+    return replace(call, batch_id=context.batch.id, batch_line=line, ignored_options=ignored)
 
 
 @exact_money
