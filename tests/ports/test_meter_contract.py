@@ -61,11 +61,12 @@ RECORD: dict[str, Any] = {
     "ignored": None,
     "timeline": None,
     "trace_until": None,
+    "trace_id": None,
 }
 
 ADDED_LATER = (
     *("endpoint", "held_usd", "tokens_per_second", "session_id", "agent_id", "batch_id", "cache", "guardrails"),
-    *("ignored", "timeline", "trace_until"),
+    *("ignored", "timeline", "trace_until", "trace_id"),
 )
 
 COUNTERS = {
