@@ -84,7 +84,8 @@ class GuardRun(Struct, frozen=True):
         for active in checks_answers:
             await self._run_one(active, "output", self._schema(active))
         if checks_answers:  # they read the translated answer, and what they leave of it is what the caller may have
-            call = replace(call, request=call.request.translated())
+            translated = call.request.translated()
+            call = call if translated is call.request else replace(call, request=translated)
         guardrails = self._active_on("input")
         if not guardrails:
             return call
