@@ -6,6 +6,7 @@ Source: https://openrouter.ai/docs/api-reference/generations/get-generation (202
 
 import re
 from collections.abc import Mapping
+from functools import partial
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -14,11 +15,12 @@ from starlette.responses import Response
 from tidegate.api.account import authenticate, gateway_of, json_reply
 from tidegate.chat.assemble import assemble_lines
 from tidegate.domain.keys import may_read_trace
-from tidegate.domain.trace_view import has_expired, read_line_trace, read_trace
+from tidegate.domain.trace_view import MAX_READ_AT_ONCE, has_expired, read_line_trace, read_trace
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import InvalidRequest, NotFound
 from tidegate.gateway import Gateway
 from tidegate.json import JsonObject
+from tidegate.offload import offload
 
 _ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 _GENERATION_ID = re.compile(rf"(?:chatcmpl-({_ULID})[0-9A-Za-z]{{3}}|gen-[0-9]{{1,12}}-({_ULID})|({_ULID}))")
@@ -85,7 +87,8 @@ async def show_trace(request: Request) -> Response:
         raise NotFound("The trace of this call can be read with the key of the call alone.")
     traces = gateway.open_traces()
     stored = None if traces is None else await traces.find(str(record["workspace_id"]), call_id)
-    trace = read_trace(stored, until, assemble_lines)
+    read = partial(read_trace, stored, until, assemble_lines)
+    trace = await offload(len(stored or b""), read, MAX_READ_AT_ONCE)
     if trace is None:
         raise NotFound("The trace of this call was not stored, or the key that encrypts it has been destroyed.")
     return json_reply(trace)
@@ -95,7 +98,8 @@ async def _find_line_trace(gateway: Gateway, call: _RequestedCall) -> JsonObject
     """Return the trace of a line of a batch, which has no record of its own. Raises `NotFound`."""
     traces, principal = gateway.open_traces(), call.principal
     if traces is not None and call.call_id is not None:
-        trace = read_line_trace(await traces.find(call.workspace.id, call.call_id), assemble_lines)
+        stored = await traces.find(call.workspace.id, call.call_id)
+        trace = await offload(len(stored or b""), partial(read_line_trace, stored, assemble_lines), MAX_READ_AT_ONCE)
         if trace and may_read_trace(principal.key_id, principal.traces_since, trace.key_id, call.call_id):
             return trace.content
     raise call.not_found()

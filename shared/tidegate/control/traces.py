@@ -5,6 +5,7 @@ audit log.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Literal
 
 from msgspec import Struct
@@ -15,9 +16,10 @@ from tidegate.control.control import Control
 from tidegate.control.viewers import Caller, is_caller
 from tidegate.domain.keys import may_read_trace
 from tidegate.domain.managed_resources import AdminKey
-from tidegate.domain.trace_view import has_expired, read_line_trace, read_trace
+from tidegate.domain.trace_view import MAX_READ_AT_ONCE, has_expired, read_line_trace, read_trace
 from tidegate.errors import NotConfigured
 from tidegate.json import Json, JsonObject, encode
+from tidegate.offload import offload
 
 MAX_JSON_BYTES = 5_500_000
 """Size of a trace as JSON. Lambda answers with at most 6 MB, and records and timelines are beside the trace."""
@@ -52,7 +54,8 @@ async def find_trace(
         return FoundTrace("kept")
     call_id, workspace_id = str(record["id"]), str(record["workspace_id"])
     stored = None if control.traces is None else await control.traces.find(workspace_id, call_id)
-    content = read_trace(stored, until, assemble_lines)
+    read = partial(read_trace, stored, until, assemble_lines)
+    content = await offload(len(stored or b""), read, MAX_READ_AT_ONCE)
     if content is None:
         return FoundTrace("lost")
     return await _show(control, actor, workspace_id, call_id, content)
@@ -64,7 +67,7 @@ async def find_line_trace(control: Control, actor: AdminKey, workspace_id: str, 
     Raises `StoreUnavailable`.
     """
     stored = None if control.traces is None else await control.traces.find(workspace_id, call_id)
-    trace = read_line_trace(stored, assemble_lines)
+    trace = await offload(len(stored or b""), partial(read_line_trace, stored, assemble_lines), MAX_READ_AT_ONCE)
     if trace is None or (is_caller(actor) and not _is_own(actor, trace.key_id, call_id)):
         return None
     if not is_caller(actor) and "content" not in actor.scopes:

@@ -3,7 +3,7 @@
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 from msgspec import Struct
@@ -11,9 +11,13 @@ from msgspec import Struct
 from tidegate.domain.record import iso_time
 from tidegate.domain.trace import Trace, TracedAttempt, decode_trace
 from tidegate.json import Json, JsonObject, decode
+from tidegate.offload import LONG_BYTES
 
 Assemble: TypeAlias = Callable[[bytes], JsonObject | None]
 """Makes the reply of `Trace.chunks`; None if that is impossible. `chat.assemble` has it."""
+
+MAX_READ_AT_ONCE = 16 * 1024
+"""The size of a stored trace from which on it is read in a thread: it can have a thousand times as many bytes."""
 
 
 def has_expired(until: str, now: float) -> bool:
@@ -82,9 +86,16 @@ def _content_to_json(content: bytes) -> Json:
     if not content:
         return None
     try:
-        return decode(content)
+        return decode(content) if len(content) < LONG_BYTES else _long_json(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _text_to_json(content)
+
+
+def _long_json(content: bytes) -> Json:
+    """Return JSON that is only there to be written again: to make objects of 10 MB would take a second."""
+    content.decode()  # which the next line does not check
+    # The encoder writes it as it is.
+    return cast(Json, msgspec.json.decode(content, type=msgspec.Raw))
 
 
 def _text_to_json(content: bytes) -> Json:

@@ -19,6 +19,7 @@ from tidegate.control.overview import MAX_WORKSPACES, OverviewFilters, overview
 from tidegate.control.providers import report_providers
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest
+from tidegate.json import encode
 
 router = APIRouter(prefix=PREFIX, include_in_schema=False)
 
@@ -113,11 +114,11 @@ async def show_call(
     call_id: str,
     workspace: WorkspaceId = None,
     with_content: Annotated[bool, Query(alias="trace")] = True,
-) -> JSONResponse:
+) -> Response:
     """Answer one call: its record, its timeline, its cost by kind of token, and its trace unless `trace=false`."""
     workspace_id = await one_workspace_id(context, workspace)
     call = await find_call(context.control, context.actor, workspace_id, call_id, with_content=with_content)
-    return JSONResponse(call.to_json())
+    return Response(encode(call.to_json()), media_type="application/json")
 
 
 async def one_workspace_id(context: AdminContext, workspace_id: str | None) -> str:
