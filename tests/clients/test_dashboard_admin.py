@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 PHONE = {"width": 390, "height": 800}
 SCRIPT = "<img src=x onerror=\"document.title='run'\">"
-CALLER_PAGES = ("Overview", "Calls", "Sessions", "Batches", "Playground", "Providers")
+CALLER_PAGES = ("Overview", "Calls", "Sessions", "Batches", "Playground", "Other models", "Providers")
 ADMIN_PAGES = ("Workspaces", "Keys", "Limits", "Plans", "Routes", "Guardrails", "Access", "Audit log")
 EVERY_PAGE = ("providers", "workspaces", "keys", "limits", "plans", "routes", "guardrails", "access", "audit")
 

@@ -79,8 +79,8 @@ async def test_a_report_has_the_figures_of_the_last_hour_and_day_and_the_errors(
     assert groq.hour["ttft_p95"] == pytest.approx(1.0, rel=0.08)
     content = groq.to_json()
     assert content["errors"] == [
-        {"code": "provider_overloaded", "calls": 2},
-        {"code": "provider_timeout", "calls": 1},
+        {"code": "provider_overloaded", "calls": 2, "hour_calls": 1},
+        {"code": "provider_timeout", "calls": 1, "hour_calls": 0},
     ]
     assert content["cooling"] == [{"name": "fast#2", "model": COOLING.model, "until": iso_time(COOLING.ends_at)}]
     assert "openai" not in by_name(report.states)  # called the day before, and not configured

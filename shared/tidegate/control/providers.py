@@ -21,7 +21,7 @@ _HOUR_SECONDS = 3600
 class ProviderState(Struct, frozen=True):
     """The state of a provider. `missing_settings` are names; None: this process does not know the settings.
 
-    `workspaces_with_key` brought a key of their own. `errors` are rows by error code, of the day.
+    `workspaces_with_key` brought a key of their own. `errors` are rows by error code, of the day; `hour_errors`, of the hour.
     """
 
     name: str
@@ -31,11 +31,13 @@ class ProviderState(Struct, frozen=True):
     hour: Figures
     day: Figures
     errors: Sequence[Figures]
+    hour_errors: Sequence[Figures]
     cooling: Sequence[CoolingTarget] | None
 
     def to_json(self) -> dict[str, object]:
         """Return the state as JSON: times in ISO 8601."""
         cooling = self.cooling
+        of_hour = {row["name"]: row["calls"] for row in self.hour_errors}
         return {
             "name": self.name,
             "setting": self.setting,
@@ -43,7 +45,10 @@ class ProviderState(Struct, frozen=True):
             "workspaces_with_key": self.workspaces_with_key,
             "hour": self.hour,
             "day": self.day,
-            "errors": [{"code": row["name"], "calls": row["calls"]} for row in self.errors],
+            "errors": [
+                {"code": row["name"], "calls": row["calls"], "hour_calls": of_hour.get(row["name"], 0)}
+                for row in self.errors
+            ],
             "cooling": None if cooling is None else [_target_to_json(each) for each in cooling],
         }
 
@@ -99,15 +104,16 @@ def _states(
     for name in sorted({*configs, *called, *(target.provider for target in cooling or ())}):
         config = configs.get(name)
         setting = config.secret if config else None
-        of_day = day.select([Filter("provider", name)])
+        of_hour, of_day = (each.select([Filter("provider", name)]) for each in (hour, day))
         yield ProviderState(
             name,
             setting,
             config.missing_settings if config else None,
             [each.id for each in workspaces if setting is not None and each.has_credential(setting)],
-            figures_of(hour.select([Filter("provider", name)])),
+            figures_of(of_hour),
             figures_of(of_day),
             rows_of(of_day)["error"],
+            rows_of(of_hour)["error"],
             None if cooling is None else [each for each in cooling if each.provider == name],
         )
 

@@ -2,6 +2,7 @@
 
 import { h, replace } from "./dom.js";
 import { events, request } from "./api.js";
+import { chatEvent } from "./dialects.js";
 import { address, button, errorPanel } from "./parts.js";
 import { message } from "./messages.js";
 import { money, seconds, t, whole } from "./text.js";
@@ -25,7 +26,7 @@ export function liveAnswer(title, label, workspace) {
     try {
       const response = await request("gateway", path, { method: "POST", headers, signal, body });
       reply.callId = response.headers.get("x-request-id");
-      if (!response.headers.get("content-type")?.includes("event-stream")) take(await response.json(), "message");
+      if (!response.headers.get("content-type")?.includes("event-stream")) take(chatEvent(await response.json()), "message");
       else for await (const event of events(response)) take(event, "delta");
       if (reply.message.tool_calls || /^ {0,3}```/m.test(reply.message.content)) {
         const { reasoning_content, ...finished } = reply.message;
@@ -43,7 +44,7 @@ export function liveAnswer(title, label, workspace) {
 
     function take(event, field) {
       if (event.error) throw new Error(String(event.error.message));
-      reply.usage = event.usage ?? reply.usage;
+      if (event.usage) reply.usage = { ...reply.usage, ...event.usage };
       const part = event.choices?.[0]?.[field];
       if (!part) return;
       const reasoning = part.reasoning_content ?? part.reasoning;

@@ -1,5 +1,6 @@
 // Requests to the gateway that served this page, with the key of this tab.
 
+import { chatEvent, isLast } from "./dialects.js";
 import { renewIfStale } from "./oidc.js";
 import { session } from "./session.js";
 import { t } from "./text.js";
@@ -64,7 +65,7 @@ async function failure(reply) {
   return Object.assign(new ApiError(reply.status, error?.code ?? "", String(message), error?.param), { callId: reply.headers.get("x-request-id") });
 }
 
-// Yields the JSON of each event of a stream. A stream that ends without its last line is broken.
+// Yields each event of a stream as one of chat completions. A stream that ends without its last event is broken.
 export async function* events(reply) {
   const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -77,7 +78,10 @@ export async function* events(reply) {
       if (!line.startsWith("data:")) continue;
       const data = line.slice(5).trim();
       if (data === "[DONE]") return;
-      if (data) yield JSON.parse(data);
+      if (!data) continue;
+      const event = JSON.parse(data);
+      yield chatEvent(event);
+      if (isLast(event)) return;
     }
   }
 }

@@ -13,6 +13,7 @@ import { showCall } from "./call.js";
 import { showBatches } from "./batches.js";
 import { showPlayground } from "./playground.js";
 import { showSessions } from "./sessions.js";
+import { showReprice } from "./reprice.js";
 import { showProviders } from "./providers.js";
 import { showWorkspaces } from "./workspaces.js";
 import { showKeys } from "./keys.js";
@@ -35,6 +36,7 @@ const PAGES = [
   ["sessions", () => t("Sessions"), always, showSessions],
   ["batches", () => t("Batches"), always, showBatches],
   ["playground", () => t("Playground"), always, showPlayground],
+  ["reprice", () => t("Other models"), always, showReprice],
   ["providers", () => t("Providers"), always, showProviders],
   ["workspaces", () => t("Workspaces"), isAdmin, showWorkspaces],
   ["keys", () => t("Keys"), isAdmin, showKeys],
@@ -140,7 +142,7 @@ function every(seconds, task) {
 function header(current, query) {
   const workspace = query.get("workspace");
   const kept = workspace ? { workspace } : {};
-  return h("header", {},
+  return h("header", { class: isAdmin() ? "two" : null },
     h("strong", { class: "brand" }, "Tidegate"),
     navigation(current, kept),
     h("div", { class: "tools" }, workspaceChoice(current, query), preferences(),

@@ -4,6 +4,7 @@ import { h, replace } from "./dom.js";
 import { read } from "./api.js";
 import { address, button, copyButton, table } from "./parts.js";
 import { curl } from "./curl.js";
+import { chatOf } from "./dialects.js";
 import { json, longText, fold } from "./messages.js";
 import { openInPlayground } from "./playground.js";
 import { replaySection } from "./replay.js";
@@ -37,7 +38,7 @@ export async function showCall(main, { id, query, signal, go }) {
     record.ignored && [h("h2", {}, t("Ignored parameters")), h("p", {}, t("The provider does not support these fields, so they had no effect:"), " ", h("code", {}, record.ignored))],
     content(found),
     h("h2", {}, t("Replay")), replaySection(found, signal),
-    request && !isAdmin() && h("p", {}, button(t("Open in the playground"), () => { openInPlayground({ ...request, model: request.model ?? record.model }); go("playground", { workspace }); })),
+    request && !isAdmin() && h("p", {}, button(t("Open in the playground"), () => { openInPlayground({ ...chatOf(request), model: request.model ?? record.model }); go("playground", { workspace }); })),
     h("h2", {}, t("As curl")), command(curl(record, request), request),
     fold(t("Raw record"), () => json(record)));
 }

@@ -2,10 +2,11 @@
 
 import { h, replace, save } from "./dom.js";
 import { read, request } from "./api.js";
-import { address, button, changed, code, errorPanel, hint } from "./parts.js";
+import { address, button, changed, code, hint } from "./parts.js";
+import { rangeLinks, rangeOf } from "./ranges.js";
 import { rowList } from "./rows.js";
 import { firstCall } from "./signin.js";
-import { workspaceOf } from "./session.js";
+import { session, workspaceOf } from "./session.js";
 import { clock, localTime, money, seconds, t, whole } from "./text.js";
 
 const PAGE = 200;
@@ -14,14 +15,17 @@ const BUSY_LOOKS = 30;
 const MOST_ROWS = 10_000; // a page that is open for days keeps so many
 const QUIET_FACTOR = 5; // without new calls for a minute, a look takes place every ten seconds: each reads records
 const FILTERS = ["status", "model", "key", "app", "session", "error", "slower", "dearer", "from", "to"];
+const RANGES = ["today", "yesterday", "7d"];
+const MOST_LOOKS = 20; // workspaces in which an id is looked up
 const STATUSES = ["ok", "cached", "failed", "cancelled", "lost", "dry_run"];
 
 export async function showCalls(main, { query, go, every, signal }) {
   const filters = new URLSearchParams(FILTERS.filter((name) => query.get(name)).map((name) => [name, query.get(name)]));
-  filters.set("workspace", workspaceOf(query));
+  Object.entries({ ...rangeOf(query), workspace: workspaceOf(query) }).forEach(([name, value]) => filters.set(name, value));
   const note = h("span", { class: "quiet", role: "status" });
   const body = h("div", {}, h("p", { class: "quiet" }, t("Loading…")));
-  replace(main, h("div", { class: "row" }, h("h1", {}, t("Calls")), liveBox(query, go), csvButton(filters, note), note), filterForm(query, go), body);
+  replace(main, h("div", { class: "row" }, h("h1", {}, t("Calls")), note, !filters.has("to") && liveBox(query, go), csvButton(filters, note)),
+    h("div", { class: "row controls" }, rangeLinks("calls", query, RANGES), statusLink(query), finder(query, go, note)), filterForm(query, go), body);
   if (!filters.get("workspace")) return replace(body, hint(t("This key may not see any workspace.")));
 
   let calls = [], cursor = null, isLoading = false, quietLooks = 0;
@@ -74,7 +78,7 @@ export async function showCalls(main, { query, go, every, signal }) {
   // A page of a filter that matches few calls may be empty although there are more.
   while (calls.length < 20 && (await older()));
 
-  if (query.get("live") !== "off" && !query.has("to")) every(LIVE_SECONDS, async () => {
+  if (query.get("live") !== "off" && !filters.has("to")) every(LIVE_SECONDS, async () => {
     if (quietLooks > BUSY_LOOKS && ++quietLooks % QUIET_FACTOR) return;
     const after = calls.length > 0 ? { after: calls[0].id } : {};
     const page = await read("console", "/calls", { query: changed(filters, { limit: PAGE, ...after }), signal });
@@ -100,6 +104,32 @@ export const status = (call) => h("span", { class: `status ${/^\w+$/.test(call.s
 
 export const modelOf = (call) =>
   call.provider && call.answered_model ? `${call.provider}/${call.answered_model}` : (call.model ?? "");
+
+// Leads to the calls that failed, and back.
+function statusLink(query) {
+  const isFailed = query.get("status") === "failed";
+  return h("a", { class: "choice", href: address("calls", changed(query, { status: isFailed ? null : "failed" })), "aria-current": isFailed ? "true" : null }, t("Failed"));
+}
+
+// Opens a call by its id, in whatever workspace it is.
+function finder(query, go, note) {
+  const form = h("form", { class: "row finder", submit: async (event) => {
+    event.preventDefault();
+    const id = String(new FormData(form).get("id")).trim();
+    const [here, ...others] = new Set([workspaceOf(query), ...session.me.workspaces.map((each) => each.id)]);
+    for (const workspace of [here, ...others.slice(0, MOST_LOOKS)]) {
+      try {
+        await read("console", `/calls/${encodeURIComponent(id)}`, { query: { workspace } });
+        return go(`calls/${encodeURIComponent(id)}`, { workspace });
+      } catch (error) {
+        note.textContent = error.message;
+        if (error.status !== 404) return;
+      }
+    }
+  } }, h("input", { name: "id", required: true, "aria-label": t("Id of a call (x-request-id)"), placeholder: t("Id of a call (x-request-id)"), autocomplete: "off", spellcheck: "false" }),
+  h("button", { type: "submit" }, t("Open")));
+  return form;
+}
 
 function liveBox(query, go) {
   const box = h("input", { type: "checkbox", change: () => go("calls", changed(query, { live: box.checked ? null : "off" })) });
@@ -129,7 +159,7 @@ function filterForm(query, go) {
     const data = new FormData(form);
     const changes = Object.fromEntries(FILTERS.map((name) => [name, String(data.get(name) ?? "").trim()]));
     for (const name of ["from", "to"]) if (changes[name]) changes[name] = new Date(changes[name]).toISOString();
-    go("calls", changed(query, changes));
+    go("calls", changed(query, changes.from || changes.to ? { ...changes, range: null } : changes));
   } },
   h("label", { class: "field" }, h("span", {}, t("Status")), choice),
   input("model", t("Model"), { placeholder: "openai/gpt-4.1-mini" }), input("key", t("Key id")), input("app", t("App")), input("session", t("Session")),
@@ -142,6 +172,8 @@ function filterForm(query, go) {
 }
 
 function empty(query) {
-  if (FILTERS.some((name) => query.get(name))) return hint(t("No calls match these filters."), h("p", {}, t("Clear a filter, or wait: new calls appear by themselves.")));
-  return hint(t("No calls yet."), h("p", {}, t("Make one, with the key in the variable KEY. It appears here by itself:")), code(firstCall()));
+  const others = session.me.workspaces.filter((each) => each.id !== workspaceOf(query)).slice(0, MOST_LOOKS);
+  const elsewhere = others.length > 0 && h("p", {}, t("Calls of another workspace:"), " ", others.map((each) => [h("a", { href: address("calls", changed(query, { workspace: each.id })) }, each.name || each.id), " "]));
+  if ([...FILTERS, "range"].some((name) => query.get(name))) return hint(t("No calls match these filters."), h("p", {}, t("Clear a filter, or wait: new calls appear by themselves.")), elsewhere);
+  return hint(t("No calls yet."), elsewhere, h("p", {}, t("Make one, with the key in the variable KEY. It appears here by itself:")), code(firstCall()));
 }

@@ -57,6 +57,11 @@ export function table(headings, rows, caption) {
       h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", {}, cell)))))));
 }
 
+// A table of figures: the first cell of a row is its name.
+export const figureTable = (headings, rows) => h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "figures" },
+  h("thead", {}, h("tr", {}, headings.map((heading) => h("th", { scope: "col" }, heading)))),
+  h("tbody", {}, rows.map(([name, ...cells]) => h("tr", {}, h("th", { scope: "row" }, name), cells.map((cell) => h("td", {}, cell)))))));
+
 // A form in a dialog. `submit` gets the form's fields; its errors are shown in the dialog, which stays open if it returns
 // false. A limit below what is used is refused, until the user insists: then `submit` gets the query that forces it.
 export function dialog(title, content, confirm, submit) {

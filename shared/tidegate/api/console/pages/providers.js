@@ -24,7 +24,7 @@ export async function showProviders(main, { query, every, signal }) {
     if (text === shown) return;
     shown = text;
     const isUsed = (each) => each.day.calls > 0 || each.cooling?.length > 0 || each.missing_settings === null || each.missing_settings.length === 0 || each.workspaces_with_key.length > 0;
-    const used = found.data.filter(isUsed), others = found.data.filter((each) => !isUsed(each));
+    const used = found.data.filter(isUsed).sort((one, other) => rank(other) - rank(one)), others = found.data.filter((each) => !isUsed(each));
     replace(body,
       h("p", { class: "quiet" }, t("Calls since {hour} and since {day}, of the workspaces that you may see.", { hour: clock(found.hour_since), day: clock(found.day_since) }),
         found.data.some((each) => each.missing_settings === null) && ` ${t("On AWS this page does not know the settings: a test tells whether a provider answers.")}`),
@@ -50,18 +50,28 @@ function card(provider, kept) {
     day.calls > 0 && h("table", { class: "figures" },
       h("thead", {}, h("tr", {}, h("td", {}), [t("last hour"), t("last day")].map((heading) => h("th", { scope: "col" }, heading)))),
       h("tbody", {}, rows.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), [hour, day].map((figures) => h("td", {}, value(figures))))))),
-    provider.errors.length > 0 && h("p", {}, `${t("Errors of the day")}: `, provider.errors.map((error) => [h("a", { class: "chip", href: address("calls", { ...kept, error: error.code }) }, `${error.code} · ${whole(error.calls)}`), " "])),
+    errorList(t("Errors of the last hour"), provider.errors.map((error) => ({ ...error, calls: error.hour_calls })), kept),
+    errorList(t("Errors of the day"), provider.errors, kept),
     cooling?.map((target) => h("p", { class: "fault" }, t("{name} ({model}) is asked last until {time}: it failed too often.", { name: target.name, model: target.model, time: clock(target.until) }))),
     h("p", { class: "quiet" }, missing === null ? t("The settings are not known here.") : missing.length > 0 ? t("Missing: {names}", { names: missing.join(", ") }) : provider.setting ? t("Key: {setting}", { setting: provider.setting }) : t("It needs no key."),
       provider.workspaces_with_key.length > 0 && ` ${t("Workspaces with a key of their own: {names}", { names: provider.workspaces_with_key.join(", ") })}`),
     button(t("Test"), () => test(provider, kept), { "aria-label": t("Test {name}", { name: provider.name }) }));
 }
 
+function errorList(title, errors, kept) {
+  const found = errors.filter((error) => error.calls > 0);
+  return found.length > 0 && h("p", {}, `${title}: `, found.map((error) => [h("a", { class: "chip", href: address("calls", { ...kept, range: "24h", error: error.code }) }, `${error.code} · ${whole(error.calls)}`), " "]));
+}
+
+// What fails comes first, then what is called most.
+const rank = (provider) => ({ failed: 2e12, some: 1e12 }[verdict(provider)[0]] ?? 0) + provider.day.calls;
+
 function verdict({ hour, cooling, missing_settings: missing, workspaces_with_key: own }) {
   if (missing?.length > 0 && own.length === 0) return ["failed", t("not configured")];
   if (cooling?.length > 0) return ["failed", t("cools down")];
   if (hour.calls > 0 && hour.failed / hour.calls >= 0.5) return ["failed", t("fails")];
-  if (hour.calls > hour.failed) return ["ok", t("answers")];
+  if (hour.failed > 0) return ["some", t("{share} failed in the last hour", { share: percent(hour.failed / hour.calls) })];
+  if (hour.calls > 0) return ["ok", t("answers")];
   return ["", t("no calls in the last hour")];
 }
 

@@ -5,6 +5,7 @@ import { read } from "./api.js";
 import { button, dialog, field, hint, table } from "./parts.js";
 import { liveAnswer, rate } from "./answers.js";
 import { endpointOf } from "./curl.js";
+import { answersOf } from "./dialects.js";
 import { differenceOf } from "./difference.js";
 import { message } from "./messages.js";
 import { isAdmin } from "./session.js";
@@ -18,7 +19,10 @@ export function replaySection({ record, trace }, signal) {
   if (!trace || trace.request === null || typeof trace.request !== "object" || trace.request.base64 !== undefined)
     return h("p", {}, t("A replay needs the request, and this call has no trace of it."));
   const names = h("datalist", { id: "replay-models" });
-  const model = h("input", { name: "model", list: "replay-models", value: trace.request.model ?? record.model ?? "", required: true, autocomplete: "off", placeholder: t("Model") });
+  const same = trace.request.model ?? record.model ?? "";
+  const chosen = () => model.value.trim() || same;
+  const model = h("input", { name: "model", list: "replay-models", autocomplete: "off", placeholder: same });
+  const cheapest = h("span", {});
   const result = h("div", {});
   let running = null;
   signal.addEventListener("abort", () => running?.abort());
@@ -28,26 +32,31 @@ export function replaySection({ record, trace }, signal) {
     running = new AbortController();
     stop.disabled = false;
     const mine = running;
-    await run(result, record, trace, model.value.trim(), mine.signal);
+    await run(result, record, trace, chosen(), mine.signal);
     if (running === mine) stop.disabled = true;
   };
   const form = h("form", { class: "row", submit: (event) => {
     event.preventDefault();
     dialog(t("Replay this call?"), [
-      h("p", {}, t("It makes a new call of {model} with your key, which costs money. The recorded call has cost {cost}.", { model: model.value.trim(), cost: money(record.cost_usd) })),
+      h("p", {}, t("It makes a new call of {model} with your key, which costs money. The recorded call has cost {cost}.", { model: chosen(), cost: money(record.cost_usd) })),
       trace.masked?.length > 0 && h("p", {}, t("The trace is masked: the masked texts are sent.")),
     ], t("Replay"), () => void start());
-  } }, field(t("Model"), model), names, h("button", { type: "submit", class: "primary" }, t("Replay…")), stop);
-  loadModels(names, record.workspace_id, signal);
+  } }, field(t("Model"), model), names, h("button", { type: "submit", class: "primary" }, t("Replay…")), stop, cheapest);
+  loadModels(names, record, signal).then((least) => least && replace(cheapest, button(t("Choose the cheapest: {model}", { model: least }), () => { model.value = least; })));
   return [form, result];
 }
 
-async function loadModels(names, workspace, signal) {
+// The models, the cheapest for the tokens of this call first. Returns the first one with a price.
+async function loadModels(names, record, signal) {
   try {
-    const { data } = await read("calls", "/models", { headers: { "x-workspace-id": workspace }, signal });
-    replace(names, data.map((model) => h("option", { value: model.id })));
+    const { data } = await read("calls", "/models", { headers: { "x-workspace-id": record.workspace_id }, signal });
+    const costOf = ({ pricing: price }) => Number(price?.prompt ?? NaN) * (record.input_tokens ?? 0) + Number(price?.completion ?? NaN) * (record.output_tokens ?? 0);
+    const priced = data.map((model) => [model.id, costOf(model)]).sort(([, one], [, other]) => (one || Infinity) - (other || Infinity));
+    replace(names, priced.map(([value, cost]) => h("option", { value }, cost > 0 ? t("about {cost}", { cost: money(cost) }) : "")));
+    return priced.find(([, cost]) => cost > 0)?.[0];
   } catch {
     replace(names);  // the field takes any name
+    return null;
   }
 }
 
@@ -62,7 +71,7 @@ async function run(result, record, trace, model, signal) {
       live.element),
     comparison);
   const { stream_options: options, ...request } = trace.request;
-  const body = { ...request, model, ...(request.stream ? { stream_options: { ...options, include_usage: true } } : {}) };
+  const body = { ...request, model, ...(request.stream && /completions$/.test(endpointOf(record)) ? { stream_options: { ...options, include_usage: true } } : {}) };
   const headers = { "x-workspace-id": record.workspace_id, "cache-control": "no-cache" };  // a stored answer would not be a replay
   const reply = await live.run(endpointOf(record), body, headers, signal);
   if (reply.error) return;
@@ -87,12 +96,12 @@ async function findRecord(id, workspace, signal) {
   return null;
 }
 
-const answerOf = (trace) => trace.answer?.choices?.[0]?.message ?? null;
+const answerOf = (trace) => (trace.answer?.output ? answersOf(trace.answer)?.findLast((each) => each.content) : answersOf(trace.answer)?.[0]) ?? null;
 
 function textOf(message) {
   const calls = (message.tool_calls ?? []).map((call) => `${call.function?.name ?? ""}(${call.function?.arguments ?? ""})`);
   const content = message.content ?? message.refusal ?? "";
-  return [typeof content === "string" ? content : JSON.stringify(content), ...calls].filter(Boolean).join("\n");
+  return [typeof content === "string" ? content : content.map((part) => part?.text ?? JSON.stringify(part)).join("\n"), ...calls].filter(Boolean).join("\n");
 }
 
 function figures(recorded, fresh) {

@@ -65,11 +65,14 @@ export function seconds(value) {
 export const dateTime = (iso) =>
   times({ dateStyle: "medium", timeStyle: "medium" }).format(new Date(iso));
 
+export const dateMinute = (iso) => times({ dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
+
 export const clock = (iso) =>
   times({ month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(new Date(iso));
 
-export function moment(iso, step) {
-  const options = step === "day" ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit" };
+// The begin of a day or of an hour, with its day if it stands alone.
+export function moment(iso, step, isAlone = false) {
+  const options = step === "day" ? { month: "short", day: "numeric" } : { ...(isAlone ? { month: "short", day: "numeric" } : {}), hour: "2-digit", minute: "2-digit" };
   return times(step === "day" ? { ...options, timeZone: "UTC" } : options).format(new Date(iso));
 }
 

@@ -1,7 +1,9 @@
 // The content of a traced call: the request and the answer in a readable form, and what went over the wire on both sides.
 
 import { h, svg } from "./dom.js";
-import { button } from "./parts.js";
+import { address, button } from "./parts.js";
+import { managesGateway } from "./admin.js";
+import { answersOf, conversationOf } from "./dialects.js";
 import { fold, json, longText, message, messageList, pretty, size } from "./messages.js";
 import { dateTime, seconds, t, whole } from "./text.js";
 
@@ -18,7 +20,8 @@ export function traceNote({ record, trace, trace_status: status }) {
     expired: [t("The trace is past its retention: it was kept until {time}, and nobody can read it any more.", { time }),
       t("An operator can keep traces of this workspace for longer, at most 90 days: `trace_days`.")],
     not_asked: [t("Not traced: no content of this call was kept."),
-      t("To see the next one, send \"observability\": true with it. An operator can also trace a share of a workspace's calls (`trace_sample`), or each that fails (`trace_failures`).")],
+      t("To see the next one, send \"observability\": true with it. An operator can also trace a share of a workspace's calls (`trace_sample`), or each that fails (`trace_failures`)."),
+      managesGateway() && h("a", { href: address("workspaces", { settings: record?.workspace_id }) }, t("Trace every call of this workspace that fails…"))],
     lost: [t("A trace was asked for, but it was lost: the store was down or too slow. The line `trace.lost` of the gateway's log has the reason."),
       t("Make the call again to get one.")],
     not_yours: [t("Another key has made this call, and its content is shown to that key alone."),
@@ -34,7 +37,7 @@ const isObject = (value) => value !== null && typeof value === "object" && !Arra
 
 export function requestContent({ request }) {
   if (!isObject(request) || request.base64 !== undefined) return json(request);
-  const { messages, tools, functions, ...others } = request;
+  const { messages, others: { tools, functions, ...others } } = conversationOf(request);
   const listed = Object.entries(others).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
   const short = listed.filter(([, text]) => text.length <= 200), long = listed.filter(([, text]) => text.length > 200);
   const offered = [tools ?? [], functions ?? []].flat();
@@ -47,10 +50,10 @@ export function requestContent({ request }) {
 }
 
 export function answerContent({ answer, error }) {
-  const choices = Array.isArray(answer?.choices) ? answer.choices : null;
+  const messages = answersOf(answer);
   return [
     error && h("div", { class: "panel error" }, h("p", {}, h("strong", {}, String(error.code)), " ", String(error.message))),
-    choices ? choices.map((choice) => message(choice?.message ?? choice, choices.length > 1 ? t("Answer {number}", { number: choice?.index + 1 }) : undefined)) : isObject(answer) && json(answer),
+    messages ? messages.map((each, index) => message(each, answer.choices?.length > 1 ? t("Answer {number}", { number: index + 1 }) : undefined)) : isObject(answer) && json(answer),
     !error && !answer && h("p", { class: "quiet" }, t("The caller got no answer.")),
   ];
 }

@@ -8,13 +8,15 @@ import { limitFields, limitSummary, limitsFrom } from "./limit_fields.js";
 import { mayWrite, session } from "./session.js";
 import { percent, t } from "./text.js";
 
-export async function showWorkspaces(main, { signal }) {
+export async function showWorkspaces(main, { query, signal }) {
   const note = h("p", { class: "quiet", role: "status" });
   const body = h("div", {}, loading());
+  let named; // the workspace whose settings the address opens
   replace(main, h("div", { class: "row" }, h("h1", {}, t("Workspaces")), managesGateway() && button(t("Create a workspace"), create, { class: "primary" })), note, body);
 
   async function load() {
     const workspaces = await readAll("/workspaces", signal);
+    named = workspaces.find((each) => each.id === query.get("settings"));
     replace(body, workspaces.length === 0 ? hint(t("There is no workspace yet."), code("tidegate workspaces create ws_team --name Team")) : table(
       [t("Name"), t("Id"), t("Status"), t("Limits"), t("Traces"), t("Provider keys"), ""], workspaces.map((workspace) => [
         workspace.name, h("a", { href: address("overview", { workspace: workspace.id }) }, workspace.id), state(workspace.status),
@@ -69,6 +71,7 @@ export async function showWorkspaces(main, { signal }) {
   }
 
   await load();
+  if (named && managesGateway()) await settings(named);
 }
 
 const traces = ({ trace_sample: sample, trace_failures: failures, trace_callers: callers, trace_days: days }) =>
