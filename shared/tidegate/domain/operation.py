@@ -53,8 +53,9 @@ class Origin(Struct, frozen=True):
 
     `ignored` are the paths that the translation cannot honour, `session_id` is the conversation as this dialect names
     it. `portable` makes the translated body one for providers that do not know the terms of this dialect, and returns
-    it with the paths of what it leaves out. `kept` is what is stored of the call; None if the caller wants nothing
-    stored.
+    it with the paths of what it leaves out. `checked` adds to the translated body what the translation has lost, and a
+    provider of this dialect would get: it is checked for prices and for what belongs to accounts. `kept` is what is
+    stored of the call; None if the caller wants nothing stored.
     """
 
     dialect: str
@@ -64,6 +65,7 @@ class Origin(Struct, frozen=True):
     ignored: tuple[str, ...] = ()
     session_id: str | None = None
     portable: Callable[[JsonObject], tuple[JsonObject, tuple[str, ...]]] | None = None
+    checked: Callable[[JsonObject], JsonObject] | None = None
     kept: KeptReply | None = None
 
     def without_body(self) -> "Origin":

@@ -13,7 +13,7 @@ from tidegate.chat.messages import TextPart
 from tidegate.chat.request import ChatCall, ChatRequest
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
-from tidegate.domain.operation import Reply, ReplyChunk
+from tidegate.domain.operation import Origin, Reply, ReplyChunk
 from tidegate.errors import UpstreamError
 from tidegate.json import Json
 from tidegate.lazy import load
@@ -70,6 +70,10 @@ class ChatTranslator(Struct, frozen=True):
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
         chat_call = _chat(call)
         origin, ignored = chat_call.request.origin, ()
+        if origin is not None and origin.body is not None:
+            native = self._native_request(chat_call, origin, deployment)
+            if native is not None:
+                return native
         if origin is not None and origin.portable is not None and origin.dialect not in self.provider.dialects:
             body, ignored = origin.portable(chat_call.request.body)
             chat_call = replace(chat_call, request=chat_call.request.with_body(body))
@@ -81,15 +85,28 @@ class ChatTranslator(Struct, frozen=True):
             without_account_ids = load("tidegate.providers.account_ids", "without_account_ids")
             chat_call, left_out = without_account_ids(chat_call, deployment)
             ignored = (*ignored, *left_out)
-        if origin is not None and origin.body is not None and not ignored:
-            native = self.provider.native_request(chat_call, deployment)
-            if native is not None:
-                return native
         request = self.provider.build_request(chat_call, deployment)
         if ignored:
             request = replace(request, ignored=tuple(dict.fromkeys((*ignored, *request.ignored))))
         caller_tools = chat_call.request.body.get("tools") or chat_call.request.body.get("functions")
         return replace(request, caller_tools=caller_tools, call_id=call.id)
+
+    def _native_request(self, call: ChatCall, origin: Origin, deployment: Deployment) -> UpstreamRequest | None:
+        """Return the request as its caller sent it; None if the provider lacks its dialect or may not get all of it."""
+        native = self.provider.native_request(call, deployment)
+        if native is None:
+            return None
+        body = call.request.body if origin.checked is None else origin.checked(call.request.body)
+        checked = call if body is call.request.body else replace(call, request=call.request.with_body(body))
+        if may_change_price(checked):
+            without_unpriced = load("tidegate.providers.price_fields", "without_unpriced")
+            if without_unpriced(checked, deployment, self.allowed_price_fields)[1]:
+                return None
+        if may_refer_to_account(checked, deployment):
+            without_account_ids = load("tidegate.providers.account_ids", "without_account_ids")
+            if without_account_ids(checked, deployment)[1]:
+                return None
+        return native
 
     def parse_reply(self, request: UpstreamRequest, body: Json) -> Reply:
         completion = parse_completion(self.provider, request, body)
@@ -105,6 +122,8 @@ class ChatTranslator(Struct, frozen=True):
     def parse_stream(
         self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
     ) -> AsyncGenerator[Sequence[ReplyChunk]]:
+        if request.has_framed_events:
+            events = load("tidegate.providers.bedrock.invoke", "unframed")(events)
         if request.is_native:
             parse = partial(parse_stream, self.provider, request)
             return load(_NATIVE, "with_native_events")(parse, events)

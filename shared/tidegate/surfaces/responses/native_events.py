@@ -47,7 +47,8 @@ class NativeEvents:
             return self._response
         events = [decode_or_none(data) for data in self._items]
         items = [event.get("item") for event in events if isinstance(event, dict)]
-        return {**self._response, "output": items}
+        reason: JsonObject = {"status": "incomplete", "incomplete_details": {"reason": "interrupted"}}
+        return {**self._response, **reason, "output": items}
 
     def _with_own_id(self, data: str, response_id: str) -> str:
         event = decode_or_none(data)

@@ -37,6 +37,10 @@ _READ_ELSEWHERE = frozenset(
         *("store", "previous_response_id", "conversation", "background", "prompt"),
     }
 )
+_TRANSLATED = _READ_ELSEWHERE | {
+    *("max_output_tokens", "parallel_tool_calls", "reasoning", "text", "include", "truncation")
+}
+_CALLERS_TOOLS = ("function", "custom", "namespace", "local_shell", "shell", "apply_patch", "tool_search")
 _SEALED = "reasoning.encrypted_content"
 _LOGPROBS = "message.output_text.logprobs"
 _CALLER_NAMES = {
@@ -96,6 +100,7 @@ def build_request(raw: JsonObject, state: StateFields, size: int = 0) -> ChatReq
         notes=Notes(raw, names, state),
         ignored=tuple(conversation.ignored),
         portable=partial(portable_body, conversation.refusals),
+        checked=partial(_with_lost_fields, raw),
         kept=None if state.store is False else KeptReply(input_items(raw), state.conversation_id),
     )
     return replace(request, origin=origin)
@@ -116,6 +121,21 @@ def chat_request(body: bytes) -> ChatRequest | None:
     request = build_chat_request(translated.body | fields, len(body))
     ignored = translated.origin.ignored if translated.origin is not None else ()
     return replace(request, ignored=(*request.ignored, *ignored))
+
+
+def _with_lost_fields(raw: JsonObject, body: JsonObject) -> JsonObject:
+    """Return the translated body with the fields and tools that only a provider of this dialect gets."""
+    lost = {name: value for name, value in raw.items() if name not in _TRANSLATED and name not in body}
+    listed = raw.get("tools")
+    tools: list[Json] = [tool for tool in listed if not _is_callers(tool)] if isinstance(listed, list) else []
+    if not lost and not tools:
+        return body
+    return {**lost, **body, **({"tools": tools} if tools else {})}
+
+
+def _is_callers(tool: Json) -> bool:
+    """True for a tool that the caller runs."""
+    return isinstance(tool, dict) and tool.get("type") in _CALLERS_TOOLS
 
 
 def input_items(raw: JsonObject) -> list[Json]:
