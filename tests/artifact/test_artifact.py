@@ -42,7 +42,8 @@ BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Write a taglin
 MEGABYTE = 1_000_000
 ELF_MACHINES = {"x86_64": 62, "arm64": 183}
 
-pytestmark = pytest.mark.slow
+# A build takes a minute, and several on a machine that does other work as well.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 needs_binaries = pytest.mark.skipif(
     (platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="the emulators are x86_64 Linux programs"
 )
@@ -108,8 +109,8 @@ def test_the_zip_is_small(either: tuple[str, Path], tmp_path: Path) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):
             archive.write(path, path.relative_to(folder))
-    # 13.5 MB before it served files and batches, of which it has no worker.
-    assert target.stat().st_size <= 14.25 * MEGABYTE
+    # 11.8 MB are libraries. The rest grows with the code, which is there twice: as source, and compiled.
+    assert target.stat().st_size <= 15 * MEGABYTE
 
 
 def test_every_module_is_precompiled_for_lambdas_python_and_never_checked(either: tuple[str, Path]) -> None:
