@@ -39,6 +39,8 @@ EMBEDDINGS: Operation = late("tidegate.embeddings.operation", "EMBEDDINGS")
 MODERATIONS: Operation = late("tidegate.moderations.operation", "MODERATIONS")
 RERANK: Operation = late("tidegate.rerank.operation", "RERANK")
 
+COMPLETIONS: Surface = late("tidegate.surfaces.completions", "COMPLETIONS")
+
 ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     "/v1/chat/completions": (OPENAI, CHAT),
     "/chat/completions": (OPENAI, CHAT),
@@ -49,6 +51,9 @@ ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     "/messages": (MESSAGES, CHAT),  # for clients whose base URL lacks /v1
     **{f"{prefix}/responses": (RESPONSES, CHAT) for prefix in RESPONSE_PREFIXES},  # Codex's base URL may lack /v1
     **{f"{prefix}/responses/compact": (COMPACTION, CHAT) for prefix in RESPONSE_PREFIXES},
+    **dict.fromkeys(("/v1/completions", "/completions", "/openai/v1/completions"), (COMPLETIONS, CHAT)),
+    f"/openai/deployments/{{{DEPLOYMENT}:path}}/completions": (COMPLETIONS, CHAT),
+    "/api/v1/completions": (COMPLETIONS, CHAT),
     "/v1/embeddings": (OPENAI, EMBEDDINGS),
     "/embeddings": (OPENAI, EMBEDDINGS),
     "/openai/v1/embeddings": (OPENAI, EMBEDDINGS),

@@ -65,7 +65,7 @@ _OTHER_APIS: tuple[tuple[str, str, str], ...] = (
     (
         rf"{_VERSION}(?:/engines/[^/]+|/openai/deployments/.+)?/completions|/generate(?:_stream)?|/invocations",
         "an API of text completions",
-        "Call the chat completions instead, with the prompt as a message of the user: "
+        "OpenAI's are at POST /v1/completions. Or call the chat completions, with the prompt as a message of the user: "
         "client.chat.completions.create in OpenAI's SDKs.",
     ),
     (

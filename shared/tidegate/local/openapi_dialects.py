@@ -116,7 +116,37 @@ RESPONSES_REPLY: Schema = {
 
 RESPONSES_ERROR: Schema = {"type": "object", "required": ["error"], "properties": {"error": _OBJECT}}
 
+COMPLETIONS_REQUEST: Schema = {
+    "type": "object",
+    "description": "OpenAI's legacy completions: https://platform.openai.com/docs/api-reference/completions",
+    "required": ["prompt"],
+    "properties": {
+        "model": _TEXT,
+        "prompt": {"anyOf": [{**_TEXT, "minLength": 1}, {"type": "array", "items": _TEXT, "maxItems": 1}]},
+        "max_tokens": _COUNT,
+        "echo": {"type": "boolean"},
+        "logprobs": {"type": "integer", "minimum": 0, "maximum": 20},
+        "n": _COUNT,
+        "stream": {"type": "boolean"},
+        "temperature": {"type": "number"},
+        "top_p": {"type": "number"},
+    },
+}
+
+COMPLETIONS_REPLY: Schema = {
+    "type": "object",
+    "required": ["id", "object", "model", "choices", "usage"],
+    "properties": {
+        "id": _TEXT,
+        "object": {"const": "text_completion"},
+        "model": _TEXT,
+        "choices": _OBJECTS,
+        "usage": _OBJECT,
+    },
+}
+
 REQUESTS: dict[str, tuple[Schema, Schema, Schema]] = {
+    "completions": (COMPLETIONS_REQUEST, COMPLETIONS_REPLY, {"$ref": "#/components/schemas/Error"}),
     "messages": (MESSAGES_REQUEST, MESSAGES_REPLY, MESSAGES_ERROR),
     "responses": (RESPONSES_REQUEST, RESPONSES_REPLY, RESPONSES_ERROR),
 }

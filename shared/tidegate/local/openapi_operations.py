@@ -9,13 +9,17 @@ Schema: TypeAlias = dict[str, object]
 EXAMPLE_MODEL, EXAMPLE_WORKSPACE = "demo/echo", "ws_demo"
 
 EXAMPLE_CALL: Schema = {"model": EXAMPLE_MODEL, "messages": [{"role": "user", "content": "Hello, tide."}]}
-_EXAMPLES: dict[str, Schema] = {
+
+_BODIES: dict[str, Schema] = {
     "/messages": {**EXAMPLE_CALL, "max_tokens": 100},
     "/responses": {"model": EXAMPLE_MODEL, "input": "Hello, tide."},
+    "/responses/compact": {"model": EXAMPLE_MODEL, "input": "Hello, tide."},
+    "/chat/completions": EXAMPLE_CALL,
+    "/completions": {"model": EXAMPLE_MODEL, "prompt": "Hello, tide."},
 }
 """The examples of other dialects, by how their paths end."""
 
-
+_VECTOR_MODEL = "demo/embed"
 _EXAMPLES = {
     "model_id": EXAMPLE_MODEL,
     "deployment": EXAMPLE_MODEL,
@@ -52,6 +56,16 @@ _OPERATIONS: Mapping[str, tuple[str, str, str]] = {
         "chat",
         "Create a message, as Anthropic's clients do",
         "The Messages API in front of every provider. With `stream`, the reply comes as Anthropic's events.",
+    ),
+    "/completions": (
+        "chat",
+        "Create a text completion",
+        "OpenAI's legacy API: a chat model answers the prompt, which is sent as a message of the user.",
+    ),
+    "/deployments/{deployment}/completions": (
+        "chat",
+        "Create a text completion, as Azure's clients do",
+        "The deployment in the path is the model; the query's `api-version` is not read.",
     ),
     "/embeddings": (
         "texts",
@@ -131,18 +145,17 @@ def describe_operations(paths: Schema) -> Schema:
 def _describe(path: str, operation: Schema) -> Schema:
     tag, summary, description = _OPERATIONS[path if path in _OPERATIONS else _PREFIX.sub("", path)]
     described = {**operation, "tags": [tag], "summary": summary, "description": description}
-    described["parameters"] = list(_with_examples(cast("list[Schema]", operation["parameters"])))
+    described["parameters"] = list(_with_examples(cast("list[Schema]", operation["parameters"]), tag))
     if "requestBody" in operation:
         body = cast("dict[str, dict[str, Schema]]", operation["requestBody"])
-        example = next((call for end, call in _EXAMPLES.items() if path.endswith(end)), EXAMPLE_CALL)
+        example = next((call for end, call in _BODIES.items() if path.endswith(end)), EXAMPLE_CALL)
         media = {"example": example, **body["content"]["application/json"]}
         described["requestBody"] = {**body, "content": {"application/json": media}}
     return described
 
 
-def _with_examples(parameters: list[Schema]) -> Iterator[Schema]:
+def _with_examples(parameters: list[Schema], tag: str) -> Iterator[Schema]:
+    examples = {**_EXAMPLES, "deployment": _VECTOR_MODEL} if tag == "texts" else _EXAMPLES
     for parameter in parameters:
         name = str(parameter["name"])
-        yield (
-            {**parameter, "example": _EXAMPLES[name]} if parameter.get("required") and name in _EXAMPLES else parameter
-        )
+        yield {**parameter, "example": examples[name]} if parameter.get("required") and name in examples else parameter
