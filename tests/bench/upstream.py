@@ -10,24 +10,31 @@ from typing import cast
 import uvloop
 
 CHUNKS = 50
+LONG_CHUNKS = 500
 PAUSE_SECONDS = 0.003
 """Between the first token of a `paced` stream and the rest: what follows a token shall not delay it."""
 
+LONG_PAUSE_SECONDS = 0.001
+"""Between two writes of a `long` stream, so that each arrives by itself, as those of a model do."""
+
 TOKEN = "tide "
-USAGE = {"prompt_tokens": 12, "completion_tokens": CHUNKS, "total_tokens": 12 + CHUNKS}
 ENVELOPE = {"id": "chatcmpl-bench", "created": 1_790_000_000, "model": "gpt-4o-mini", "system_fingerprint": "fp_bench"}
+
+
+def _usage(chunks: int) -> dict[str, int]:
+    return {"prompt_tokens": 12, "completion_tokens": chunks, "total_tokens": 12 + chunks}
 
 
 def _completion() -> bytes:
     message = {"role": "assistant", "content": TOKEN * CHUNKS, "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-    body = _json({**ENVELOPE, "object": "chat.completion", "choices": [choice], "usage": USAGE})
+    body = _json({**ENVELOPE, "object": "chat.completion", "choices": [choice], "usage": _usage(CHUNKS)})
     return _head("application/json", f"Content-Length: {len(body)}") + body
 
 
-def _events() -> list[bytes]:
-    """A role, `CHUNKS` tokens, a finish, usage and `[DONE]`, each as one chunk of the transfer coding."""
-    deltas = [{"role": "assistant", "content": ""}, *({"content": TOKEN} for _ in range(CHUNKS)), {}]
+def _events(chunks: int) -> list[bytes]:
+    """A role, so many tokens, a finish, usage and `[DONE]`, each as one chunk of the transfer coding."""
+    deltas = [{"role": "assistant", "content": ""}, *({"content": TOKEN} for _ in range(chunks)), {}]
     ends = [*(None for _ in deltas[1:]), "stop"]
     choices = [
         [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": end}]
@@ -35,7 +42,7 @@ def _events() -> list[bytes]:
     ]
     head = {**ENVELOPE, "object": "chat.completion.chunk"}
     events: list[object] = [{**head, "choices": choice, "usage": None} for choice in choices]
-    events.append({**head, "choices": [], "usage": USAGE})
+    events.append({**head, "choices": [], "usage": _usage(chunks)})
     return [_chunk(b"data: %b\n\n" % text) for text in [*map(_json, events), b"[DONE]"]]
 
 
@@ -52,11 +59,12 @@ def _head(content_type: str, framing: str) -> bytes:
 
 
 _HEAD = _head("text/event-stream", "Transfer-Encoding: chunked")
-_EVENTS = [*_events(), b"0\r\n\r\n"]
+_EVENTS = [*_events(CHUNKS), b"0\r\n\r\n"]
 COMPLETION = _completion()
 STREAMS = {
     b"whole": [_HEAD + b"".join(_EVENTS)],
     b"pieces": [_HEAD + _EVENTS[0], *_EVENTS[1:]],
+    b"long": [_HEAD, *_events(LONG_CHUNKS), b"0\r\n\r\n"],
     b"paced": [_HEAD + b"".join(_EVENTS[:2]), b"".join(_EVENTS[2:])],
 }
 
@@ -94,15 +102,15 @@ class Upstream(asyncio.Protocol):
         if name == b"paced":
             loop.call_later(PAUSE_SECONDS, self._write, rest, 0)
         elif rest:
-            loop.call_soon(self._write, rest, 0)
+            loop.call_soon(self._write, rest, 0, LONG_PAUSE_SECONDS if name == b"long" else 0.0)
 
-    def _write(self, pieces: list[bytes], at: int) -> None:
+    def _write(self, pieces: list[bytes], at: int, pause_seconds: float = 0.0) -> None:
         """One write for each turn of the loop: two in one turn would leave as one."""
         if self._transport is None or self._transport.is_closing():
             return
         self._transport.write(pieces[at])
         if at + 1 < len(pieces):
-            asyncio.get_running_loop().call_soon(self._write, pieces, at + 1)
+            asyncio.get_running_loop().call_later(pause_seconds, self._write, pieces, at + 1, pause_seconds)
 
 
 async def main() -> None:
