@@ -13,6 +13,7 @@ chat_translator   chat completions at one provider: its dialect, and the caller'
 native            requests in the dialect of their caller, and replies as the provider sends them
 account_ids       references to what a provider's account owns
 price_fields      fields that change the price, or the model that answers
+messages_hosts    Anthropic's Messages API at other hosts: what they take in another form, or refuse
 token_counts      requests to count tokens
 reply_calls       names and ids of tool calls in replies
 caller_terms      restores the caller's tool names and `function_call` in replies
@@ -26,7 +27,8 @@ anthropic/        Anthropic's Messages API
 bedrock/          Amazon Bedrock's Converse API
 cohere/           Cohere's chat API
 gemini/           Google's Gemini API
-vertex            Gemini on Vertex AI
+vertex            Gemini and Claude on Vertex AI
+vertex_claude     Claude on Vertex AI
 batch_jobs/       providers' own batch APIs
 texts_translator  the parts that translators of operations on texts share
 embeddings/       embeddings, in each dialect

@@ -93,7 +93,7 @@ class UpstreamRequest(Struct, frozen=True):
     `caller_tools` are the caller's tools or functions, and `call_id` is the call's id: `reply_calls.py` uses both.
     `ignored` names the caller's fields that this provider cannot honour: no field is dropped silently.
     `dialect` is that of the request and of its reply. `is_native`: it is the caller's own request in this dialect, and
-    the caller gets the provider's own reply, see `native.py`.
+    the caller gets the provider's own reply, see `native.py`. `has_framed_events`: see `bedrock/invoke.py`.
     `notes` are what the translator needs to read the reply. `further` is None for a request that has all of the call.
     """
 
@@ -110,6 +110,7 @@ class UpstreamRequest(Struct, frozen=True):
     names_tool: bool = False
     dialect: Dialect = "own"
     is_native: bool = False
+    has_framed_events: bool = False
     notes: object = None
     further: FurtherRequests | None = None
 

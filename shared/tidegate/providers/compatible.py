@@ -16,6 +16,7 @@ from tidegate.providers.openai.quirks import (
     VLLM_RESPONSES,
     XAI_RESPONSES,
     ModelRule,
+    NativeMessages,
     Quirks,
     ToolChoiceKind,
 )
@@ -69,6 +70,7 @@ _DEEPSEEK = Quirks(
     replays=("reasoning_content",),
     needs_replay=True,
     lost_reasoning="",
+    native_messages=NativeMessages("https://api.deepseek.com/anthropic/v1/messages", "x-api-key"),
     models=(
         ModelRule(r"deepseek-chat"),
         ModelRule(
@@ -147,6 +149,7 @@ _OPENROUTER = Quirks(
     web_search="server_tool",
     native_responses=OPENROUTER_RESPONSES,
     routes=True,
+    native_messages=NativeMessages("https://openrouter.ai/api/v1/messages"),
 )
 
 # https://docs.together.ai/docs/openai-api-compatibility and …/docs/reasoning-overview
@@ -214,6 +217,7 @@ _ZAI = Quirks(
     reasoning="thinking",
     replays=("reasoning_content",),
     web_search="search_tool",
+    native_messages=NativeMessages("https://api.z.ai/api/anthropic/v1/messages"),
 )
 
 # https://platform.kimi.ai/docs: sampling is fixed on kimi models; K3 takes an effort, K2.5 and K2.6 a switch, and K2.7
@@ -230,6 +234,7 @@ _MOONSHOT = Quirks(
     replays=("reasoning_content",),
     needs_replay=True,
     lost_reasoning=" ",
+    native_messages=NativeMessages("https://api.moonshot.ai/anthropic/v1/messages"),
     models=(
         ModelRule(
             r"kimi-k3",

@@ -13,6 +13,7 @@ thinking          `reasoning` → the fields of each model family
 capabilities      what each model accepts, by id
 completion        a reply → a completion
 stream            a streamed reply → chunks
+invoke            Claude in Anthropic's dialect: InvokeModel
 normalise         finish reasons, usage, service tiers, citations and images of replies
 failure           error replies and exceptions in streams → `UpstreamError`
 """

@@ -14,7 +14,8 @@ from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json
-from tidegate.providers.base import Framing, Headers, KeyAuth, SigV4Auth, StreamEvent, UpstreamRequest
+from tidegate.lazy import load
+from tidegate.providers.base import Auth, Framing, Headers, KeyAuth, SigV4Auth, StreamEvent, UpstreamRequest
 from tidegate.providers.bedrock import completion, failure, parts, request, stream
 from tidegate.providers.openai import legacy_functions
 
@@ -35,11 +36,10 @@ class Bedrock(Struct, frozen=True):
             builder = request.build(call, deployment.model)
         verb = "converse-stream" if call.request.stream else "converse"
         url = f"{deployment.base_url.rstrip('/')}/model/{quote(deployment.model, safe='')}/{verb}"
-        auth = KeyAuth() if deployment.secret else SigV4Auth("bedrock", deployment.region or "")
-        return builder.upstream_request(url, auth)
+        return builder.upstream_request(url, _auth(deployment))
 
     def native_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest | None:
-        return None
+        return load("tidegate.providers.bedrock.invoke", "native_request")(call, deployment, _auth(deployment))
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(body)
@@ -49,6 +49,10 @@ class Bedrock(Struct, frozen=True):
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
         return failure.from_reply(status, headers, body)
+
+
+def _auth(deployment: Deployment) -> Auth:
+    return KeyAuth() if deployment.secret else SigV4Auth("bedrock", deployment.region or "")
 
 
 PROVIDER = Bedrock()

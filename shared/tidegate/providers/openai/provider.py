@@ -71,6 +71,11 @@ class OpenAI(Struct, frozen=True):
         )
 
     def native_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest | None:
+        origin, messages_api = call.request.origin, self.row.quirks.native_messages
+        if messages_api is not None and origin is not None and origin.dialect == "messages":
+            has_api = deployment.base_url.rstrip("/") == self.row.base_url
+            build = load("tidegate.providers.anthropic.native", "native_request_at")
+            return build(call, deployment, messages_api, self.row.quirks.model_prefix) if has_api else None
         if self.row.quirks.native_responses is None or not self.has_responses(deployment):
             return None
         build = load("tidegate.providers.openai_responses.native", "native_request")

@@ -96,6 +96,16 @@ class ModelRule(Struct, frozen=True):
     caching: bool = False
 
 
+class NativeMessages(Struct, frozen=True):
+    """A provider's API in Anthropic's dialect, at `url`, which takes the key in the header `key_header`.
+
+    Requests go to it only at the row's own base URL: an operator's proxy may not have it.
+    """
+
+    url: str
+    key_header: str = "authorization"
+
+
 class NativeResponses(Struct, frozen=True):
     """A provider's Responses API, as far as requests in that dialect go to it as their caller sent them.
 
@@ -161,6 +171,7 @@ class Quirks(Struct, frozen=True):
     `think_tags`       the content of a reply may begin with <think>…</think>
     `done_ends`        `[DONE]` alone ends a stream, since the provider documents no finish reason
     `responses`        what the provider's Responses API is used for, in place of chat completions
+    `native_messages`  its API in Anthropic's dialect takes requests in that dialect; None: they are translated
     `native_responses` its Responses API takes requests in that dialect; None: they are translated
     `routes`           the provider is a router that takes `provider.require_parameters`
     `models`           the first rule whose pattern matches wins
@@ -194,5 +205,6 @@ class Quirks(Struct, frozen=True):
     done_ends: bool = False
     responses: frozenset[ResponsesUse] = frozenset()
     native_responses: NativeResponses | None = None
+    native_messages: NativeMessages | None = None
     routes: bool = False
     models: tuple[ModelRule, ...] = ()

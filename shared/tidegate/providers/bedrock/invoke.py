@@ -1,0 +1,69 @@
+"""Claude on Bedrock in Anthropic's own dialect: InvokeModel, whose streams have each event in a frame of their own.
+
+InvokeModel is at the host of Converse, with the credentials and the permission that Converse needs, in all regions.
+
+Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModelWithResponseStream.html
+(2026-11).
+"""
+
+from base64 import b64decode
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from urllib.parse import quote
+
+from tidegate.chat.request import ChatCall
+from tidegate.domain.deployment import Deployment
+from tidegate.errors import ProviderMalformed
+from tidegate.json import decode_reply_or_none, encode
+from tidegate.providers.base import Auth, StreamEvent, UpstreamRequest
+from tidegate.providers.bedrock import failure
+from tidegate.providers.messages_hosts import BEDROCK, caller_body_for, is_native
+
+_FAILURES = ("exception:", "error:")
+
+
+def native_request(call: ChatCall, deployment: Deployment, auth: Auth) -> UpstreamRequest | None:
+    """See `Provider.native_request`. Only for models whose name says that they are Anthropic's."""
+    if not is_native(call, deployment.model):
+        return None
+    body, headers, refused = caller_body_for(call, deployment.model, BEDROCK)
+    verb = "invoke-with-response-stream" if call.request.stream else "invoke"
+    return UpstreamRequest(
+        f"{deployment.base_url.rstrip('/')}/model/{quote(deployment.model, safe='')}/{verb}",
+        encode(body),
+        headers={"content-type": "application/json", **headers},
+        auth=auth,
+        ignored=tuple(refused),
+        call_id=call.id,
+        dialect="messages",
+        is_native=True,
+        has_framed_events=True,
+    )
+
+
+async def unframed(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[Sequence[StreamEvent]]:
+    """Yield Anthropic's events, which the frames have in base64. Raises `UpstreamError` for a frame with an error."""
+    async for frames in events:
+        unpacked: list[StreamEvent] = []
+        for frame in frames:
+            raw = decode_reply_or_none(frame.data)
+            if frame.type.startswith(_FAILURES):
+                if unpacked:
+                    yield unpacked
+                raise failure.from_event(frame.type.partition(":")[2], raw)
+            match raw:
+                case {"bytes": str(encoded)}:
+                    unpacked.append(_event(encoded))
+                case _:
+                    pass  # a type of frames that is unknown yet
+        if unpacked:
+            yield unpacked
+
+
+def _event(encoded: str) -> StreamEvent:
+    try:
+        data = b64decode(encoded, validate=True)
+    except ValueError:
+        raise ProviderMalformed("bedrock sent an event that is not valid base64.") from None
+    event = decode_reply_or_none(data)
+    kind = event.get("type") if isinstance(event, dict) else None
+    return StreamEvent(str(kind or "message"), data.decode("utf-8", "replace"))
