@@ -39,6 +39,30 @@ def test_a_crash_keeps_its_stack() -> None:
     assert str(line["exception"]).startswith("Traceback (most recent call last)")
 
 
+def test_a_stack_has_no_message_that_can_repeat_a_prompt() -> None:
+    out, marker = io.StringIO(), "-".join(["marker", "of", "the", "prompt"])  # no line of code has it
+    log = logging.Logger("test")
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(JsonLines())
+    log.addHandler(handler)
+
+    def fail(text: str) -> None:
+        try:
+            int(text)
+        except ValueError as error:
+            raise ExceptionGroup(text, [KeyError(text), OSError(28, "No space left on device")]) from error
+
+    try:
+        fail(marker)
+    except ExceptionGroup:
+        log.exception("call.crashed")
+    line = json.loads(out.getvalue())
+    assert marker not in out.getvalue()
+    stack = line["exception"]
+    assert stack.index("ValueError") < stack.index("ExceptionGroup") < stack.index("KeyError")
+    assert "No space left on device" in stack and "in fail" in stack
+
+
 def test_what_is_no_json_becomes_text() -> None:
     assert written(logging.INFO, "x.seen", {"what": {1j}})["what"] == ["1j"]
 

@@ -10,19 +10,21 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TextIO, TypeVar, cast
+from types import TracebackType
+from typing import Any, TextIO, TypeAlias, TypeVar, cast
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.logging.types import LogRecord
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
-from tidegate.aws.logs import has_call_metrics, silence_libraries
+from tidegate.aws.logs import has_call_metrics, silence_libraries, stack_of
 from tidegate.lazy import load
 from tidegate.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_ExceptionInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 Answer = TypeVar("Answer")
 
 EVENT_METRICS: Mapping[str, Mapping[str, str]] = {
@@ -133,6 +135,10 @@ class _Lines(LambdaPowertoolsFormatter):
         # Its other parameters have no types.
         super().__init__(utc=True, use_rfc3339=True, serialize_stacktrace=False)  # pyright: ignore[reportUnknownMemberType]
         self._metrics_namespace = metrics_namespace
+
+    def formatException(self, ei: _ExceptionInfo) -> str:
+        """Return where the exception was raised, without its message, which can repeat what a caller sent."""
+        return stack_of(ei[1])
 
     def serialize(self, log: LogRecord) -> str:
         """Return the line as JSON."""

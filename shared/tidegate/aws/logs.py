@@ -6,11 +6,14 @@ Source: https://docs.aws.amazon.com/powertools/python/latest/core/logger/
 
 import logging
 import sys
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import cast
 
 import msgspec
 
+from tidegate.errors import StoreUnavailable
 from tidegate.lazy import load
 
 CALL_EVENTS = frozenset({"call.settled", "meter.failed"})
@@ -19,6 +22,7 @@ CALL_EVENTS = frozenset({"call.settled", "meter.failed"})
 _VERBOSE_LIBRARIES = ("pyreqwest", "httpx", "httpcore")
 """Libraries that log requests, headers and bodies below WARNING, which we never allow."""
 
+_STACK = "Traceback (most recent call last):"
 _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -47,6 +51,25 @@ def has_call_metrics(line: Mapping[str, object]) -> bool:
     return line["message"] in CALL_EVENTS and "batch_id" not in line
 
 
+def stack_of(error: BaseException | None) -> str:
+    """Return where the exception and its causes were raised, the first cause first, without their messages.
+
+    A message can repeat what it is about, such as a text that is not a number. Those of the system and of the stores
+    have no content of calls, and are kept.
+    """
+    parts, known = list[str](), set[int]()
+    while error is not None and id(error) not in known:
+        known.add(id(error))
+        frames, name = "".join(traceback.format_tb(error.__traceback__)), type(error).__qualname__
+        message = f": {error}" if isinstance(error, OSError | StoreUnavailable) else ""
+        group = cast("BaseExceptionGroup[BaseException]", error) if isinstance(error, BaseExceptionGroup) else None
+        parts.append(
+            "\n".join([f"{_STACK}\n{frames}{name}{message}", *map(stack_of, group.exceptions if group else ())])
+        )
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n\n".join(reversed(parts))
+
+
 class JsonLines(logging.Formatter):
     """Formats the event and its `extra` values that are not None."""
 
@@ -68,6 +91,6 @@ class JsonLines(logging.Formatter):
         if self._metrics_namespace and has_call_metrics(line):
             load("tidegate.aws.emf", "add_metrics")(line, record.created, self._metrics_namespace)
         if record.exc_info and record.exc_info[0]:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = stack_of(record.exc_info[1])
             line["exception_name"] = record.exc_info[0].__name__
         return self._encoder.encode(line).decode()
