@@ -32,6 +32,10 @@ _STREAM = "tidegate.api.stream"
 DEPLOYMENT = "deployment"
 """The parameter of a path that has the model, as Azure's paths do."""
 
+_SESSION_HEADERS = (b"x-session-id", b"x-claude-code-session-id", b"session-id", b"session_id", b"thread-id")
+_AGENT_HEADERS = (b"x-claude-code-agent-id", b"x-openai-subagent")
+"""The headers of ours, of Claude Code and of Codex that name a session and an agent in it."""
+
 LAMBDA_MARGIN_SECONDS = 3.0
 """The time of a Lambda invocation that is kept for the error event and for settling the call."""
 
@@ -167,13 +171,17 @@ async def _count_tokens(gateway: Gateway, call: Call, send: Send) -> None:
     await send_json(send, 200, body, early_headers(call))
 
 
+def _first_header(headers: dict[bytes, bytes], names: tuple[bytes, ...]) -> str | None:
+    return next((value for name in names if name in headers and (value := header(headers, name))), None)
+
+
 def _call_headers(scope: Scope, headers: dict[bytes, bytes]) -> CallHeaders:
     lambda_deadline = scope.get("extensions", {}).get("tidegate.lambda", {}).get("deadline")
     traceparent, tracestate = trace_headers(scope["headers"]) if b"traceparent" in headers else (None, None)
     return CallHeaders(
         app_id=header(headers, b"x-app-id"),
-        session_id=header(headers, b"x-session-id") or header(headers, b"x-claude-code-session-id"),
-        agent_id=header(headers, b"x-claude-code-agent-id"),
+        session_id=_first_header(headers, _SESSION_HEADERS),
+        agent_id=_first_header(headers, _AGENT_HEADERS),
         idempotency_key=headers[b"idempotency-key"].decode("latin-1") if b"idempotency-key" in headers else None,
         request_deadline=header(headers, b"x-request-deadline"),
         deadline=None if lambda_deadline is None else lambda_deadline - LAMBDA_MARGIN_SECONDS,

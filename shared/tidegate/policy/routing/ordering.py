@@ -105,7 +105,8 @@ class Ordering(Struct, frozen=True):
         """Return a score for each deployment by the route's order; the lowest is tried first."""
         route, deployments = resolution.route, resolution.deployments
         match route and route.by:
-            case "weight" if route is not None and route.sticky:
+            case "weight" if route is not None and (route.sticky or call.request.origin is not None):
+                # Sessions of agents carry reasoning that only the account that has encrypted it can read.
                 session = call.request.session_key(call.session_id)
                 chances = [_hash_fraction(call.workspace.id, session, key.id) for key in deployment_keys]
                 return [_weighted_draw(each.weight, chance) for each, chance in zip(deployments, chances, strict=True)]

@@ -99,6 +99,7 @@ def build_request(raw: JsonObject, state: StateFields, size: int = 0) -> ChatReq
         without_own_reasoning(raw) if conversation.has_own_reasoning else raw,
         notes=Notes(raw, names, state),
         ignored=tuple(conversation.ignored),
+        session_id=state.conversation_id,
         portable=partial(portable_body, conversation.refusals),
         checked=partial(_with_lost_fields, raw),
         kept=None if state.store is False else KeptReply(input_items(raw), state.conversation_id),

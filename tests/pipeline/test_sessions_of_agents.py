@@ -1,0 +1,68 @@
+"""Sessions of agents: they stay at the account that has encrypted their reasoning, and are on the record."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.world import Client, world
+
+HELLO: Any = {"role": "user", "content": "Hello"}
+ROUTE = json.dumps(
+    [
+        {
+            "name": "codex",
+            "by": "weight",
+            "targets": [{"model": "openai/gpt-5"}, {"model": "openai/gpt-5", "key": "SECOND_OPENAI_API_KEY"}],
+        }
+    ]
+)
+
+
+def account(request: httpx.Request) -> httpx.Response:
+    """An account that can read its own reasoning alone."""
+    own = request.headers["authorization"]
+    items = json.loads(request.content)["input"]
+    sealed = [item["encrypted_content"] for item in items if item.get("type") == "reasoning"]
+    if any(each != own for each in sealed):
+        return httpx.Response(400, json={"error": {"message": "The encrypted content could not be verified."}})
+    output: Any = [
+        {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": own},
+        {"id": "msg_1", "type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]},
+    ]
+    body: Any = {"id": "resp_1", "object": "response", "status": "completed", "output": output, "store": False}
+    return httpx.Response(200, json=body)
+
+
+async def turn(client: Client, items: list[Any], headers: dict[str, str] | None = None, **fields: Any) -> Any:
+    body = {"model": "codex", "input": items, **fields}
+    reply = await client.post(body, "/v1/responses", headers)
+    assert reply.status == 200, reply.json
+    return reply.json
+
+
+@pytest.mark.parametrize("named", ["cache key", "header", "nothing", "stored"])
+async def test_a_session_with_encrypted_reasoning_stays_at_its_account(named: str) -> None:
+    async with world(account, TIDEGATE_ROUTES=ROUTE, SECOND_OPENAI_API_KEY="provider-secret-3") as client:
+        for number in range(12):
+            opening = {"role": "user", "content": f"Task {number}" if named in ("nothing", "stored") else "Task"}
+            fields = {"prompt_cache_key": f"session {number}"} if named == "cache key" else {}
+            headers = {"session-id": f"session {number}"} if named == "header" else {}
+            items: list[Any] = [opening]
+            previous: str | None = None
+            for _ in range(3):
+                if named == "stored":
+                    sent = items if previous is None else [HELLO]
+                    previous = (await turn(client, sent, previous_response_id=previous))["id"]
+                else:
+                    items += [*(await turn(client, items, headers, store=False, **fields))["output"], HELLO]
+        assert len({request.headers["authorization"] for request in client.requests}) == 2
+
+
+async def test_the_session_and_the_agent_of_codex_are_on_the_record() -> None:
+    async with world(account, TIDEGATE_ROUTES=ROUTE, SECOND_OPENAI_API_KEY="provider-secret-3") as client:
+        await turn(client, [HELLO], {"session-id": "s-1", "x-openai-subagent": "review"})
+        await turn(client, [HELLO], prompt_cache_key="s-2")
+        calls = [outcome.call for outcome in client.recorder.outcomes]
+        assert [(call.session_id, call.agent_id) for call in calls] == [("s-1", "review"), ("s-2", None)]
