@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.endpoint_calls import PROVIDER_KEYS, answer, valid_body
 from tests.world import USER, Client, world
 from tidegate.api.app import ENDPOINTS
 from tidegate.domain.server_options import ServerOptions
@@ -13,9 +14,11 @@ NEUROFLASH = "/api/ds-prototypes/chat/completions"
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
-async def test_every_path_answers(client: Client, path: str) -> None:
-    path = path.replace("{deployment:path}", CALL["model"])
-    assert (await client.post({**CALL, "max_tokens": 50}, path, {"x-workspace-id": "ws_test"})).status == 200
+async def test_every_path_answers(path: str) -> None:
+    body = valid_body(path)
+    async with world(answer, **PROVIDER_KEYS) as client:
+        reply = await client.post(body, path.replace("{deployment:path}", body["model"]), {"x-workspace-id": "ws_test"})
+    assert (reply.status, len(client.requests)) == (200, 1)
 
 
 @pytest.mark.parametrize(
