@@ -194,3 +194,20 @@ def test_an_unknown_tool_choice_is_refused(choice: dict[str, Any]) -> None:
 def test_a_version_that_is_not_a_date_is_refused(version: bytes) -> None:
     with pytest.raises(InvalidRequest, match=r"anthropic-version: .* is not a valid version"):
         parsed({b"anthropic-version": version})
+
+
+def test_instructions_between_turns_join_the_users_message_for_other_providers() -> None:
+    turns = [
+        {"role": "user", "content": "Hi"},
+        {"role": "system", "content": "Use tools."},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "system", "content": [{"type": "text", "text": "Be brief."}]},
+    ]
+    body, _ = portable(parsed(system="You help.", messages=turns))
+    reminders = [f"<system-reminder>\n{text}\n</system-reminder>" for text in ("Use tools.", "Be brief.")]
+    assert body["messages"] == [
+        {"role": "system", "content": "You help."},
+        {"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "text", "text": reminders[0]}]},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": [{"type": "text", "text": reminders[1]}]},
+    ]

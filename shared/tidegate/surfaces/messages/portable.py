@@ -2,7 +2,7 @@
 
 Fields and tools of Anthropic's are left out and reported. Tools that the client runs itself (`bash_…`, `text_editor_…`,
 `memory_…`), whose schema only Anthropic's models know, become functions with that schema. Images and documents in the
-results of tools go into a user's message after all results.
+results of tools go into a user's message after all results; instructions of the system between turns go into one too.
 
 Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/bash-tool, …/text-editor-tool, …/memory-tool
 (2026-11).
@@ -59,6 +59,9 @@ _VERSION = re.compile(r"_\d{8}$")
 _SEARCH_FIELDS = ("allowed_domains", "blocked_domains", "max_uses", "user_location")
 _TOOL_FIELDS = ("tools", "tool_choice", "parallel_tool_calls")
 _TIERS: dict[Json, Json] = {"standard_only": "default"}
+_REMINDER = "<system-reminder>\n%s\n</system-reminder>"
+"""How Claude Code marks instructions in messages of the user."""
+
 _MEDIA = ("image_url", "document", "file")
 
 
@@ -71,7 +74,7 @@ def portable_body(body: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
         portable["service_tier"] = _TIERS.get(tier, tier)
     messages = body.get("messages")
     if isinstance(messages, list):
-        portable["messages"] = _with_media_after_results(messages)
+        portable["messages"] = _with_media_after_results(_with_system_at_the_start(messages))
     tools = body.get("tools")
     if isinstance(tools, list):
         _write_tools(portable, tools, ignored)
@@ -106,6 +109,37 @@ def _translate(tool: Json) -> JsonObject | None:
             return {"type": "function", "function": {"name": name, "description": description, "parameters": schema}}
         case _:
             return None
+
+
+def _with_system_at_the_start(messages: list[Json]) -> list[Json]:
+    """Turn later instructions of the system into messages of the user: the templates of many open models refuse them.
+
+    They join a user's message before them, since the same templates want the roles to alternate.
+    """
+    changed: list[Json] = []
+    has_begun = False
+    for message in messages:
+        if not isinstance(message, dict) or message.get("role") != "system":
+            has_begun = True
+            changed.append(message)
+        elif not has_begun:
+            changed.append(message)
+        else:
+            parts = [{**part, "text": _REMINDER % part["text"]} for part in _text_parts(message.get("content"))]
+            last = changed[-1] if changed else None
+            if isinstance(last, dict) and last.get("role") == "user":
+                changed[-1] = {**last, "content": [*_parts(last.get("content")), *parts]}
+            else:
+                changed.append({"role": "user", "content": [*parts]})
+    return changed
+
+
+def _parts(content: Json) -> list[Json]:
+    return content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
+
+
+def _text_parts(content: Json) -> list[JsonObject]:
+    return [part for part in _parts(content) if isinstance(part, dict) and "text" in part]
 
 
 def _with_media_after_results(messages: list[Json]) -> list[Json]:
