@@ -7,12 +7,17 @@ the last one of any other values wins.
 
 from typing import TypeAlias, cast
 
+import msgspec
+
 from tidegate.chat.completion import Chunk, ChunkChoice, Completion, Usage
 from tidegate.domain.operation import NATIVE, ReplyChunk
 from tidegate.json import Json, JsonObject, decode
 
 _NON_REPLY_FIELDS = frozenset({"object", "choices", "usage", NATIVE})
 _CHOICE_FIELDS = frozenset({"index", "delta", "finish_reason", "logprobs"})
+_NOT_CHUNKS = (msgspec.DecodeError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""Errors of decoding and assembling values that are not chunks."""
+
 _UNSPLIT_FIELDS = frozenset({"id", "type", "role", "index", "format", "name", "expires_at"})
 """Text fields that a stream never sends in pieces."""
 
@@ -65,7 +70,7 @@ def assemble_lines(lines: bytes) -> JsonObject | None:
         for line in lines.splitlines():
             for chunk in cast(list[ReplyChunk], decode(line)):
                 assembler.add(chunk)
-    except Exception:  # what a provider has sent once must not make its trace unreadable
+    except _NOT_CHUNKS:  # what a provider has sent must not make the rest of its trace unreadable
         return None
     return cast(JsonObject, assembler.reply())
 
