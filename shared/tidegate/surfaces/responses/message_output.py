@@ -3,6 +3,9 @@
 from tidegate.json import Json, JsonObject
 from tidegate.surfaces.responses.event_log import EventLog, delta_head
 
+_UNKNOWN = -9999.0
+"""The log probability that OpenAI gives to unlikely tokens: clients need a number."""
+
 _TEXT, _REFUSAL = "output_text", "refusal"
 
 
@@ -28,8 +31,8 @@ class MessageOutput:
             self._open(_TEXT)
             self._head = delta_head("response.output_text.delta", {**self._place, "logprobs": []})
         self._pieces.append(text)
-        tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
-        if isinstance(tokens, list) and tokens:
+        tokens = _tokens(logprobs.get("content")) if isinstance(logprobs, dict) else []
+        if tokens:
             self._logprobs += tokens
             self._log.write("response.output_text.delta", **self._place, delta=text, logprobs=tokens)
         else:
@@ -89,6 +92,21 @@ class MessageOutput:
     def _item(self, status: str) -> JsonObject:
         item: JsonObject = {"id": self._id, "type": "message", "role": "assistant", "status": status}
         return {**item, "content": [*self._parts]}
+
+
+def _tokens(tokens: Json) -> list[Json]:
+    """Return the log probabilities of tokens, with what some providers leave out."""
+    return [_token(token) for token in (tokens if isinstance(tokens, list) else []) if isinstance(token, dict)]
+
+
+def _token(token: JsonObject) -> JsonObject:
+    known, probability = token.get("bytes"), token.get("logprob")
+    whole: JsonObject = {
+        **token,
+        "bytes": known if isinstance(known, list) else [*str(token.get("token") or "").encode("utf-8", "replace")],
+        "logprob": _UNKNOWN if probability is None else probability,
+    }
+    return {**whole, "top_logprobs": _tokens(token["top_logprobs"])} if "top_logprobs" in token else whole
 
 
 def _flat(annotation: Json, start: int) -> JsonObject | None:
