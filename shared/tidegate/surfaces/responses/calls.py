@@ -52,23 +52,24 @@ class CallNames(Struct, frozen=True):
     """The tools by the names of their functions, and the functions by their tools."""
 
     targets: dict[str, CallTarget] = field(default_factory=dict[str, CallTarget])
+    functions: dict[CallTarget, str] = field(default_factory=dict[CallTarget, str])
 
     def add(self, target: CallTarget) -> str:
         """Return the name of the function for a tool: its own, with its namespace in front, and unique."""
+        if target in self.functions:
+            return self.functions[target]
         name = free_name = _function_name(target)
         number = 2
-        while free_name in self.targets and self.targets[free_name] != target:
+        while free_name in self.targets:
             free_name = f"{name}_{number}"
             number += 1
         self.targets[free_name] = target
+        self.functions[target] = free_name
         return free_name
 
     def function_name(self, target: CallTarget) -> str:
         """Return the name of the function for a tool, also for one that the request does not offer any more."""
-        for name, offered in self.targets.items():
-            if offered == target:
-                return name
-        return _function_name(target)
+        return self.functions.get(target) or _function_name(target)
 
     def target(self, function_name: str) -> CallTarget:
         """Return the tool of a function; for a name that nobody offered, a function of this name."""

@@ -65,6 +65,7 @@ class Tools:
     def __init__(self) -> None:
         self.names = CallNames()
         self.chat_tools: list[Json] = []
+        self._added: set[str] = set()
 
     def add(self, listed: Json, path: str, ignored: list[str], namespace: str | None = None) -> None:
         """Add the tools of a list. The paths of those that no other provider can run are reported."""
@@ -83,8 +84,9 @@ class Tools:
 
     def _add_function(self, function: JsonObject) -> None:
         """Add a function, once: a list of tools may come again with a later item."""
-        names = (tool.get("function") for tool in self.chat_tools if isinstance(tool, dict))
-        if all(known != function for known in names):
+        name = str(function["name"])
+        if name not in self._added:
+            self._added.add(name)
             self.chat_tools.append({"type": "function", "function": function})
 
     def _function(self, tool: JsonObject, namespace: str | None) -> JsonObject | None:
@@ -122,11 +124,12 @@ class Tools:
         offered, mode = self.chat_tools, choice
         match choice:
             case {"type": "allowed_tools", "tools": list(allowed)}:
-                names = {self._chosen_name(tool) for tool in allowed}
+                bare = self._bare_names()
+                names = {self._chosen_name(tool, bare) for tool in allowed}
                 offered = [tool for tool in offered if _tool_name(tool) in names]
                 mode = choice.get("mode")
             case dict():
-                name = self._chosen_name(choice)
+                name = self._chosen_name(choice, self._bare_names())
                 mode = None if name is None else _named_choice(name)
                 if name is None:
                     ignored.append("tool_choice")
@@ -136,24 +139,23 @@ class Tools:
             return {}
         return {"tools": offered, **({} if mode is None else {"tool_choice": mode})}
 
-    def _chosen_name(self, choice: Json) -> str | None:
+    def _bare_names(self) -> dict[tuple[str, str], str]:
+        """Return the functions by their types and names: a choice may leave out the namespace."""
+        return {(target.type, target.name): name for target, name in reversed(self.names.functions.items())}
+
+    def _chosen_name(self, choice: Json, bare: dict[tuple[str, str], str]) -> str | None:
         """Return the name of the function that a choice means; None for a tool that OpenAI runs itself."""
         match choice:
             case {"type": str(kind)} if kind.startswith("web_search"):
                 return "web_search"
             case {"type": str(kind)} if kind in _CHOSEN_CALLS:
-                name, namespace = choice.get("name", kind), choice.get("namespace")
-                space = namespace if isinstance(namespace, str) else None
-                return self._offered_name(CallTarget(_CHOSEN_CALLS[kind], str(name), space))
+                name, namespace = str(choice.get("name", kind)), choice.get("namespace")
+                target = CallTarget(_CHOSEN_CALLS[kind], name, namespace if isinstance(namespace, str) else None)
+                if target in self.names.functions or target.namespace is not None:
+                    return self.names.function_name(target)
+                return bare.get((target.type, name), name)
             case _:
                 return None
-
-    def _offered_name(self, target: CallTarget) -> str:
-        """Return the name of a function, also if the choice leaves out its namespace."""
-        for name, offered in self.names.targets.items():
-            if offered.type == target.type and offered.name == target.name and target.namespace is None:
-                return name
-        return self.names.function_name(target)
 
 
 def _grammar(tool: JsonObject) -> str:
