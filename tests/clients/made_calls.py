@@ -170,6 +170,59 @@ def conversation() -> dict[str, Any]:
     }
 
 
+def messages_request() -> dict[str, Any]:
+    """Return a request of Anthropic's Messages API."""
+    picture = {"type": "base64", "media_type": "image/png", "data": PNG.rpartition(",")[2]}
+    used = {"type": "tool_use", "id": "call_1", "name": "get_tide", "input": {"city": "Husum"}}
+    result = {"type": "tool_result", "tool_use_id": "call_1", "content": [{"type": "text", "text": "At noon."}]}
+    asked = [{"type": "text", "text": "When is low tide?"}, {"type": "image", "source": picture}]
+    return {
+        "model": CLAUDE,
+        "max_tokens": 100,
+        "system": [{"type": "text", "text": "Be short."}],
+        "messages": [
+            {"role": "user", "content": asked},
+            {"role": "assistant", "content": [{"type": "thinking", "thinking": "They ask for the tide."}, used]},
+            {"role": "user", "content": [result]},
+        ],
+    }
+
+
+def responses_request() -> dict[str, Any]:
+    """Return a request of OpenAI's Responses API."""
+    asked = [{"type": "input_text", "text": "When is low tide?"}, {"type": "input_image", "image_url": PNG}]
+    return {
+        "model": GPT,
+        "instructions": "Be short.",
+        "input": [
+            {"type": "message", "role": "user", "content": asked},
+            {"type": "reasoning", "summary": [{"type": "summary_text", "text": "They ask for the tide."}]},
+            {"type": "function_call", "call_id": "call_1", "name": "get_tide", "arguments": '{"city": "Husum"}'},
+            {"type": "function_call_output", "call_id": "call_1", "output": "At noon."},
+        ],
+    }
+
+
+OTHER_ANSWERS: dict[str, dict[str, Any]] = {
+    "messages": {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "thinking", "thinking": "Noon."}, {"type": "text", "text": "Low tide is at noon."}],
+    },
+    "responses": {
+        "object": "response",
+        "output": [
+            {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Noon."}]},
+            {
+                "type": "message",
+                "role": "assistant",
+                "content": [{"type": "output_text", "text": "Low tide is at noon."}],
+            },
+        ],
+    },
+}
+
+
 def echo_call(text: str, answer: str = "", **request: Any) -> dict[str, Any]:
     """Return a traced call of a model that this gateway has, so that it can be made again."""
     body = {"model": "demo/echo", "messages": [{"role": "user", "content": text}], **request}

@@ -312,5 +312,5 @@ def test_axe_finds_a_fault(visit: Visit) -> None:
 def faults_of_page(visit: Visit, name: str) -> list[Any]:
     visit.open(f"#/{name}")
     visit.page.get_by_role("heading", level=1).wait_for()
-    visit.page.wait_for_function("!document.querySelector('main').textContent.includes('Loading…')")
+    visit.page.wait_for_function("() => !document.querySelector('main').textContent.includes('Loading…')")
     return serious_faults(visit.page)

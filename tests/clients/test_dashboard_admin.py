@@ -1,15 +1,17 @@
 """The dashboard's pages for operators in a real browser: what can be changed, by whom, and what is refused."""
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.clients.browser import Visit, chromium, serious_faults, visiting
 from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, serving
@@ -163,6 +165,36 @@ def test_a_session_of_another_workspace_is_not_found(visit: Visit) -> None:
     visit.sign_in(DEMO_KEY)
     visit.open("#/sessions/other?workspace=ws_other")
     expect(visit.page.get_by_role("alert")).to_contain_text("There is no workspace 'ws_other'")
+
+
+def test_older_calls_of_a_session_are_added_to_the_newer_ones(visit: Visit) -> None:
+    def page_of(number: int, cost: str, **fields: Any) -> dict[str, Any]:
+        time = f"2026-11-2{number}T05:00:00.000Z"
+        call = {"id": f"01{number}", "time": time, "status": "ok", "model": f"m{number}", "input_tokens": None}
+        sums = {"calls": 1, "failed": 0, "cost_usd": cost, "tokens": 3}
+        agents = [{"agent_id": None, **sums, "calls_listed": [call]}]
+        return {**sums, "started": time, "ended": time, "agents": agents, "searched_since": time, **fields}
+
+    pages = {
+        None: page_of(5, "0.5", next_cursor="015", hours_left_out=0, errors=[{"name": "late", "calls": 1}]),
+        "015": page_of(3, "0.25", next_cursor=None, hours_left_out=24, errors=[{"name": "late", "calls": 2}]),
+    }
+
+    def answer(route: Route) -> None:
+        route.fulfill(json=pages[parse_qs(urlsplit(route.request.url).query).get("cursor", [None])[0]])
+
+    page = visit.page
+    page.route("**/console/v1/sessions/*", answer)
+    visit.sign_in(DEMO_KEY)
+    visit.open("#/sessions/x")
+    expect(page.get_by_text(re.compile(r"Calls since Nov 2[456], 2026, .* are listed\."))).to_be_visible()
+    press(page, "Show older calls")
+    expect(page.locator(".tree summary")).to_have_text("without an agent 2 calls · $0.75")
+    expect(page.locator(".tree tbody tr")).to_contain_text(["m3", "m5"])
+    expect(page.get_by_text("late · 3")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Calls since Nov 2[234], 2026, .* were looked up\."))).to_be_visible()
+    expect(page.get_by_text("24 hours were left out")).to_be_visible()
+    expect(page.get_by_role("button", name="Show older calls")).to_have_count(0)
 
 
 def test_scripts_in_a_session_are_text(visit: Visit) -> None:

@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -15,12 +15,16 @@ from tests.clients.made_calls import (
     CALL_ID,
     CLAUDE,
     GPT,
+    OTHER_ANSWERS,
+    PNG,
     SCRIPT,
     SLOW,
     attempt,
     conversation,
     details,
     echo_call,
+    messages_request,
+    responses_request,
     trace,
 )
 from tests.clients.world import DEMO_KEY, serving
@@ -229,6 +233,37 @@ def test_messages_and_the_answer_are_readable(visit: Visit) -> None:
     expect(assistant.get_by_text("The user asks for the tide.")).to_be_visible()
     expect(articles.last).to_contain_text("Low tide is at noon.")
     assert [url for url in foreign if not url.startswith((visit.root, "data:"))] == []
+
+
+@pytest.mark.parametrize(
+    ("request_of", "turns_of_assistant"), [(messages_request, 1), (responses_request, 2)], ids=["messages", "responses"]
+)
+def test_requests_of_other_dialects_are_as_readable(
+    visit: Visit, request_of: Callable[[], dict[str, Any]], turns_of_assistant: int
+) -> None:
+    page = open_call(visit, details(trace(request_of())))
+    shown = page.locator("article.message")
+    expect(shown.locator("h3")).to_have_text(
+        ["System", "User", *["Assistant"] * turns_of_assistant, "Tool result call_1", "Assistant"]
+    )
+    expect(shown.nth(0)).to_contain_text("Be short.")
+    expect(shown.nth(1)).to_contain_text("When is low tide?")
+    expect(shown.nth(1).get_by_role("img")).to_have_attribute("src", PNG)
+    shown.nth(2).get_by_text("Reasoning").click()
+    expect(shown.nth(2)).to_contain_text("They ask for the tide.")
+    call = shown.filter(has_text="Calls the tool get_tide")
+    expect(call).to_contain_text('"city": "Husum"')
+    expect(shown.filter(has_text="Tool result")).to_contain_text("At noon.")
+    page.get_by_role("button", name="Open in the playground").click()
+    expect(page.get_by_label("System prompt")).to_have_value("Be short.")
+
+
+@pytest.mark.parametrize("answer", OTHER_ANSWERS.values(), ids=list(OTHER_ANSWERS))
+def test_answers_of_other_dialects_are_as_readable(visit: Visit, answer: dict[str, Any]) -> None:
+    page = open_call(visit, details(trace(conversation(), answer)))
+    shown = page.locator("h2", has_text="Answer").locator("xpath=following-sibling::article")
+    expect(shown.last).to_contain_text("Low tide is at noon.")
+    expect(shown.last.locator("h3")).to_have_text("Assistant")
 
 
 def test_what_went_over_the_wire_is_shown_for_both_sides_and_each_attempt(visit: Visit) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -12,7 +12,17 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.clients.browser import Visit, chromium, serious_faults, visiting
 from tests.clients.call_page import open_all, open_call, replay
-from tests.clients.made_calls import GPT, PNG, PNG_BYTES, conversation, details, echo_call, trace
+from tests.clients.made_calls import (
+    GPT,
+    PNG,
+    PNG_BYTES,
+    conversation,
+    details,
+    echo_call,
+    messages_request,
+    responses_request,
+    trace,
+)
 from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, serving
 
 pytestmark = pytest.mark.slow
@@ -57,6 +67,54 @@ def test_a_replay_shows_both_answers_with_times_tokens_costs_and_their_differenc
     expect(page.get_by_text("1 words added, 1 removed")).to_be_visible()
     page.get_by_role("link", name="Open this call").click()
     expect(page.get_by_role("heading", name="demo/echo ok")).to_be_visible()
+
+
+def test_a_replay_offers_the_cheapest_model_for_the_tokens_of_the_call(visit: Visit) -> None:
+    prices = {"harbour/dear": ("0.000003", "0.000015"), "harbour/cheap": ("0.0000001", "0.0000004")}
+    models = [{"id": id, "pricing": {"prompt": input, "completion": output}} for id, (input, output) in prices.items()]
+    visit.page.route("**/v1/models", lambda route: route.fulfill(json={"data": [{"id": "demo/echo"}, *models]}))
+    page = open_call(visit, echo_call("Good morning, tide."))
+    page.get_by_role("button", name="Choose the cheapest: harbour/cheap").click()
+    expect(page.get_by_label("Model")).to_have_value("harbour/cheap")
+    names = page.locator("#replay-models option").evaluate_all("all => all.map(each => [each.value, each.text])")
+    assert names == [["harbour/cheap", "about $0.000028"], ["harbour/dear", "about $0.00096"], ["demo/echo", ""]]
+
+
+EVENTS_OF_MESSAGES = (
+    {"type": "message_start", "message": {"usage": {"input_tokens": 12, "cache_read_input_tokens": 8}}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "Noon."}},
+    {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "At "}},
+    {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "noon."}},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}},
+    {"type": "message_stop"},
+)
+EVENTS_OF_RESPONSES = (
+    {"type": "response.created", "response": {"output": [], "usage": None}},
+    {"type": "response.output_text.delta", "delta": "At noon."},
+    {"type": "response.completed", "response": {"output": [], "usage": {"input_tokens": 20, "output_tokens": 5}}},
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "request_of", "events"),
+    [
+        ("/v1/messages", messages_request, EVENTS_OF_MESSAGES),
+        ("/v1/responses", responses_request, EVENTS_OF_RESPONSES),
+    ],
+    ids=["messages", "responses"],
+)
+def test_calls_of_other_dialects_are_replayed_at_their_endpoint(
+    visit: Visit, path: str, request_of: Callable[[], dict[str, Any]], events: Sequence[dict[str, Any]]
+) -> None:
+    sent = {**request_of(), "stream": True}
+    lines = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events]
+    page = open_call(visit, details(trace(sent), endpoint=path))
+    page.route(f"**{path}", lambda route: route.fulfill(body="".join(lines), content_type="text/event-stream"))
+    with page.expect_request(lambda each: each.method == "POST") as made:
+        replay(page, GPT)
+    assert made.value.post_data_json == {**sent, "model": GPT}
+    expect(page.get_by_role("group", name="Answer of the replay")).to_have_text("At noon.")
+    expect(page.locator("article").filter(has_text="Replay:")).to_contain_text("20 → 5 tokens")
 
 
 def test_a_replay_with_another_model_sends_the_recorded_request_to_it(visit: Visit) -> None:

@@ -21,7 +21,8 @@ _HOUR_SECONDS = 3600
 class ProviderState(Struct, frozen=True):
     """The state of a provider. `missing_settings` are names; None: this process does not know the settings.
 
-    `workspaces_with_key` brought a key of their own. `errors` are rows by error code, of the day; `hour_errors`, of the hour.
+    `workspaces_with_key` brought a key of their own. `errors` are rows by error code, of the day; `hour_errors`, of the
+    hour.
     """
 
     name: str

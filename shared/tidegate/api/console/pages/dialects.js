@@ -14,7 +14,7 @@ export function conversationOf(request) {
   }
   const { messages, system, ...others } = request;
   if (!Array.isArray(messages)) return { messages, others: system === undefined ? others : { ...others, system } };
-  return { messages: [...(system ? [{ role: "system", content: system }] : []), ...messages.flatMap(messagesOfTurn)], others };
+  return { messages: [...(system ? [{ role: "system", content: typeof system === "string" ? system : texts(system) }] : []), ...messages.flatMap(messagesOfTurn)], others };
 }
 
 // The messages of an answer of any of the three; null if it has another form.

@@ -137,6 +137,6 @@ function nameLink(dimension, name, query) {
   if (name === "other") return t("other");
   const label = name || t("(none)");
   const calls = ["endpoint", "provider"].includes(dimension) || !name ? null
-    : h("a", { class: "quiet", href: address("calls", changed(new URLSearchParams(query.has("workspace") ? { workspace: query.get("workspace") } : {}), { [dimension]: name })) }, t("calls"));
+    : h("a", { class: "quiet", href: address("calls", { ...kept(query, ["workspace", "range", "from", "to"]), [dimension]: name }) }, t("calls"));
   return [h("a", { href: address("overview", changed(query, { [dimension]: name || null, by: dimension })) }, label), " ", calls];
 }
