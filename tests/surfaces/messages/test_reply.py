@@ -115,7 +115,7 @@ def test_usage_has_the_input_that_no_cache_gave_and_what_it_wrote() -> None:
         "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 10},
         "output_tokens": 9,
         "output_tokens_details": {"thinking_tokens": 4},
-        "server_tool_use": {"web_search_requests": 2},
+        "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 0},
         "service_tier": "standard",
     }
 

@@ -211,3 +211,9 @@ def test_instructions_between_turns_join_the_users_message_for_other_providers()
         {"role": "assistant", "content": "Yes."},
         {"role": "user", "content": [{"type": "text", "text": reminders[1]}]},
     ]
+
+
+def test_what_a_message_cannot_have_is_not_asked_for() -> None:
+    request = parsed(n=3, logprobs=True, stream_options={"include_usage": True})
+    assert request.origin is not None
+    assert (request.choices, request.origin.ignored) == (1, ("n", "logprobs", "stream_options"))

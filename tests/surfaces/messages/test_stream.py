@@ -128,3 +128,9 @@ def test_thinking_that_nobody_asked_for_is_left_out() -> None:
     stream = MESSAGES.open_stream(MESSAGES.parse(CHAT, json.dumps(ASKED).encode()))
     text = stream.events([chunk({"reasoning": "Hm"}), chunk({"content": "x"})]) + stream.end()
     assert b"thinking" not in text and b"text_delta" in text
+
+
+def test_other_answers_than_the_first_are_left_out() -> None:
+    second = chunk({"content": "second"})
+    second["choices"][0]["index"] = 1
+    assert [block["text"] for block in blocks(events(chunk({"content": "first"}), second))] == ["first"]

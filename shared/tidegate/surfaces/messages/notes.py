@@ -1,4 +1,4 @@
-"""What the reply to a request depends on beside the completion: see `Origin.notes`."""
+"""Facts about a request, besides the completion, on which its reply depends: see `Origin.notes`."""
 
 from typing import Literal
 

@@ -21,6 +21,11 @@ from tidegate.surfaces.messages.portable import portable_body
 
 DIALECT = "messages"
 
+_CHAT_ALONE = frozenset(
+    {"audio", "function_call", "functions", "logprobs", "modalities", "n", "stream_options", "top_logprobs"}
+)
+"""Fields of chat completions that ask for what a message cannot have."""
+
 _VERSION = re.compile(rb"\d{4}-\d{2}-\d{2}")
 _HEADER = re.compile(rb"anthropic-[a-z0-9-]{1,64}")
 _OWN_HEADERS = frozenset({b"anthropic-dangerous-direct-browser-access"})
@@ -73,6 +78,8 @@ def translate(raw: JsonObject) -> tuple[JsonObject, tuple[str, ...], set[str]]:
                 _write_format(body, output_format, "output_format", ignored)
             case "metadata", dict(metadata):
                 _write_user(body, metadata, ignored)
+            case _ if name in _CHAT_ALONE:
+                ignored.append(name)
             case _:
                 body[name] = value
     return body, tuple(ignored), call_ids

@@ -62,7 +62,9 @@ class MessagesStream:
             out.append(PING)
         self._usage = chunk.get("usage") or self._usage
         self._tier = chunk.get("service_tier") or self._tier
-        for choice in chunk["choices"][:1]:
+        for choice in chunk["choices"]:
+            if choice["index"]:
+                continue  # a message has one answer
             self._blocks.add(choice["delta"], out)
             if choice["finish_reason"] is not None:
                 reason, native = choice["finish_reason"], choice.get("native_finish_reason")

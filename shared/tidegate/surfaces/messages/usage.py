@@ -17,7 +17,10 @@ _REASONS = {
     "function_call": "tool_use",
     "content_filter": "refusal",
 }
-_TIERS = {"default": "standard"}
+_TIERS: dict[object, Json] = {"default": "standard", "standard": "standard", "priority": "priority", "batch": "batch"}
+"""The tiers that the Messages API knows; it has no word for others."""
+
+_NO_SERVER_TOOLS: JsonObject = {"web_search_requests": 0, "web_fetch_requests": 0}
 _OWN_REASONS = frozenset({"stop_sequence", "pause_turn", "model_context_window_exceeded", "refusal"})
 """Reasons that Anthropic's models name themselves; chat completions have no word for them."""
 
@@ -33,10 +36,12 @@ def message_usage(usage: Mapping[str, object] | None, service_tier: object = Non
     """Return the usage of a message. Its input tokens are those that were neither read from a cache nor written."""
     counts = usage or {}
     prompt = _object(counts.get("prompt_tokens_details"))
-    read, written = parse_count(prompt.get("cached_tokens")), parse_count(prompt.get("cache_write_tokens"))
+    total = parse_count(cast(Json, counts.get("prompt_tokens")))
+    read = min(parse_count(prompt.get("cached_tokens")), total)
+    written = min(parse_count(prompt.get("cache_write_tokens")), total - read)
     hour = parse_count(prompt.get("cache_write_1h_tokens"))
     message: JsonObject = {
-        "input_tokens": max(0, parse_count(cast(Json, counts.get("prompt_tokens"))) - read - written),
+        "input_tokens": total - read - written,
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": read,
         "cache_creation": {
@@ -50,9 +55,9 @@ def message_usage(usage: Mapping[str, object] | None, service_tier: object = Non
         message["output_tokens_details"] = {"thinking_tokens": thinking}
     searches = counts.get("server_tool_use")
     if isinstance(searches, dict):
-        message["server_tool_use"] = cast(JsonObject, searches)
-    if isinstance(service_tier, str):
-        message["service_tier"] = _TIERS.get(service_tier, service_tier)
+        message["server_tool_use"] = {**_NO_SERVER_TOOLS, **cast(JsonObject, searches)}
+    if service_tier in _TIERS:
+        message["service_tier"] = _TIERS[service_tier]
     return message
 
 
