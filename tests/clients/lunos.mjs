@@ -29,7 +29,7 @@ const cases = {
     return {
       one: [one.provider, one.status, one.capabilities],
       chat: (await models.getChatModels()).some(({ id }) => id === model),
-      embeddings: await models.getEmbeddingModels(),
+      embeddings: (await models.getEmbeddingModels()).some(({ id }) => id === "openai/text-embedding-3-small"),
       owned: (await models.getModelsByOwner("openai")).length > 1,
       context: await models.getModelContextLength(model),
       price: await models.getModelPricing(model),
@@ -40,6 +40,10 @@ const cases = {
   async account() {
     const usage = await client.getUsage();
     return { id: (await client.getAccount()).id, used: usage.total_tokens > 0 };
+  },
+  async embedding() {
+    const { data, usage } = await client.embedding.createEmbedding({ input: "A boat", model: "demo/embed" });
+    return { length: data[0].embedding.length, tokens: usage.prompt_tokens };
   },
   async generation() {
     const { id } = await client.chat.createCompletion({ model, messages: messages("Write a tagline.") });
@@ -56,7 +60,7 @@ const cases = {
       busy: await failure(ask("always busy")),
       key: await failure(client.withApiKey("sk-nobody-here").getUsage()),
       image: await failure(client.image.generate({ prompt: "A boat", model: "openai/dall-e-3" })),
-      embedding: await failure(client.embedding.createEmbedding({ input: "A boat", model: "openai/x" })),
+      embedding: await failure(client.embedding.createEmbedding({ input: "A boat", model: "anthropic/x" })),
     };
   },
 };

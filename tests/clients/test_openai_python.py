@@ -215,7 +215,7 @@ def test_our_own_refusals_have_the_sdks_class(client: OpenAI, server: Server) ->
     with pytest.raises(openai.BadRequestError) as hot:
         ask(client, "Hello", temperature=3)
     with pytest.raises(openai.NotFoundError) as nowhere:
-        client.embeddings.create(model=MODEL, input="Hello")
+        client.images.generate(model=MODEL, prompt="Hello")
     raised = [caught.value for caught in (unknown, foreign, lost, hot, nowhere)]
     assert [(error.code, error.param) for error in raised] == [
         ("invalid_api_key", None),

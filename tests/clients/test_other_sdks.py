@@ -6,7 +6,7 @@ The SDKs of OpenRouter refuse what differs from their schemas, so that what they
 from typing import Any
 
 import pytest
-from openai import AzureOpenAI, NotFoundError
+from openai import AzureOpenAI
 
 from tests.clients.programs import printed
 from tests.clients.world import DEMO_KEY, DEMO_WORKSPACE, MODEL, Server, user
@@ -81,13 +81,14 @@ def test_lunoss_client_reads_models_account_and_generations(lunos: Any) -> None:
     assert lunos["models"] == {
         "one": ["openai", "available", ["text-generation"]],
         "chat": True,
-        "embeddings": [],
+        "embeddings": True,
         "owned": True,
         "context": 1_000_000,
         "price": {"input": 0.4, "output": 1.6},
         "chats": True,
         "searched": True,
     }
+    assert lunos["embedding"] == {"length": 8, "tokens": 2}
     assert lunos["account"] == {"id": DEMO_WORKSPACE, "used": True}
     assert lunos["generation"] == {"same": True, "model": MODEL, "tokens": 12}
 
@@ -98,9 +99,9 @@ def test_lunoss_client_knows_its_errors(lunos: Any) -> None:
         "busy": (429, "RATE_LIMIT_ERROR"),
         "key": (401, "AUTHENTICATION_ERROR"),
         "image": (404, "NOT_FOUND"),
-        "embedding": (404, "NOT_FOUND"),
+        "embedding": (400, "VALIDATION_ERROR"),
     }
-    assert "Set the provider of embeddings apart" in errors["embedding"]["message"]
+    assert "has no embeddings. These have" in errors["embedding"]["message"]
 
 
 def test_azures_client_of_node_finds_its_deployments(server: Server) -> None:
@@ -114,8 +115,7 @@ def test_azures_client_of_python_finds_its_deployments(server: Server) -> None:
         reply = client.chat.completions.create(model=MODEL, messages=user("Write a tagline."))  # type: ignore[arg-type]
         assert reply.choices[0].message.content == TAGLINE
         assert MODEL in {model.id for model in client.models.list()}
-        with pytest.raises(NotFoundError, match="Set the provider of embeddings apart"):
-            client.embeddings.create(model="text-embedding-3-small", input="A boat")
+        assert len(client.embeddings.create(model="demo/embed", input="A boat").data[0].embedding) == 8
     with AzureOpenAI(**options, azure_deployment=MODEL, azure_ad_token=DEMO_KEY) as client:
         reply = client.chat.completions.create(model="gpt-4o", messages=user("Write a tagline."))  # type: ignore[arg-type]
         assert reply.model == MODEL

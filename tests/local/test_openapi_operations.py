@@ -26,8 +26,8 @@ def operations(document: Any) -> list[Any]:
     ]
 
 
-CALLS_AND_READS = [each for each in operations(DOCUMENT) if each.values[2]["tags"] != ["batches"]]
-"""`test_openapi_batches.py` tries the others, which need ids of each other's replies."""
+CALLS_AND_READS = [each for each in operations(DOCUMENT) if each.values[2]["tags"][0] not in ("batches", "responses")]
+"""`test_openapi_batches.py` and `test_openapi_responses.py` try the others, which need ids of each other's replies."""
 
 
 @pytest.mark.parametrize(("path", "method", "operation"), [*operations(DOCUMENT), *operations(ADMIN)])
@@ -61,7 +61,7 @@ def form_example(schema: Any) -> dict[str, Any]:
 def test_example_calls_ask_a_model_of_the_demo_provider() -> None:
     for path, _, operation in (each.values for each in CALLS_AND_READS):
         for body in operation.get("requestBody", {"content": {}})["content"].values():
-            assert body["example"]["model"] == "demo/echo", path
+            assert body["example"]["model"].startswith("demo/"), path
 
 
 @pytest.mark.parametrize(("path", "method", "operation"), CALLS_AND_READS)

@@ -26,7 +26,12 @@ _UNKNOWN_PRICE = "-1"
 """OpenRouter's value for an unknown price; its clients expect a number in a string."""
 
 
-_CAPABILITIES = {"text": "text-generation", "image": "image-generation", "audio": "speech-generation"}
+_CAPABILITIES = {
+    "text": "text-generation",
+    "image": "image-generation",
+    "audio": "speech-generation",
+    "embeddings": "text-embedding",
+}
 """Lunos's names of what models make, as its client asks for them."""
 
 _TYPES = {"embeddings": "embedding", "rerank": "rerank", "moderation": "moderation"}
