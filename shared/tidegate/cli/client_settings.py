@@ -31,7 +31,7 @@ class GatewayAccess(Redacted, Struct, frozen=True):
 
 
 class ClientSettings(Redacted, Struct, frozen=True):
-    """What one client reads: `file` below the home folder with `text` in it, and environment variables.
+    """The settings that one client reads: `file` below the home folder with `text` in it, and environment variables.
 
     A JSON file is merged with the one that is there, a TOML section is added to it (`section` is its first line), and
     other files are only created. `usage` says how to start.
