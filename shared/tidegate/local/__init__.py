@@ -24,6 +24,7 @@ openapi_dialects     its endpoints in other dialects than OpenAI's
 openapi_texts        its endpoints of embeddings, rerank and moderations
 openapi_batches      its endpoints of files, uploads and batches
 openapi_batch_schemas  schemas of these endpoints
+openapi_responses    its endpoints of stored responses and conversations
 openapi_routes       `/openapi.json`, and pages of documentation
 home_page            leads browsers from `/` to the dashboard
 """

@@ -17,6 +17,7 @@ from tidegate.domain.surface import Surface
 from tidegate.local import openapi_clients, openapi_dialects, openapi_headers, openapi_operations
 from tidegate.local.openapi_batch_schemas import batch_schemas
 from tidegate.local.openapi_batches import batch_paths
+from tidegate.local.openapi_responses import response_paths
 
 Schema: TypeAlias = dict[str, object]
 
@@ -56,10 +57,13 @@ def openapi_document() -> Schema:
         _workspace_header(),
         {**_IDEMPOTENCY_KEY, "description": "Within 24 hours, the same key and body return the same batch"},
     )
+    stored = response_paths(_errors("400", "404", "405", "413", "415", "422", "503"), _workspace_header())
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tidegate", "version": __version__, "license": {"name": "Apache-2.0"}},
-        "paths": openapi_operations.describe_operations(paths | reads | openapi_clients.same_paths(reads)) | batches,
+        "paths": openapi_operations.describe_operations(paths | reads | openapi_clients.same_paths(reads))
+        | batches
+        | stored,
         "components": {
             "schemas": {**openapi_headers.describe_fields(components), **_reply_schemas()},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},

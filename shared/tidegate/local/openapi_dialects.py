@@ -145,7 +145,31 @@ COMPLETIONS_REPLY: Schema = {
     },
 }
 
+COMPACT_REQUEST: Schema = {
+    "type": "object",
+    "description": "OpenAI's compaction: https://platform.openai.com/docs/api-reference/responses/compact",
+    "required": ["model", "input"],
+    "properties": {
+        "model": _TEXT,
+        "input": {"anyOf": [_TEXT, {**_OBJECTS, "minItems": 1}]},
+        "instructions": {"type": ["string", "null"]},
+    },
+}
+
+COMPACT_REPLY: Schema = {
+    "type": "object",
+    "required": ["id", "object", "created_at", "output", "usage"],
+    "properties": {
+        "id": _TEXT,
+        "object": {"const": "response.compaction"},
+        "created_at": {"type": "number"},
+        "output": _OBJECTS,
+        "usage": _OBJECT,
+    },
+}
+
 REQUESTS: dict[str, tuple[Schema, Schema, Schema]] = {
+    "compaction": (COMPACT_REQUEST, COMPACT_REPLY, RESPONSES_ERROR),
     "completions": (COMPLETIONS_REQUEST, COMPLETIONS_REPLY, {"$ref": "#/components/schemas/Error"}),
     "messages": (MESSAGES_REQUEST, MESSAGES_REPLY, MESSAGES_ERROR),
     "responses": (RESPONSES_REQUEST, RESPONSES_REPLY, RESPONSES_ERROR),

@@ -85,6 +85,11 @@ _OPERATIONS: Mapping[str, tuple[str, str, str]] = {
         "Create a response, as Codex and OpenAI's agents do",
         "OpenAI's Responses API in front of every provider. With `stream`, the reply comes as OpenAI's events.",
     ),
+    "/responses/compact": (
+        "chat",
+        "Compact a conversation",
+        "A model summarises the items, or a stored response; the output replaces them in a later request.",
+    ),
     "/models": (
         "models",
         "List the models",

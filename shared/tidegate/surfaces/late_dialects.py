@@ -102,6 +102,8 @@ RESPONSES = ResponsesSurface()
 class CompactionSurface(ResponsesSurface, frozen=True):
     """OpenAI's `/responses/compact`: summaries of conversations."""
 
+    name: str = "compaction"
+
     def parse(self, operation: Operation, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> Request:
         """See `Surface.parse`."""
         return load("tidegate.surfaces.responses.compaction", "parse")(body, headers)
