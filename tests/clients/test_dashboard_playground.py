@@ -80,7 +80,7 @@ def test_a_replay_offers_the_cheapest_model_for_the_tokens_of_the_call(visit: Vi
     assert names == [["harbour/cheap", "about $0.000028"], ["harbour/dear", "about $0.00096"], ["demo/echo", ""]]
 
 
-EVENTS_OF_MESSAGES = (
+EVENTS_OF_MESSAGES: tuple[dict[str, Any], ...] = (
     {"type": "message_start", "message": {"usage": {"input_tokens": 12, "cache_read_input_tokens": 8}}},
     {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "Noon."}},
     {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "At "}},
@@ -88,7 +88,7 @@ EVENTS_OF_MESSAGES = (
     {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}},
     {"type": "message_stop"},
 )
-EVENTS_OF_RESPONSES = (
+EVENTS_OF_RESPONSES: tuple[dict[str, Any], ...] = (
     {"type": "response.created", "response": {"output": [], "usage": None}},
     {"type": "response.output_text.delta", "delta": "At noon."},
     {"type": "response.completed", "response": {"output": [], "usage": {"input_tokens": 20, "output_tokens": 5}}},

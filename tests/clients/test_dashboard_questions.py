@@ -59,9 +59,11 @@ def test_which_model_has_the_worst_time_to_the_first_token_today(visit: Visit) -
     visit.sign_in(CALLER_KEY)
     click(visit.page, "Today")
     expect(visit.page.get_by_role("columnheader", name="Cost")).to_have_attribute("aria-sort", "descending")
-    visit.page.get_by_role("columnheader").get_by_role("button", name="95 %").click()
+    visit.page.get_by_role("columnheader").get_by_role("button", name="First token, 95 %").click()
     expect(rows(visit.page).first).to_contain_text("anthropic/claude-sonnet-4-5")
-    expect(visit.page.get_by_role("columnheader", name="95 %")).to_have_attribute("aria-sort", "descending")
+    expect(visit.page.get_by_role("columnheader", name="First token, 95 %")).to_have_attribute(
+        "aria-sort", "descending"
+    )
 
 
 def test_how_much_of_the_budget_is_left_and_when_it_resets(visit: Visit) -> None:

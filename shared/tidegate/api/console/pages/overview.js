@@ -100,7 +100,7 @@ const isOneWorkspace = (query) => query.has("workspace") || session.me.workspace
 // The columns of figures: their names in a row, their titles, and how they are written.
 const columns = () => [
   ["cost_usd", t("Cost"), money], ["calls", t("Calls"), whole], ["failed", t("Failed"), percent], ["tokens", t("Tokens"), compact], ["words", t("Words"), compact],
-  ["ttft_p50", t("First token"), seconds], ["ttft_p95", "95 %", seconds], ["duration_p50", t("Duration"), seconds],
+  ["ttft_p50", t("First token"), seconds], ["ttft_p95", t("First token, 95 %"), seconds], ["duration_p50", t("Duration"), seconds],
 ];
 const FIGURES = {
   cost_usd: (row) => Number(row.cost_usd), failed: (row) => (row.calls ? row.failed / row.calls : 0), tokens: (row) => row.input_tokens + row.output_tokens,
