@@ -200,3 +200,17 @@ async def test_a_trace_too_long_for_lambda_is_shown_without_its_largest_parts(
     found = {**attempts[0], "answer": content["answer"]}
     assert tuple(name for name in ("reply", "body", "answer") if found[name] is not None) == shown
     assert (found["omitted_bytes"] == 0) == ("reply" in shown)
+
+
+@pytest.mark.parametrize(
+    ("request_size", "answer_size", "shown"),
+    [(6, 0, ("answer",)), (3, 4, ("request",)), (6, 7, ()), (2, 2, ("request", "answer"))],
+)
+async def test_the_longer_one_of_request_and_answer_is_left_out_first(
+    tracing: Tracing, request_size: int, answer_size: int, shown: tuple[str, ...]
+) -> None:
+    parts = {"request": b"[%s]" % encode("x" * request_size * 10**6), "answer": encode("x" * answer_size * 10**6)}
+    call_id = await tracing.call(content=encode_trace(Trace(call_id="", **parts)))
+    content = (await find_call(tracing.control, CALLER, "ws_one", call_id)).trace.content
+    assert content is not None and len(encode(content)) <= MAX_JSON_BYTES
+    assert tuple(name for name in ("request", "answer") if content[name] is not None) == shown

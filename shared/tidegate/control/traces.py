@@ -100,14 +100,20 @@ async def destroy_traces(control: Control, actor: AdminKey, workspace_id: str) -
 
 
 def _shorten(content: JsonObject) -> JsonObject:
-    """Return the trace without its largest parts if its JSON is too long: replies, then bodies, then the answer."""
+    """Return the trace without its largest parts if its JSON is too long.
+
+    Replies are left out first, then bodies, then the longer one of request and answer, and at last the other one.
+    """
     for part in ("reply", "body"):
         if len(encode(content)) <= MAX_JSON_BYTES:
             return content
         attempts = content["attempts"]
         assert isinstance(attempts, list)  # noqa: S101  # as `trace_to_json` makes it
         content = {**content, "attempts": [_without(attempt, part) for attempt in attempts]}
-    return content if len(encode(content)) <= MAX_JSON_BYTES else {**content, "answer": None}
+    for part in sorted(("answer", "request"), key=lambda name: -len(encode(content[name]))):
+        if len(encode(content)) > MAX_JSON_BYTES:
+            content = {**content, part: None}
+    return content
 
 
 def _without(attempt: Json, part: str) -> Json:
