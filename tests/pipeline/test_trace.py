@@ -160,7 +160,7 @@ async def test_a_trace_has_the_request_the_attempt_and_the_answer(stream: bool) 
         [attempt] = trace.attempts
         assert (trace.call_id, trace.request, trace.error, trace.masked) == (call.id, body, None, ())
         assert (attempt.deployment, attempt.reason, attempt.status, attempt.error) == (MODEL, "first", 200, None)
-        assert attempt.url == "/v1/chat/completions"
+        assert attempt.url == "***/chat/completions"
         assert attempt.headers == {"content-type": "application/json"}
         assert attempt.body == client.requests[0].content
         assert attempt.reply == upstream
@@ -197,8 +197,12 @@ async def test_the_address_of_the_provider_is_shown_where_callers_may_see_it() -
     async with world(OPENAI_BASE_URL=url) as client:
         await client.post(TRACED)
         [attempt] = (await trace_of(client)).attempts
-        assert attempt.url.startswith("/v1")
+        assert attempt.url.startswith("***") and "models.example" not in attempt.url
         assert "secret-word" not in attempt.url
+    async with world(OPENAI_BASE_URL="https://models.example/secret-word/v1/") as client:
+        await client.post(TRACED)
+        [attempt] = (await trace_of(client)).attempts
+        assert attempt.url == "***/chat/completions"
 
 
 async def test_every_attempt_is_there_with_its_reason_and_its_error() -> None:

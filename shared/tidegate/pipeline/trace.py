@@ -240,7 +240,17 @@ class AttemptRecorder:
     """Records one attempt: the request to a provider, and the pieces of its reply."""
 
     __slots__ = (
-        *("_body", "_clock", "_deployment", "_headers", "_omitted_bytes", "_pieces", "_reply_headers", "_secrets"),
+        *(
+            "_base_url",
+            "_body",
+            "_clock",
+            "_deployment",
+            "_headers",
+            "_omitted_bytes",
+            "_pieces",
+            "_reply_headers",
+            "_secrets",
+        ),
         *("_shows_host", "_status", "_times", "_trace", "_url", "number"),
     )
 
@@ -255,7 +265,7 @@ class AttemptRecorder:
     ) -> None:
         self.number = attempt.number
         self._trace, self._clock, self._shows_host = trace, components.clock, components.shows_upstream_urls
-        self._deployment = attempt.deployment.display_name
+        self._deployment, self._base_url = attempt.deployment.display_name, attempt.deployment.base_url.rstrip("/")
         self._url, self._headers = request.url, request.headers
         self._body = request.body if keeps_body else b""
         self._omitted_bytes = 0 if keeps_body else len(request.body)
@@ -300,7 +310,7 @@ class AttemptRecorder:
             reason=attempt.reason,
             started=attempt.started,
             ended=attempt.ended,
-            url=_shown_url(self._url, shows_host=self._shows_host),
+            url=_shown_url(self._url, None if self._shows_host else self._base_url),
             headers={name: value for name, value in self._headers.items() if name in _REQUEST_HEADERS},
             body=self._body,
             status=self._status,
@@ -335,15 +345,20 @@ def _without_start(secret: bytes, reply: bytes) -> bytes:
     return reply
 
 
-def _shown_url(url: str, *, shows_host: bool) -> str:
-    """Return the URL without user information and unknown fields; and without its host, unless callers may see it."""
+def _shown_url(url: str, hidden: str | None) -> str:
+    """Return the URL without user information and unknown fields, and with stars in place of the base URL `hidden`.
+
+    A base URL names a host, and its path can have a token or an account. None: callers may see it.
+    """
     try:
         parts = urlsplit(url)
+        query = urlencode([field for field in parse_qsl(parts.query, True) if field[0] in _QUERY_FIELDS])
     except ValueError:
         return ""
-    query = urlencode([field for field in parse_qsl(parts.query, True) if field[0] in _QUERY_FIELDS])
-    origin = (parts.scheme, parts.netloc.rpartition("@")[2]) if shows_host else ("", "")
-    return urlunsplit((*origin, parts.path, query, ""))
+    if hidden is None:
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+    path = urlsplit(url.removeprefix(hidden)).path if hidden and url.startswith(f"{hidden}/") else ""
+    return urlunsplit(("", "", f"***{path}", query, ""))
 
 
 def _traced_error(observation: Observation) -> TracedError | None:
