@@ -165,6 +165,12 @@ def test_another_workspace_is_not_found(visit: Visit, address: str) -> None:
     expect(visit.page.get_by_role("alert")).to_contain_text("There is no workspace 'ws_other'")
 
 
+def test_an_address_that_was_cut_off_is_a_call_that_does_not_exist(visit: Visit) -> None:
+    visit.sign_in(DEMO_KEY)
+    visit.open("#/calls/01%E")
+    expect(visit.page.get_by_role("alert")).to_contain_text("No call of this workspace has the id")
+
+
 def test_without_a_network_the_page_says_so_and_tries_again(visit: Visit) -> None:
     visit.sign_in(DEMO_KEY)
     visit.page.context.set_offline(True)

@@ -50,10 +50,19 @@ const PAGES = [
 
 let leave = new AbortController();
 
+// An address that somebody has cut off can end within an escape.
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function place() {
   const [path, search] = location.hash.replace(/^#\/?/, "").split("?");
   const [page, ...rest] = path.split("/");
-  return { page: page || "overview", id: decodeURIComponent(rest.join("/")), query: new URLSearchParams(search) };
+  return { page: page || "overview", id: decoded(rest.join("/")), query: new URLSearchParams(search) };
 }
 
 async function start(message) {
