@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from tests.collector import ENDPOINT, Collector, attributes
 from tests.pipeline.routed import MODEL
+from tests.pipeline.traced import trace_of
 from tests.world import STREAM, WORKSPACE, Client, answers, completion, streams, world
 from tidegate.domain.workspace import Workspace
 
@@ -48,6 +49,18 @@ async def test_the_content_of_a_traced_call_is_on_its_attempt(stream: bool) -> N
     assert json.loads(attempt[OUTPUT]) == [
         {"role": "assistant", "parts": [{"type": "text", "content": text}], "finish_reason": "stop"}
     ]
+
+
+@pytest.mark.parametrize("masks", [(), ("personal-data",)])
+async def test_the_content_of_a_message_is_in_the_terms_of_a_chat(masks: tuple[str, ...]) -> None:
+    body = {"model": MODEL, "max_tokens": 9, "system": "Be brief.", "messages": MESSAGES, "observability": True}
+    async with collected(workspace=replace(WORKSPACE, trace_mask=masks)) as (client, collector):
+        assert (await client.post(body, "/v1/messages")).status == 200
+        assert json.loads((await trace_of(client)).request)["system"] == "Be brief."  # as its caller has sent it
+    _, attempt = content(collector)
+    roles = [(each["role"], each["parts"][0]["content"]) for each in json.loads(attempt[INPUT])]
+    assert roles == [("system", "Be brief."), ("user", f"Write to {'[EMAIL]' if masks else MAIL}.")]
+    assert json.loads(attempt[OUTPUT])[0]["parts"] == [{"type": "text", "content": "Hello."}]
 
 
 async def test_the_content_of_a_traced_cached_answer_is_on_the_call() -> None:

@@ -190,22 +190,30 @@ class TraceRecorder:
             return None
         try:
             async with asyncio.timeout(WRITE_SECONDS):
-                size = len(self._call.received or b"") + sum(each.size for each in self._attempts)
+                size = sum(each.size for each in self._attempts) + MAX_LINE_BYTES - self._line_room
+                size += len(self._call.received or b"")
                 if len(_waiting) >= MAX_WAITING or sum(_waiting.values(), size) > max(size, MAX_WAITING_BYTES):
                     raise TooManyTraces
                 _waiting[self] = size
-                trace = await self._masked_trace(observation, size)
+                trace = await self._masked(await offload(size, partial(self._trace, observation)), observation)
                 content = await offload(size, partial(encode_trace, trace))
                 await self._traces.keep(self._call.workspace.id, self._call.id, content, until)
-                return trace
+                return await self._in_inner_dialect(trace, observation)
         except Exception as error:  # a call that is answered and settled must not fail for its trace
             log.warning("trace.lost", extra={"call_id": self._call.id, "reason": type(error).__name__})
             return None
         finally:
             _waiting.pop(self, None)
 
-    async def _masked_trace(self, observation: Observation, size: int) -> Trace:
-        trace = await offload(size, partial(self._trace, observation))
+    async def _in_inner_dialect(self, trace: Trace, observation: Observation) -> Trace:
+        """Return the trace for telemetry, which knows the request in the inner dialect alone."""
+        request = self._call.request
+        if self._components.open_telemetry is None or request.origin is None:
+            return trace
+        inner = await offload(request.size, partial(encode, request.body))
+        return await self._masked(replace(trace, request=inner, attempts=()), observation)
+
+    async def _masked(self, trace: Trace, observation: Observation) -> Trace:
         if not self._may_be_masked:
             return trace
         mask_trace = load("tidegate.pipeline.trace_mask", "mask_trace")
