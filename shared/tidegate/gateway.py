@@ -188,7 +188,7 @@ class Gateway(Components, frozen=True):
         return await self._inquire(call, load("tidegate.pipeline.dry_run.dry_run", "dry_run"))
 
     async def count_tokens(self, call: Call) -> int:
-        """Return the call's input tokens. It is not answered and costs nothing, but it counts and is recorded as a call."""
+        """Return the input tokens of the call. It is not answered and costs nothing, but is counted and recorded."""
         return await self._inquire(call, load("tidegate.pipeline.count_tokens", "count_tokens"))
 
     async def _inquire(self, call: Call, find: Callable[[Components, Call], Awaitable[_T]]) -> _T:
