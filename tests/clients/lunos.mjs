@@ -60,7 +60,7 @@ const cases = {
       busy: await failure(ask("always busy")),
       key: await failure(client.withApiKey("sk-nobody-here").getUsage()),
       image: await failure(client.image.generate({ prompt: "A boat", model: "openai/dall-e-3" })),
-      embedding: await failure(client.embedding.createEmbedding({ input: "A boat", model: "anthropic/x" })),
+      embedding: await failure(client.embedding.createEmbedding({ input: ["A boat", ""], model: "openai/x" })),
     };
   },
 };

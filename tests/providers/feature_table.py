@@ -19,7 +19,10 @@ from tidegate.errors import ConfigurationError, InvalidRequest
 from tidegate.providers import ProviderSpec, Registry
 from tidegate.providers.account_ids import ACCOUNT_FIELDS
 from tidegate.providers.base import Provider
+from tidegate.providers.embeddings import registry as embeddings
+from tidegate.providers.moderations import registry as moderations
 from tidegate.providers.price_fields import MODEL_FIELDS, PRICE_FIELDS, PRICE_TOOLS
+from tidegate.providers.rerank import registry as rerank
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "PROVIDERS.md"
 CASES = Path(__file__).parent / "cases"
@@ -118,8 +121,23 @@ def render() -> str:
     """The document."""
     providers = list(known())
     return "\n".join(
-        [*_INTRODUCTION, "", *_features(providers), "", *_settings(providers), "", *_prices(), *_account(), ""]
+        [
+            *(*_INTRODUCTION, "", *_features(providers), "", *_operations(), ""),
+            *(*_settings(), "", *_prices(), *_account(), ""),
+        ]
     )
+
+
+def _operations() -> Iterator[str]:
+    yield "## Embeddings, rerank and moderations"
+    yield ""
+    yield "`EMBEDDINGS.md` has their fields and limits. A server of your own gets all three as the caller sends them."
+    yield ""
+    yield "| provider | embeddings | rerank | moderations |"
+    yield "|---|:-:|:-:|:-:|"
+    sets = (embeddings.PROVIDERS, rerank.PROVIDERS, moderations.PROVIDERS)
+    for name in sorted(frozenset[str]().union(*sets)):
+        yield f"| {name} | {' | '.join('○' if name in each else '' for each in sets)} |"
 
 
 _INTRODUCTION = (
@@ -190,11 +208,11 @@ def _features(providers: list[tuple[ProviderSpec, Provider]]) -> Iterator[str]:
         yield _row(one.name, *(MARKS[state] + ("*" if varies else "") for state, varies in states.values()))
 
 
-def _settings(providers: list[tuple[ProviderSpec, Provider]]) -> Iterator[str]:
+def _settings() -> Iterator[str]:
     yield from ("## Settings", "", "A provider can be used when all settings that it needs are set.", "")
     yield _row("provider", "also called", "key", "base URL", "default base URL", "more")
     yield "|---|---|---|---|---|---|"
-    for one, _ in providers:
+    for one in _registry.specs():
         others = ", ".join(sorted(f"`{alias}`" for alias, name in PROVIDER_ALIASES.items() if name == one.name))
         base_url = f"`{one.base_url}`" if one.base_url else "must be set"
         more = _listed(*one.region_settings, *([one.version_setting] if one.version_setting else []))

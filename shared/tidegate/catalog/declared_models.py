@@ -12,7 +12,7 @@ from tidegate.errors import ConfigurationError
 from tidegate.json import Json, JsonObject
 
 _INPUTS = ("text", "image", "audio", "video", "file")
-_OUTPUTS = ("text", "image", "audio")
+_OUTPUTS = ("text", "image", "audio", "embeddings", "rerank", "moderation")
 _MAX_PRICE = 1_000_000_000
 _RATES = Rates.__struct_fields__
 
