@@ -48,15 +48,16 @@ def test_claude_code_gets_its_variables_beside_what_it_has(tmp_path: Path) -> No
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_codex_gets_a_provider_and_a_profile_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / ".codex/config.toml"
-    path.parent.mkdir()
-    path.write_text('model = "mine"\n')
+def test_codex_gets_a_profile_with_its_provider_and_the_list_of_models(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / ".codex/tidegate.config.toml"
     assert connect(tmp_path, "codex", "--write") == 0
     written = tomllib.loads(path.read_text())
-    assert (written["model"], written["profiles"]["tidegate"]["model_provider"]) == ("mine", "tidegate")
+    assert (written["model_provider"], written["features"]["api_key_model_discovery"]) == ("tidegate", True)
     provider = written["model_providers"]["tidegate"]
     assert (provider["base_url"], provider["wire_api"]) == ("https://gateway.example/v1", "responses")
+    assert provider["model_catalog_url"] == "https://gateway.example/v1/models"
     assert KEY not in path.read_text() and f"TIDEGATE_API_KEY={KEY}" in capsys.readouterr().out
     assert connect(tmp_path, "codex", "--write") == 2
     assert "already" in capsys.readouterr().err
@@ -91,8 +92,8 @@ def test_odd_characters_stay_within_their_values(client: str) -> None:
     match settings.form, settings.file:
         case "json", _:
             json.loads(settings.text)
-        case "toml", _:
-            assert tomllib.loads(settings.text)["profiles"]["tidegate"]["model"] == ODD.model
+        case _, str(file) if file.endswith(".toml"):
+            assert tomllib.loads(settings.text)["model"] == ODD.model
         case _, str():
             assert ODD.model in str(yaml.safe_load(settings.text)).replace("\\\\", "\\").replace("\\n", "\n")
         case _:

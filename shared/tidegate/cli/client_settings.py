@@ -33,15 +33,13 @@ class GatewayAccess(Redacted, Struct, frozen=True):
 class ClientSettings(Redacted, Struct, frozen=True):
     """The settings that one client reads: `file` below the home folder with `text` in it, and environment variables.
 
-    A JSON file is merged with the one that is there, a TOML section is added to it (`section` is its first line), and
-    other files are only created. `usage` says how to start.
+    A JSON file is merged with the one that is there; other files are only created. `usage` says how to start.
     """
 
     usage: str
     file: str | None = None
     text: str = ""
-    form: Literal["json", "toml", "text"] = "text"
-    section: str = ""
+    form: Literal["json", "text"] = "text"
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -58,23 +56,25 @@ def claude_code(access: GatewayAccess) -> ClientSettings:
 
 
 def codex(access: GatewayAccess) -> ClientSettings:
-    workspace = (
-        f'http_headers = {{ "x-workspace-id" = {_quoted(access.workspace_id)} }}\n' if access.workspace_id else ""
-    )
+    """Return a profile, which is a file of its own. With the list of models, Codex knows windows and offers patches."""
+    base_url = _quoted(f"{access.url}/v1")
+    headers = f'http_headers = {{ "x-workspace-id" = {_quoted(access.workspace_id)} }}\n' if access.workspace_id else ""
     text = (
+        f"model = {_quoted(access.model)}\n"
+        'model_provider = "tidegate"\n\n'
+        "[features]\n"
+        "api_key_model_discovery = true\n\n"
         "[model_providers.tidegate]\n"
         'name = "Tidegate"\n'
-        f"base_url = {_quoted(access.url + '/v1')}\n"
+        f"base_url = {base_url}\n"
+        f"model_catalog_url = {_quoted(access.url + '/v1/models')}\n"
         f'env_key = "{KEY_VARIABLE}"\n'
         'wire_api = "responses"\n'
-        f"{workspace}\n"
-        "[profiles.tidegate]\n"
-        'model_provider = "tidegate"\n'
-        f"model = {_quoted(access.model)}\n"
+        f"{headers}"
     )
     variables = {KEY_VARIABLE: access.key}
     usage = "Start: codex --profile tidegate"
-    return ClientSettings(usage, ".codex/config.toml", text, "toml", "[model_providers.tidegate]", variables)
+    return ClientSettings(usage, ".codex/tidegate.config.toml", text, variables=variables)
 
 
 def opencode(access: GatewayAccess) -> ClientSettings:

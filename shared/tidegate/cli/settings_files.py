@@ -35,10 +35,6 @@ def _merged(before: str, path: Path, settings: ClientSettings) -> str:
                 raise ConfigurationError(f"{path} is not plain JSON: change it by hand.") from None
             encoded = msgspec.json.encode(_merge(present, added))
             return msgspec.json.format(encoded, indent=2).decode() + "\n"
-        case "toml":
-            if settings.section in before:
-                raise ConfigurationError(f"{path} has {settings.section} already: change it by hand.")
-            return f"{before.rstrip()}\n\n{settings.text}".lstrip()
         case "text":
             raise ConfigurationError(f"{path} exists already: add this by hand:\n\n{settings.text}")
 
