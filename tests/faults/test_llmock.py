@@ -1,11 +1,13 @@
 """llmock plays providers that fail, and finds nothing to blame in how the gateway takes it.
 
 The longest of all delays are drawn: it takes two that do not grow for no backing off at all, and chance may draw such.
+On a slow machine the time between two requests is not the gateway's delay alone, and may seem not to grow.
 """
 
 import asyncio
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -41,10 +43,18 @@ def judge() -> Iterator[Judge]:
 
 
 def test_every_scenario_ends_as_it_should_and_the_verdict_is_clean(judge: Judge) -> None:
-    found = asyncio.run(_all(judge))
+    delays: dict[str, list[float]] = {}
+    found = asyncio.run(_all(judge, delays))
     assert {name: told for name, (told, expected) in found.items() if told != expected} == {}
-    verdict = judge.verdict()
-    assert (verdict["findings"], verdict["calls"] >= len(found)) == ([], True)
+    verdict, models = judge.verdict(), {request["seq"]: request["model"] for request in judge.requests()}
+    findings = [each for each in verdict["findings"] if not _is_slowness(each, delays[models[each["requests"][0]]])]
+    assert (findings, verdict["calls"] >= len(found)) == ([], True)
+
+
+def _is_slowness(finding: Any, delays: list[float]) -> bool:
+    """True if delays seemed constant to the judge, and the gateway's own have grown."""
+    seems_constant = finding["code"] == "no_backoff" and "constant interval" in finding["title"]
+    return seems_constant and len(delays) > 1 and all(after >= 2 * before for before, after in pairwise(delays))
 
 
 def test_a_quota_is_waited_for_as_long_as_it_says() -> None:
@@ -62,8 +72,11 @@ async def _filled(judge: Judge, calls: int) -> list[Any]:
         return [seen.error for seen in [*await asyncio.gather(*first), await second, await last] if seen.error]
 
 
-async def _all(judge: Judge) -> dict[str, tuple[str, str]]:
-    """What each client was told, the code or "", beside what it should be; several at a time."""
+async def _all(judge: Judge, delays: dict[str, list[float]]) -> dict[str, tuple[str, str]]:
+    """What each client was told, the code or "", beside what it should be; several at a time.
+
+    `delays` gets the gateway's delays, by the model of the call.
+    """
     turns = asyncio.Semaphore(_AT_ONCE)
     wanted = [
         (scenario, provider, stream, code)
@@ -75,7 +88,7 @@ async def _all(judge: Judge) -> dict[str, tuple[str, str]]:
 
     async def one(scenario: Scenario, provider: str, stream: bool, number: int) -> str:
         async with turns, asyncio.timeout(60):
-            return await _told(judge, scenario, provider, stream, f"tide-{number}")
+            return await _told(judge, scenario, provider, stream, f"tide-{number}", delays)
 
     told = await asyncio.gather(
         *(one(scenario, provider, stream, number) for number, (scenario, provider, stream, _) in enumerate(wanted))
@@ -86,7 +99,9 @@ async def _all(judge: Judge) -> dict[str, tuple[str, str]]:
     }
 
 
-async def _told(judge: Judge, scenario: Scenario, provider: str, stream: bool, model: str) -> str:
+async def _told(
+    judge: Judge, scenario: Scenario, provider: str, stream: bool, model: str, delays: dict[str, list[float]]
+) -> str:
     """The error's code of one call. The client of a stream that was cut asks again, and gets a whole answer."""
     behaviours = [{**each, "match": {"model": model}} for each in scenario.behaviours]
     await asyncio.to_thread(judge.plays, *behaviours)
@@ -94,6 +109,7 @@ async def _told(judge: Judge, scenario: Scenario, provider: str, stream: bool, m
     async with harbour(sleep=asyncio.sleep, **_env(judge)) as gateway:
         body: dict[str, Any] = {"model": f"{provider}/{model}", "messages": USER, "stream": stream, **scenario.asks}
         seen = await gateway.call(body)
+        delays[model] = [*gateway.waits]
         if scenario.cut:
             # What begins before the judge has seen the end of a failure is no answer to it.
             await asyncio.to_thread(until, lambda: model in [request["model"] for request in judge.requests()])
