@@ -25,10 +25,16 @@ def events(reply: Reply) -> list[tuple[str, Any]]:
     return [(head.removeprefix("event: "), json.loads(data)) for head, data in parts]
 
 
+def native_events(model: str) -> list[Any]:
+    """Anthropic's events, with the caller's name for the model: Claude Code drops thinking of another one."""
+    found = [json.loads(piece.partition(b"data: ")[2]) for piece in ANTHROPIC.pieces]
+    return [{**found[0], "message": {**found[0]["message"], "model": model}}, *found[1:]]
+
+
 async def test_a_reply_of_anthropics_goes_out_as_it_is() -> None:
     async with world(ANTHROPIC.answer, **ANTHROPIC.env) as client:
         reply = await client.post(NATIVE, PATH, {"anthropic-beta": "new-2030-01-01", "anthropic-version": "2023-06-01"})
-    assert (reply.status, reply.json) == (200, ANTHROPIC.plain)
+    assert (reply.status, reply.json) == (200, {**ANTHROPIC.plain, "model": ANTHROPIC.id})
     assert (reply.headers["request-id"], reply.headers["content-type"]) == (
         reply.headers["x-request-id"],
         "application/json",
@@ -43,7 +49,7 @@ async def test_a_stream_of_anthropics_goes_out_as_it_is() -> None:
     pieces = ANTHROPIC.pieces
     async with world(lambda _: ANTHROPIC.stream(*pieces), **ANTHROPIC.env) as client:
         reply = await client.post({**NATIVE, "stream": True}, PATH)
-    assert reply.body == b"".join(pieces)
+    assert [data for _, data in events(reply)] == native_events(ANTHROPIC.id)
     assert reply.headers["content-type"].startswith("text/event-stream")
 
 
@@ -174,3 +180,10 @@ async def test_a_dry_run_reports_and_asks_nobody() -> None:
     async with world() as client:
         reply = await client.post({**TRANSLATED, "dry_run": True}, PATH)
     assert (reply.status, client.requests) == (200, [])
+
+
+async def test_a_route_answers_under_its_own_name() -> None:
+    routes = json.dumps([{"name": "claude-everyday", "targets": [{"model": "openai/gpt-4.1-mini"}]}])
+    async with world(TIDEGATE_ROUTES=routes) as client:
+        reply = await client.post({**TRANSLATED, "model": "claude-everyday"}, PATH)
+    assert (reply.json["model"], reply.headers["x-tidegate-model"]) == ("claude-everyday", "openai/gpt-4.1-mini")

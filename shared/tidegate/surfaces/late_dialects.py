@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from tidegate.domain.operation import NATIVE, Operation, Reply, Request
+from tidegate.domain.operation import Operation, Reply, Request
 from tidegate.domain.surface import NO_HEADERS, REQUEST_ID, SurfaceStream
 from tidegate.errors import OperationNotSupported, TidegateError
 from tidegate.json import encode
@@ -37,8 +37,7 @@ class MessagesSurface(Struct, frozen=True):
 
     def reply(self, reply: Reply, request: Request) -> bytes:
         """See `Surface.reply`. The reply of a provider that speaks this dialect goes out as it is."""
-        native = reply.get(NATIVE)
-        return encode(native or load("tidegate.surfaces.messages.reply", "message")(reply, request))
+        return encode(load("tidegate.surfaces.messages.reply", "message")(reply, request))
 
     def open_stream(self, request: Request) -> SurfaceStream:
         """See `Surface.open_stream`."""

@@ -8,7 +8,7 @@ from typing import cast
 
 from tidegate.chat.completion import Completion, CompletionMessage, ToolCall
 from tidegate.chat.reasoning_order import START, Place, in_order
-from tidegate.domain.operation import Reply, Request
+from tidegate.domain.operation import NATIVE, Reply, Request
 from tidegate.json import Json, JsonObject
 from tidegate.surfaces.messages import content
 from tidegate.surfaces.messages.citations import cited_blocks
@@ -17,7 +17,14 @@ from tidegate.surfaces.messages.usage import message_usage, stop_fields
 
 
 def message(reply: Reply, request: Request) -> JsonObject:
-    """Return the message for the first choice of a completion."""
+    """Return the message for the first choice of a completion, or the provider's own one.
+
+    Its `model` is the name that the caller sent, also of a route: Claude Code takes thinking of another model out of
+    the conversation. The header `x-tidegate-model` says which model has answered.
+    """
+    native = reply.get(NATIVE)
+    if isinstance(native, dict):
+        return {**cast(JsonObject, native), "model": request.model}
     completion, notes = cast(Completion, reply), notes_of(request)
     choice = completion["choices"][0]
     usage = cast("Mapping[str, object] | None", reply.get("usage"))
@@ -25,7 +32,7 @@ def message(reply: Reply, request: Request) -> JsonObject:
         "id": str(reply["id"]),
         "type": "message",
         "role": "assistant",
-        "model": str(reply["model"]),
+        "model": request.model,
         "content": [*_blocks(choice["message"], notes)],
         **stop_fields(choice["finish_reason"], choice.get("native_finish_reason"), notes),
         "usage": message_usage(usage, reply.get("service_tier")),

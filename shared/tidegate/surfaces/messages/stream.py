@@ -50,7 +50,7 @@ class MessagesStream:
             native = chunk.get(NATIVE)
             if native is not None:
                 self._is_native = True
-                out += map(_native_event, cast("Iterable[tuple[str, str]]", native))
+                out += map(self._native_event, cast("Iterable[tuple[str, str]]", native))
             elif not self._is_native:
                 self._translate(cast(Chunk, chunk), out)
         return b"".join(out)
@@ -70,12 +70,25 @@ class MessagesStream:
                 reason, native = choice["finish_reason"], choice.get("native_finish_reason")
                 self._ending = stop_fields(reason, native, self._notes)
 
+    def _native_event(self, native: tuple[str, str]) -> bytes:
+        """Return the provider's event as it is, but with the caller's name for the model: see `reply.message`."""
+        kind, data = native
+        encoded = data.encode()
+        if kind in ("message_start", "message"):
+            raw = decode_or_none(data)
+            if isinstance(raw, dict):
+                kind = str(raw.get("type"))  # some servers leave out the type, which SDKs need
+                message = raw.get("message")
+                if kind == "message_start" and isinstance(message, dict):
+                    encoded = encode({**raw, "message": {**message, "model": self._request.model}})
+        return b"event: %b\ndata: %b\n\n" % (kind.encode(), encoded)
+
     def _empty_message(self, chunk: Chunk) -> JsonObject:
         return {
             "id": chunk.get("id", ""),
             "type": "message",
             "role": "assistant",
-            "model": chunk.get("model", ""),
+            "model": self._request.model,
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
@@ -237,11 +250,3 @@ class _Blocks:
 
     def _delta(self, delta: JsonObject) -> bytes:
         return event("content_block_delta", {"index": self._index, "delta": delta})
-
-
-def _native_event(native: tuple[str, str]) -> bytes:
-    kind, data = native
-    if kind == "message":  # the server has left out the type, which SDKs need
-        raw = decode_or_none(data)
-        kind = str(raw.get("type")) if isinstance(raw, dict) else kind
-    return b"event: %b\ndata: %b\n\n" % (kind.encode(), data.encode())
