@@ -366,3 +366,22 @@ async def test_the_tokens_of_a_conversation_are_counted_with_what_came_before() 
         ]
         assert (short["object"], long["input_tokens"] > short["input_tokens"] + 400) == ("response.input_tokens", True)
         assert len(client.requests) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_conversation_has_the_response_before_its_caller_has_its_end(stream: bool) -> None:
+    handler = (lambda _: streamed("Hi!")) if stream else (lambda _: httpx.Response(200, json=answer("Hi!")))
+    async with world(handler) as client:
+        name = (await client.post({}, "/v1/conversations")).json["id"]
+        stored: list[int] = []
+
+        class Watched(Exchange):
+            async def _send(self, message: Any) -> None:
+                if message["type"] == "http.response.body" and not message.get("more_body"):
+                    items = (await client.get(f"/v1/conversations/{name}/items")).json["data"]
+                    stored.append(len(items))
+                await super()._send(message)
+
+        body = {"model": MISTRAL, "input": "One", "conversation": name, "stream": stream}
+        await Watched(client.app, body, PATH).run()
+        assert stored == [2]

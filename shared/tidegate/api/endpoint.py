@@ -5,6 +5,8 @@
 
 import logging
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from msgspec import Struct
 from starlette.types import Message, Receive, Scope, Send
@@ -146,16 +148,33 @@ class OperationEndpoint(Struct, frozen=True):
             # The call does not stream, so its answer is a whole reply.
             assert answer.reply is not None  # noqa: S101
             headers = early_headers(call) + answer_headers(answer, started)
-            await send_json(client.cancelling(send), 200, self.surface.reply(answer.reply, call.request), headers)
+            body = self.surface.reply(answer.reply, call.request)
+            keep_conversation = _conversation_keeper(gateway, call)
+            if keep_conversation is not None:
+                await keep_conversation()
+            await send_json(client.cancelling(send), 200, body, headers)
 
     async def _stream(self, gateway: Gateway, call: Call, started: float, receive: Receive, send: Send) -> None:
         stream = load(_STREAM, "EventStream")(
-            self.surface.open_stream(call.request), receive, send, early_headers(call), self.options.keep_alive_seconds
+            self.surface.open_stream(call.request),
+            receive,
+            send,
+            early_headers(call),
+            self.options.keep_alive_seconds,
+            _conversation_keeper(gateway, call),
         )
         async with stream.keep_alive(), gateway.answer(call) as answer:
             # The call streams, so its answer has batches.
             assert answer.batches is not None  # noqa: S101
             await stream.run(answer_headers(answer, started), answer.batches)
+
+
+def _conversation_keeper(gateway: Gateway, call: Call) -> Callable[[], Awaitable[None]] | None:
+    """Return what stores the reply in its conversation; None for a call that has none."""
+    kept = None if call.request.origin is None else call.request.origin.kept
+    if kept is None or kept.conversation_id is None:
+        return None
+    return partial(load("tidegate.pipeline.kept_responses", "keep_response"), gateway, call, kept)
 
 
 async def _dry_run(gateway: Gateway, call: Call, send: Send) -> None:

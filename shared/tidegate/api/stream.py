@@ -1,7 +1,7 @@
 """A streamed reply: events as they come, keep-alive comments in between, and the end when the client leaves."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 import anyio
@@ -28,6 +28,7 @@ class EventStream:
     """One streamed reply. After `keep_alive_seconds` without an event, it sends a keep-alive comment.
 
     A comment before the first event begins the reply with `headers` alone: those of the answer are not known yet.
+    `before_end` is awaited before the end of a complete stream is sent.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class EventStream:
         send: Send,
         headers: RawHeaders,
         keep_alive_seconds: float,
+        before_end: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._surface_stream = surface_stream
         self._receive = receive
         self._send = send
         self._headers = headers
         self._keep_alive = keep_alive_seconds
+        self._before_end = before_end
         self._clock = asyncio.get_running_loop().time
         self._last_sent = self._clock()
         self._block = anyio.CancelScope()
@@ -77,7 +80,10 @@ class EventStream:
             except TidegateError as error:
                 await self._write(self._surface_stream.error(error), more=False)
             else:
-                await self._write(self._surface_stream.end(), more=False)
+                end = self._surface_stream.end()
+                if self._before_end is not None:
+                    await self._before_end()
+                await self._write(end, more=False)
 
     async def _watch(self) -> None:
         while True:

@@ -36,11 +36,13 @@ class KeptReply(Struct, eq=False):
 
     `items` are those of its input, in the dialect of its origin. What encodes the reply sets `read_response`, which
     returns the reply as far as it is encoded, None before its beginning. `is_on` is False if nothing is kept here.
+    A conversation is stored before its caller gets the end of the reply, since the next call reads it: `is_stored`.
     """
 
     items: list[Json]
     conversation_id: str | None = None
     is_on: bool = True
+    is_stored: bool = False
     read_response: Callable[[], JsonObject | None] | None = None
 
 

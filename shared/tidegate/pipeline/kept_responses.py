@@ -141,7 +141,8 @@ class StateReader:
 
 async def keep_response(components: Components, call: Call, kept: KeptReply) -> None:
     """Store the response to a call that has ended, whole or not. What cannot be stored is lost: the log says so."""
-    response = kept.read_response() if kept.is_on and kept.read_response is not None else None
+    may_store = kept.is_on and not kept.is_stored and kept.read_response is not None
+    response = kept.read_response() if may_store and kept.read_response is not None else None
     states = components.open_response_states()
     if response is None or states is None or response.get("status") == "failed":
         return
@@ -152,6 +153,7 @@ async def keep_response(components: Components, call: Call, kept: KeptReply) -> 
     try:
         async with asyncio.timeout(WRITE_SECONDS):
             await _keep(states, call, response, kept)
+            kept.is_stored = True
     except Exception as error:  # a call that is answered must not fail for it
         log.warning("response.lost", extra={"call_id": call.id, "reason": type(error).__name__})
 
