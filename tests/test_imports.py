@@ -92,6 +92,15 @@ def test_what_few_calls_need_costs_nothing_until_one_does() -> None:
     assert loaded_modules() & {f"tidegate.{name}" for name in names} == set()
 
 
+def test_other_operations_and_dialects_cost_nothing_until_a_call_asks_for_one() -> None:
+    rooms = (
+        *("embeddings", "moderations", "rerank", "texts", "surfaces.completions"),
+        *("providers.embeddings", "providers.moderations", "providers.rerank", "providers.texts_translator"),
+    )
+    prefixes = tuple(f"tidegate.{room}" for room in rooms)
+    assert {name for name in loaded_modules() if name.startswith(prefixes)} == set()
+
+
 def test_what_the_operator_did_not_configure_costs_nothing() -> None:
     names = (
         *("aws.secrets", "aws.vault", "aws.events", "providers.operator_rows", "policy.routing.route_config"),
