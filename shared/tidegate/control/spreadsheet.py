@@ -1,10 +1,14 @@
-"""CSV for spreadsheets."""
+"""CSV for spreadsheets.
+
+Source: https://owasp.org/www-community/attacks/CSV_Injection (2026-11): what a spreadsheet can take for a formula.
+"""
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
 
-_FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The last four are = + - @ of double width, which spreadsheets in East Asia read like the others."""
 
 
 def to_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
