@@ -7,7 +7,7 @@ import pytest
 
 from tidegate.chat.assemble import assemble_lines
 from tidegate.domain.trace import Piece, Trace, TracedAttempt, TracedError, decode_trace, encode_trace
-from tidegate.domain.trace_view import read_trace, trace_to_json
+from tidegate.domain.trace_view import has_expired, read_trace, trace_to_json
 from tidegate.json import encode
 from tidegate.offload import LONG_BYTES
 
@@ -73,6 +73,10 @@ def test_a_trace_has_all_of_both_sides() -> None:
         "masked": ["pii"],
         "until": UNTIL,
     }
+
+
+def test_a_trace_whose_end_is_not_a_time_has_expired() -> None:
+    assert [has_expired(until, 0.0) for until in (UNTIL, "1970-01-01T00:00:00Z", "soon")] == [False, True, True]
 
 
 @pytest.mark.parametrize(

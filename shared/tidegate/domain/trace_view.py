@@ -21,8 +21,11 @@ MAX_READ_AT_ONCE = 16 * 1024
 
 
 def has_expired(until: str, now: float) -> bool:
-    """True if a trace that is kept `until` that ISO time has expired."""
-    return datetime.fromisoformat(until).timestamp() <= now
+    """True if a trace that is kept `until` that ISO time has expired; also if that is not a time."""
+    try:
+        return datetime.fromisoformat(until).timestamp() <= now
+    except ValueError:
+        return True
 
 
 def read_trace(content: bytes | None, until: str, assemble: Assemble) -> JsonObject | None:
