@@ -43,6 +43,15 @@ GRACE_SECONDS = 3
 
 DEFAULT_EMBEDDED_HOST, DEFAULT_EMBEDDED_PORT = "127.0.0.1", 8001
 
+UVICORN_LOG: dict[str, object] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"lines": {"()": logs.JsonLines}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
+    "loggers": {"uvicorn": {"handlers": ["stderr"], "propagate": False}},
+}
+"""uvicorn logs crashes as lines like ours: the message of an exception, which it would show, can repeat a prompt."""
+
 
 def add_parser(commands: Subparsers, name: str, summary: str) -> None:
     parser = commands.add_parser(name, help=summary)
@@ -167,6 +176,7 @@ def _serve(app: ASGIApp, listener: socket.socket) -> None:
         SettlementGuard(app),
         http=ConnectionGuard,
         ws="none",
+        log_config=UVICORN_LOG,
         log_level="warning",
         access_log=False,
         lifespan="on",
