@@ -1,0 +1,158 @@
+"""Claude Code, unmodified, in front of providers in Anthropic's dialect and in OpenAI's."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.clients.actor import SIGNATURE, Actor, Turn, acting
+from tests.clients.programs import MODULES
+from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, serving
+
+pytestmark = pytest.mark.slow
+
+ANTHROPIC, OPENAI, REASONER = "anthropic/claude-sonnet-4-5", "openai/gpt-4.1-mini", "deepseek/deepseek-reasoner"
+MACHINE = {"x86_64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "unknown")
+PROGRAM = MODULES / f"@anthropic-ai/claude-code-{platform.system().lower()}-{MACHINE}/claude"
+
+if not PROGRAM.exists():
+    pytest.skip("Claude Code is not installed for this machine: run `npm ci` in tests/clients", allow_module_level=True)
+
+
+@dataclass(frozen=True)
+class Agent:
+    """Claude Code in a folder of its own, at one gateway."""
+
+    actor: Actor
+    url: str
+    folder: Path
+
+    def run(self, model: str, prompt: str, **env: str) -> tuple[int, Any]:
+        """Run a task in print mode; return its exit code and its last message, "result"."""
+        work = self.folder / "work"
+        work.mkdir(exist_ok=True)
+        own = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "ANTHROPIC_BASE_URL": self.url,
+            "ANTHROPIC_AUTH_TOKEN": DEMO_KEY,
+            "ANTHROPIC_MODEL": model,
+            "ANTHROPIC_DEFAULT_HAIKU_MODEL": model,
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "DISABLE_AUTOUPDATER": "1",
+        }
+        options = ["--output-format", "json", "--permission-mode", "acceptEdits", "--allowedTools", "Write,Edit,Read"]
+        done = subprocess.run(
+            [str(PROGRAM), "-p", prompt, *options],
+            cwd=work,
+            env=own | env,
+            text=True,
+            capture_output=True,
+            timeout=60,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        return done.returncode, json.loads(done.stdout)
+
+    def file(self, name: str) -> Path:
+        return self.folder / "work" / name
+
+
+def settings(actor: Actor) -> dict[str, str]:
+    base = f"http://127.0.0.1:{actor.port}"
+    env = {"ANTHROPIC_BASE_URL": base, "ANTHROPIC_API_KEY": "not-a-key-anthropic"}
+    for name in ("OPENAI", "DEEPSEEK"):
+        env |= {f"{name}_BASE_URL": f"{base}/v1", f"{name}_API_KEY": f"not-a-key-{name}"}
+    return env
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[tuple[Actor, str]]:
+    with acting() as actor, serving("--store", "memory", env=settings(actor)) as (program, port):
+        yield actor, f"http://127.0.0.1:{port}"
+    assert program.err == []
+
+
+@pytest.fixture
+def agent(gateway: tuple[Actor, str], tmp_path: Path) -> Agent:
+    return Agent(*gateway, tmp_path)
+
+
+def limit_workspace(agent: Agent, **limits: str) -> None:
+    """Set limits before the gateway's first call: later changes take up to a minute."""
+    headers = {"authorization": f"Bearer {DEMO_ADMIN}", "content-type": "application/json", "if-match": "*"}
+    url = f"{agent.url}/admin/v1/workspaces/{DEMO_WORKSPACE}?force=true"
+    with urlopen(Request(url, json.dumps({"limits": limits}).encode(), headers, method="PATCH"), timeout=30) as reply:
+        assert reply.status == 200
+
+
+@pytest.mark.parametrize("model", [ANTHROPIC, OPENAI, REASONER])
+def test_a_task_with_edits_over_several_turns_is_done(agent: Agent, model: str) -> None:
+    path = str(agent.file("a.txt"))
+    edit = {"file_path": path, "old_string": "one", "new_string": "two"}
+    thinks = model != OPENAI
+    agent.actor.plays(
+        Turn("I write it.", "A new file." if thinks else "", (("Write", {"file_path": path, "content": "one\n"}),)),
+        Turn("", "Now the edit." if thinks else "", (("Edit", edit), ("Read", {"file_path": path}))),
+        Turn("Done: two."),
+    )
+    code, result = agent.run(model, "Write a.txt")
+    assert (code, result["result"], result["is_error"]) == (0, "Done: two.", False)
+    assert agent.file("a.txt").read_text() == "two\n"
+    assert (result["usage"]["output_tokens"], len(agent.actor.requests)) == (60, 3)
+    turns = agent.actor.requests[-1][2]["messages"]
+    text = json.dumps(turns)
+    assert "File created successfully" in text and "has been updated" in text
+    if model == ANTHROPIC:
+        assert [block for turn in turns for block in turn["content"] if block["type"] == "thinking"] == [
+            {"type": "thinking", "thinking": thought, "signature": SIGNATURE}
+            for thought in ("A new file.", "Now the edit.")
+        ]
+    if model == REASONER:
+        thoughts = [turn.get("reasoning_content") for turn in turns if turn["role"] == "assistant"]
+        assert thoughts == ["A new file.", "Now the edit."]
+
+
+def test_what_claude_code_sends_reaches_anthropic_unchanged(agent: Agent) -> None:
+    agent.actor.plays(Turn("Hello."))
+    agent.run(ANTHROPIC, "Hi")
+    _, headers, body = agent.actor.requests[0]
+    assert (body["model"], headers["x-api-key"]) == ("claude-sonnet-4-5", "not-a-key-anthropic")
+    assert "claude-code-20250219" in headers["anthropic-beta"]
+    assert {"system", "tools", "thinking", "context_management", "metadata"} <= body.keys()
+    assert body["system"][0]["text"].startswith("x-anthropic-billing-header")
+    assert not [name for name in headers if name.startswith("x-claude-code") or name == "authorization"]
+
+
+@pytest.mark.parametrize("model", [ANTHROPIC, REASONER])
+def test_an_interrupted_stream_is_asked_for_again_and_the_task_is_done(agent: Agent, model: str) -> None:
+    agent.actor.plays(Turn("The tide comes in", cut=True), Turn("The tide is here."), Turn("The tide is here."))
+    code, result = agent.run(model, "Say it")
+    assert (code, result["result"]) == (0, "The tide is here.")
+
+
+def test_an_error_of_anthropics_reaches_the_person_in_its_own_words(agent: Agent) -> None:
+    error = {"type": "invalid_request_error", "message": "messages.0: this is what Anthropic says"}
+    agent.actor.plays(*[Turn(status=400, error={"type": "error", "error": error})] * 3)
+    code, result = agent.run(ANTHROPIC, "Hi")
+    assert (code, result["is_error"]) == (1, True)
+    assert "messages.0: this is what Anthropic says" in result["result"]
+
+
+def test_the_person_sees_whose_budget_is_used_up_and_when_it_resets(tmp_path: Path) -> None:
+    with acting() as actor, serving("--store", "memory", env=settings(actor)) as (_, port):
+        agent = Agent(actor, f"http://127.0.0.1:{port}", tmp_path)
+        limit_workspace(agent, usd_per_month="0.000001")
+        actor.plays(Turn("Not reached."))
+        code, result = agent.run(ANTHROPIC, "Hi")
+    assert (code, result["is_error"], actor.requests) == (1, True, [])
+    assert "Tidegate: This workspace's limit usd_per_month" in result["result"]
+    assert "resets at" in result["result"]
