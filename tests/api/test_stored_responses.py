@@ -370,8 +370,10 @@ async def test_the_tokens_of_a_conversation_are_counted_with_what_came_before() 
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_conversation_has_the_response_before_its_caller_has_its_end(stream: bool) -> None:
-    handler = (lambda _: streamed("Hi!")) if stream else (lambda _: httpx.Response(200, json=answer("Hi!")))
-    async with world(handler) as client:
+    def provider(_: httpx.Request) -> httpx.Response:
+        return streamed("Hi!") if stream else httpx.Response(200, json=answer("Hi!"))
+
+    async with world(provider) as client:
         name = (await client.post({}, "/v1/conversations")).json["id"]
         stored: list[int] = []
 
