@@ -12,8 +12,8 @@ BROAD = {
     *("api/endpoint.py", "pipeline/observation.py", "pipeline/settle.py", "pipeline/trace.py", "runtime/endpoint.py"),
     *("batch/line_call.py", "local/background_batches.py", "pipeline/kept_responses.py"),
 }
-"""Where `except Exception` may stand: the edge of the API, the observer, settling, traces, stored responses, the edges of
-the runtime and of the local server's worker.
+"""Where `except Exception` may stand: the edge of the API, the observer, settling, traces, stored responses, the edges
+of the runtime and of the local server's worker.
 """
 
 sources = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
