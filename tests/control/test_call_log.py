@@ -1,5 +1,6 @@
 """The call log: filters, live lists, exports, and ranges that are too long."""
 
+import asyncio
 import csv
 import io
 import random
@@ -105,6 +106,24 @@ async def test_an_export_is_bounded_and_goes_on_at_its_cursor(log: Log, monkeypa
     assert [row["id"] for row in rows] == ids[:2:-1]
     rest, end = await log.export(cursor)
     assert ([row["id"] for row in rest], end) == (ids[2::-1], None)
+
+
+async def test_calls_go_on_while_an_export_is_written(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_EXPORT_PAGE", 2)
+    for second in range(7):
+        await log.call(second)
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(count_turns())
+    assert len((await log.export())[0]) == 7
+    other.cancel()
+    assert turns >= 3
 
 
 async def test_an_export_whose_filter_matches_little_reads_no_more_than_its_bound(
