@@ -49,6 +49,9 @@ _INPUT: JsonObject = {
     "required": ["input"],
     "additionalProperties": False,
 }
+_HOW = "Here, the whole input is the text `input`."
+"""Descriptions of such tools say that their input is not JSON, which is true for their caller alone."""
+
 _NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
 _CHOSEN_CALLS: dict[str, CallType] = {
     "function": "function_call",
@@ -100,7 +103,8 @@ class Tools:
                 return function
             case {"type": "custom", "name": str(name)}:
                 function = self._named(CallTarget("custom_tool_call", name, namespace), tool)
-                description = "\n\n".join(filter(None, (str(function.get("description") or ""), _grammar(tool))))
+                texts = (str(function.get("description") or ""), _grammar(tool), _HOW)
+                description = "\n\n".join(filter(None, texts))
                 return {**function, "description": description, "parameters": _INPUT}
             case {"type": "tool_search", "execution": "client", "parameters": dict(parameters)}:
                 return {**self._named(CallTarget("tool_search_call", "tool_search"), tool), "parameters": parameters}
