@@ -35,7 +35,7 @@ SPOKEN = "POST /v1/chat/completions"
         ("/v1beta/models/gemini-2.5-flash:generateContent", "Google's Gemini API", "google-genai cannot be used"),
         ("/v1/models/gemini-2.5-flash:streamGenerateContent", "Google's Gemini API", "model such as gemini/"),
         ("/v1beta1/publishers/google/models/gemini-2.5-flash:generateContent", "Google's Gemini API", "base URL"),
-        ("/api/chat", "Ollama's API", '"OpenAI-compatible" instead of Ollama'),
+        ("/api/generate", "Ollama's API", '"OpenAI-compatible" instead of Ollama'),
         ("/api/generate", "Ollama's API", '"OpenAI-compatible" instead of Ollama'),
         ("/v2/chat", "Cohere's API", "model such as cohere/"),
         ("/model/amazon.nova-lite-v1%3A0/converse", "Amazon Bedrock's API", "model such as bedrock/"),

@@ -28,6 +28,7 @@ models         the lists of models, and health
 model_views    JSON of models
 anthropic_models  the lists of models in Anthropic's format
 codex_models      the list of models in Codex's format
+ollama         the list of models in Ollama's format
 route_models   routes as entries in the lists of models
 admin          the admin API
 console        the dashboard

@@ -40,6 +40,7 @@ MODERATIONS: Operation = late("tidegate.moderations.operation", "MODERATIONS")
 RERANK: Operation = late("tidegate.rerank.operation", "RERANK")
 
 COMPLETIONS: Surface = late("tidegate.surfaces.completions", "COMPLETIONS")
+OLLAMA: Surface = late("tidegate.surfaces.ollama", "OLLAMA")
 
 ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     "/v1/chat/completions": (OPENAI, CHAT),
@@ -62,6 +63,7 @@ ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     **dict.fromkeys(("/v1/rerank", "/v2/rerank", "/rerank", "/openai/v1/rerank"), (OPENAI, RERANK)),  # v2: Cohere's SDK
     "/api/v1/rerank": (OPENROUTER, RERANK),
     **dict.fromkeys(("/v1/moderations", "/moderations", "/openai/v1/moderations"), (OPENAI, MODERATIONS)),
+    "/api/chat": (OLLAMA, CHAT),
     "/api/ds-prototypes/chat/completions": (NEUROFLASH, CHAT),
     "/api/ds-prototypes/content_generation/chat/completions": (NEUROFLASH, CHAT),
 }
@@ -106,6 +108,7 @@ READS: dict[str, tuple[str, str]] = {
         }.items()
     },
     "/public/models": (_MODELS, "list_public_models"),
+    "/api/tags": ("tidegate.api.ollama", "list_tags"),
     "/api/ds-prototypes/model_selection/models": (_MODELS, "list_selectable_models"),
     "/health": (_MODELS, "show_health"),
     "/api/ds-prototypes/health": (_MODELS, "show_health"),

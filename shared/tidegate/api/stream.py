@@ -12,8 +12,8 @@ from tidegate.domain.operation import ReplyChunk
 from tidegate.domain.surface import SurfaceStream
 from tidegate.errors import TidegateError
 
+_EVENT_STREAM = b"text/event-stream; charset=utf-8"
 _HEADERS: RawHeaders = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
@@ -43,7 +43,8 @@ class EventStream:
         self._surface_stream = surface_stream
         self._receive = receive
         self._send = send
-        self._headers = headers
+        # Only a stream that is not made of server-sent events names its type.
+        self._headers = [(b"content-type", getattr(surface_stream, "content_type", _EVENT_STREAM)), *headers]
         self._keep_alive = keep_alive_seconds
         self._before_end = before_end
         self._clock = asyncio.get_running_loop().time

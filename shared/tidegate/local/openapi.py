@@ -103,6 +103,7 @@ def _model_paths() -> dict[str, object]:
                 "model", {"200": _response("Model"), **errors, **_errors("404", "503")}, [model_id, _workspace_header()]
             )
         },
+        "/api/tags": {"get": _get("ollama_tags", {"200": _object_response("models"), **errors}, [_workspace_header()])},
         "/public/models": {
             "get": {**_get("public_models", {"200": public, "400": _response("Error")}, filters), "security": []}
         },
@@ -187,6 +188,11 @@ def _workspace_header(*, required: bool = False) -> Schema:
 def _response(schema: str, extra_content: Schema | None = None) -> Schema:
     content: Schema = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
     return {"description": schema, "content": content | (extra_content or {})}
+
+
+def _object_response(name: str) -> Schema:
+    schema: Schema = {"type": "object", "required": [name], "properties": {name: {"type": "array"}}}
+    return {"description": "A JSON object", "content": {"application/json": {"schema": schema}}}
 
 
 def _list_response(schema: str) -> Schema:

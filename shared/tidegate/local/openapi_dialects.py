@@ -168,7 +168,31 @@ COMPACT_REPLY: Schema = {
     },
 }
 
+OLLAMA_REQUEST: Schema = {
+    "type": "object",
+    "description": "Ollama's chat: https://docs.ollama.com/api/chat. It streams unless `stream` is false.",
+    "required": ["model", "messages"],
+    "properties": {
+        "model": _TEXT,
+        "messages": {"type": "array", "minItems": 1, "items": _OBJECT},
+        "stream": {"type": "boolean", "default": True},
+        "tools": _OBJECTS,
+        "format": {"anyOf": [{"const": "json"}, _OBJECT]},
+        "options": _OBJECT,
+        "think": {"anyOf": [{"type": "boolean"}, {"enum": ["low", "medium", "high"]}]},
+    },
+}
+
+OLLAMA_REPLY: Schema = {
+    "type": "object",
+    "required": ["model", "created_at", "message", "done"],
+    "properties": {"model": _TEXT, "created_at": _TEXT, "message": _OBJECT, "done": {"type": "boolean"}},
+}
+
+OLLAMA_ERROR: Schema = {"type": "object", "required": ["error"], "properties": {"error": _TEXT}}
+
 REQUESTS: dict[str, tuple[Schema, Schema, Schema]] = {
+    "ollama": (OLLAMA_REQUEST, OLLAMA_REPLY, OLLAMA_ERROR),
     "compaction": (COMPACT_REQUEST, COMPACT_REPLY, RESPONSES_ERROR),
     "completions": (COMPLETIONS_REQUEST, COMPLETIONS_REPLY, {"$ref": "#/components/schemas/Error"}),
     "messages": (MESSAGES_REQUEST, MESSAGES_REPLY, MESSAGES_ERROR),

@@ -15,6 +15,7 @@ _BODIES: dict[str, Schema] = {
     "/responses": {"model": EXAMPLE_MODEL, "input": "Hello, tide."},
     "/responses/compact": {"model": EXAMPLE_MODEL, "input": "Hello, tide."},
     "/chat/completions": EXAMPLE_CALL,
+    "/api/chat": {**EXAMPLE_CALL, "stream": False},
     "/completions": {"model": EXAMPLE_MODEL, "prompt": "Hello, tide."},
 }
 """The examples of other dialects, by how their paths end."""
@@ -103,6 +104,12 @@ _OPERATIONS: Mapping[str, tuple[str, str, str]] = {
         "Show a model, as OpenRouter's clients do",
         "As `/v1/models/{model_id}`, in `data`.",
     ),
+    "/api/chat": (
+        "chat",
+        "Create a chat completion, as Ollama's clients do",
+        "Ollama's chat in front of every provider. It streams objects on lines of their own unless `stream` is false.",
+    ),
+    "/api/tags": ("models", "List the models, as Ollama's clients do", "The routes and the chat models."),
     "/public/models": ("models", "List the models without a key", "Lunos's array, with prices for a million tokens."),
     "/api/ds-prototypes/model_selection/models": (
         "models",

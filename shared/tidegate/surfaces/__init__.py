@@ -4,6 +4,7 @@ late_dialects  the surfaces of the packages below, which are loaded with their f
 messages/     Anthropic's Messages API
 responses/    OpenAI's Responses API
 completions   OpenAI's legacy text completions
+ollama        Ollama's chat
 openai        OpenAI's requests, replies, streams and errors
 openrouter    OpenAI's dialect with OpenRouter's ids, errors and `provider`
 neuroflash    OpenAI's dialect with neuroflash's ids, a required workspace, and usage at the end of every stream
