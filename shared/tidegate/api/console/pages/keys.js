@@ -6,7 +6,7 @@ import { change, listOf, loading, noWorkspace, readAll, secretOf, state, workspa
 import { address, button, code, dialog, field, hint, table } from "./parts.js";
 import { limitFields, limitSummary, limitsFrom } from "./limit_fields.js";
 import { mayWrite, workspaceOf } from "./session.js";
-import { dateMinute, dateTime, localTime, percent, t } from "./text.js";
+import { date, dateMinute, dateTime, localTime, percent, t } from "./text.js";
 
 export async function showKeys(main, { query, signal }) {
   const workspace = workspaceOf(query);
@@ -22,7 +22,7 @@ export async function showKeys(main, { query, signal }) {
       [t("Name"), t("Key id"), t("Status"), t("Limits"), t("Created"), t("Expires"), ""], keys.map((key) => [
         [key.name || "–", h("small", {}, `${key.prefix}…`)], h("a", { href: address("calls", { workspace, key: key.id }) }, key.id), state(key.status),
         [limitSummary(key.limits), restrictions(key).map((text) => h("small", {}, text))],
-        [dateMinute(key.created_at), h("small", {}, h("a", { href: address("audit", { workspace, target: `keys/${key.id}` }) }, t("by whom")))],
+        [h("span", { title: dateTime(key.created_at) }, date(key.created_at)), h("small", {}, h("a", { href: address("audit", { workspace, target: `keys/${key.id}` }) }, t("by whom")))],
         [key.expires_at ? dateMinute(key.expires_at) : t("never"), key.previous_expires_at && Date.parse(key.previous_expires_at) > Date.now() && h("small", {}, t("The old secret works until {time}.", { time: dateTime(key.previous_expires_at) }))],
         mayWrite() && key.status === "active" && h("div", { class: "row" },
           button(t("Limits"), () => limit(key)), button(t("Settings"), () => settings(key)), button(t("Rotate"), () => rotate(key)), button(t("Revoke"), () => revoke(key)))])));

@@ -65,6 +65,8 @@ export function seconds(value) {
 export const dateTime = (iso) =>
   times({ dateStyle: "medium", timeStyle: "medium" }).format(new Date(iso));
 
+export const date = (iso) => times({ dateStyle: "medium" }).format(new Date(iso));
+
 export const dateMinute = (iso) => times({ dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
 
 export const clock = (iso) =>
