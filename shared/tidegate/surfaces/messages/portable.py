@@ -8,6 +8,7 @@ Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/bash-tool
 (2026-11).
 """
 
+import operator
 import re
 
 from tidegate.chat.parse import FIELD_NAMES
@@ -55,6 +56,7 @@ _CLIENT_TOOLS: dict[str, tuple[str, JsonObject, list[Json]]] = {
 }
 """By type, without its version: the description, the properties and the required ones."""
 
+_FUNCTION = ("type", "function")
 _VERSION = re.compile(r"_\d{8}$")
 _SEARCH_FIELDS = ("allowed_domains", "blocked_domains", "max_uses", "user_location")
 _TOOL_FIELDS = ("tools", "tool_choice", "parallel_tool_calls")
@@ -90,7 +92,7 @@ def _write_tools(portable: JsonObject, tools: list[Json], ignored: list[str]) ->
         else:
             kept.append(translated)
     if kept:
-        portable["tools"] = kept
+        portable["tools"] = _same_if_unchanged(tools, kept)
     else:
         for name in _TOOL_FIELDS:
             portable.pop(name, None)
@@ -99,7 +101,7 @@ def _write_tools(portable: JsonObject, tools: list[Json], ignored: list[str]) ->
 def _translate(tool: Json) -> JsonObject | None:
     match tool:
         case {"type": "function", "function": dict(function)}:
-            return {"type": "function", "function": function}
+            return tool if len(tool) == len(_FUNCTION) else {"type": "function", "function": function}
         case {"type": str(kind)} if kind.startswith("web_search"):
             options = {name: tool[name] for name in _SEARCH_FIELDS if tool.get(name) is not None}
             return {"type": "web_search", **options}
@@ -131,7 +133,12 @@ def _with_system_at_the_start(messages: list[Json]) -> list[Json]:
                 changed[-1] = {**last, "content": [*_parts(last.get("content")), *parts]}
             else:
                 changed.append({"role": "user", "content": [*parts]})
-    return changed
+    return _same_if_unchanged(messages, changed)
+
+
+def _same_if_unchanged(before: list[Json], after: list[Json]) -> list[Json]:
+    """Return the list itself if it has not changed: what is the same object is not validated again."""
+    return before if len(before) == len(after) and all(map(operator.is_, before, after)) else after
 
 
 def _parts(content: Json) -> list[Json]:
@@ -155,7 +162,7 @@ def _with_media_after_results(messages: list[Json]) -> list[Json]:
             message, taken = _without_media(message)
             media += taken
         moved.append(message)
-    return [*moved, {"role": "user", "content": media}] if media else moved
+    return _same_if_unchanged(messages, [*moved, {"role": "user", "content": media}] if media else moved)
 
 
 def _without_media(message: JsonObject) -> tuple[JsonObject, list[Json]]:
