@@ -4,7 +4,7 @@ Source: https://platform.openai.com/docs/api-reference/embeddings/create (2026-1
 Cohere, Voyage and NVIDIA call the purpose of the texts; Jina calls it `task`, and Google `task_type`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, TypeAlias, TypeGuard
 
 from msgspec import Meta
@@ -72,6 +72,13 @@ class EmbeddingsRequest(TextsRequest, frozen=True):
     @property
     def known_tokens(self) -> int:
         return sum(len(each) for each in self.inputs if not isinstance(each, str))
+
+    @property
+    def parts(self) -> int:
+        return len(self.inputs)
+
+    def prompt_texts(self) -> Iterator[str]:
+        return (each for each in self.inputs if isinstance(each, str))
 
     def texts(self) -> Sequence[Text]:
         """See `TextsRequest.texts`. Tokens are not readable: guardrails count them alone."""

@@ -69,9 +69,11 @@ class RerankRequest(TextsRequest, frozen=True):
     @property
     def searches(self) -> int:
         """See `TextsRequest.searches`."""
-        room = max(SMALLEST_CHUNK, CHUNK_TOKENS - bound_text(self.fields.query))
-        chunks = sum(max(1, math.ceil(bound_text(document) / room)) for document in self.documents)
-        return math.ceil(chunks / DOCUMENTS_PER_SEARCH)
+        if self.counts.searches is None:
+            room = max(SMALLEST_CHUNK, CHUNK_TOKENS - bound_text(self.fields.query))
+            chunks = sum(_chunks(document, room) for document in self.documents)
+            self.counts.searches = math.ceil(chunks / DOCUMENTS_PER_SEARCH)
+        return self.counts.searches
 
     def texts(self) -> Sequence[Text]:
         paths = (f"documents[{index}]" for index in range(len(self.documents)))
@@ -85,6 +87,13 @@ class RerankRequest(TextsRequest, frozen=True):
     def body_with_texts(self, texts: Sequence[str]) -> JsonObject:
         query, *documents = texts
         return {**self.body, "query": query, "documents": [*documents]}
+
+
+def _chunks(document: str, room: int) -> int:
+    """Return the most chunks of a document. A short one is not counted: it has no more tokens than bytes."""
+    if len(document) <= room and len(document.encode("utf-8", "surrogatepass")) <= room:
+        return 1
+    return max(1, math.ceil(bound_text(document) / room))
 
 
 RerankCall: TypeAlias = CallOf[RerankRequest]

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from tidegate.chat.estimate import estimate_text
 from tidegate.chat.text_bound import bound_text
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS, GatewayFields
-from tidegate.domain.operation import AnswerSchema, ModelLimits, Origin, Text
+from tidegate.domain.operation import AnswerSchema, ModelLimits, Text
+from tidegate.domain.origin import Origin
 from tidegate.domain.usage import TokenCounts
 from tidegate.json import JsonObject, encode
 from tidegate.texts.fields import TextsFields
@@ -23,10 +24,11 @@ RequestT = TypeVar("RequestT", bound="TextsRequest")
 
 
 class TextCounts(Struct):
-    """The tokens of one request, counted once. All are equal: none changes a request."""
+    """The tokens and searches of one request, counted once. All are equal: none changes a request."""
 
     estimate: int | None = None
     bound: int | None = None
+    searches: int | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TextCounts)
@@ -62,6 +64,11 @@ class TextsRequest(Struct, frozen=True):
     def body_with_texts(self, texts: Sequence[str]) -> JsonObject:
         """Return the body with other texts, in the order of `texts`."""
         raise NotImplementedError
+
+    @property
+    def parts(self) -> int:
+        """The number of texts and lists of tokens."""
+        return len(self.texts())
 
     @property
     def known_tokens(self) -> int:
@@ -105,17 +112,17 @@ class TextsRequest(Struct, frozen=True):
 
     def estimate_prompt(self) -> int:
         if self.counts.estimate is None:
-            texts = self.texts()
-            tokens = sum(estimate_text(text.text) for text in texts if text.kind != "encoded")
+            texts = list(self.prompt_texts())
+            tokens = estimate_text("\n".join(texts)) if texts else 0
             self.counts.estimate = max(1, tokens + self.known_tokens)
         return self.counts.estimate
 
     def prompt_tokens(self, sent: bytes) -> TokenCounts:
         """Return the most tokens of the texts. `sent` is not read: a long list is sent in several requests."""
         if self.counts.bound is None:
-            texts = self.texts()
-            tokens = sum(bound_text(text.text) for text in texts if text.kind != "encoded")
-            self.counts.bound = tokens + TEXT_TOKENS * len(texts) + self.known_tokens
+            texts = list(self.prompt_texts())
+            # One text for all: to count many short ones takes ten times the time.
+            self.counts.bound = bound_text("\n".join(texts)) + TEXT_TOKENS * self.parts + self.known_tokens
         return TokenCounts(input=max(self.counts.bound, self.estimate_prompt()), estimated=True)
 
     def hidden_reasoning(self, model: ModelLimits | None, arrived: int) -> int:
