@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.clients.actor import SIGNATURE, Actor, Turn, acting
-from tests.clients.programs import MODULES
+from tests.clients.programs import MODULES, Program
 from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, serving
 
 pytestmark = pytest.mark.slow
@@ -62,6 +62,7 @@ class Agent:
     """Codex in a folder of its own, at one gateway."""
 
     actor: Actor
+    gateway: Program
     root: str
     folder: Path
 
@@ -92,19 +93,19 @@ class Agent:
 
 
 @pytest.fixture(scope="module")
-def gateway() -> Iterator[tuple[Actor, str]]:
+def gateway() -> Iterator[tuple[Actor, Program, str]]:
     with acting() as actor:
         base = f"http://127.0.0.1:{actor.port}"
         env = {"ANTHROPIC_BASE_URL": base, "ANTHROPIC_API_KEY": "not-a-key-anthropic"}
         for name in ("MISTRAL", "DEEPSEEK"):
             env |= {f"{name}_BASE_URL": f"{base}/v1", f"{name}_API_KEY": f"not-a-key-{name}"}
         with serving("--store", "memory", env=env) as (program, port):
-            yield actor, f"http://127.0.0.1:{port}"
+            yield actor, program, f"http://127.0.0.1:{port}"
         assert program.err == [], program.err
 
 
 @pytest.fixture
-def agent(gateway: tuple[Actor, str], tmp_path: Path) -> Agent:
+def agent(gateway: tuple[Actor, Program, str], tmp_path: Path) -> Agent:
     return Agent(*gateway, tmp_path)
 
 
@@ -139,6 +140,25 @@ def test_a_task_with_edits_over_several_turns_is_done(agent: Agent, model: str) 
     if model == REASONER:
         thoughts = [turn.get("reasoning_content") for turn in turns if turn["role"] == "assistant"]
         assert thoughts == ["A new file.", "Now the edit.", "Two commands."]
+
+
+def test_a_provider_of_responses_gets_codexs_own_request(agent: Agent) -> None:
+    """The provider is a second gateway, to which the first one passes on all as it is."""
+    row = {"name": "harbour", "base_url": f"{agent.root}/v1", "key": "HARBOUR_API_KEY", "quirks": "openai"}
+    env = {"TIDEGATE_PROVIDERS": json.dumps([row]), "HARBOUR_API_KEY": DEMO_KEY}
+    agent.actor.plays(
+        Turn("I write it.", calls=(("apply_patch", {"input": ADDED}),)),
+        Turn("The tide comes in", cut=True),
+        Turn("Done."),
+    )
+    with serving("--store", "memory", env=env) as (program, port):
+        first = Agent(agent.actor, program, f"http://127.0.0.1:{port}", agent.folder)
+        code, events = first.run(f"harbour/{CHAT}", "Write a.txt")
+    assert (code, agent.file("a.txt").read_text(), program.err) == (0, 'one "tide"\n', [])
+    assert items(events, "agent_message")[-1]["text"] == "Done."
+    assert events[-1]["usage"]["output_tokens"] == 40
+    calls = [json.loads(line) for line in agent.gateway.out if "call.settled" in line]
+    assert [call["endpoint"] for call in calls[-3:]] == ["/v1/responses"] * 3
 
 
 def test_an_interrupted_stream_is_asked_for_again(agent: Agent) -> None:
