@@ -142,3 +142,17 @@ def test_the_agents_sdk_of_node_runs_tools_over_turns(gateway: tuple[Actor, str]
     sent = json.dumps(actor.requests[3][2]["messages"])  # the end of the second run, with all of the first
     assert (sent.count("21 degrees in Paris"), sent.count("I look.")) == (2, 2)
     assert sent.count(SIGNATURE) == (2 if model == ANTHROPIC else 0)
+
+
+@pytest.mark.parametrize("model", [ANTHROPIC, REASONER])
+def test_the_ai_sdk_runs_tools_over_turns(gateway: tuple[Actor, str], actor: Actor, model: str) -> None:
+    answers = ("Warm.", "Warm again.", '{"degrees": 21}')
+    turns = [turn for answer in answers for turn in (CALLS, Turn(answer))]
+    actor.plays(*turns, Turn("The tide comes in", cut=True))
+    assert printed("ai_responses.mjs", gateway[1], DEMO_KEY, model) == {
+        "whole": ["Warm.", 2, 120],
+        "streamed": ["Warm again.", "stop"],
+        "typed": {"degrees": 21},
+        "cut": True,
+    }
+    assert "I look." in json.dumps(actor.requests[1][2]["messages"])
