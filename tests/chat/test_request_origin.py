@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from tidegate.chat.request import ChatRequest, parse_chat_request
-from tidegate.domain.operation import Origin
+from tidegate.domain.origin import Origin
 
 ORIGIN = Origin("messages", {"model": "anthropic/claude", "max_tokens": 5}, {"anthropic-beta": "b"}, ("note",))
 

@@ -14,7 +14,7 @@ from tests.upstream.frames import event, exception
 from tests.world import Reply, world
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
-from tidegate.domain.operation import Origin
+from tidegate.domain.origin import Origin
 from tidegate.providers import Registry
 from tidegate.providers.base import UpstreamRequest
 from tidegate.providers.chat_translator import ChatTranslator

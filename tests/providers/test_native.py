@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from tests.providers.calls import asking, call
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
-from tidegate.domain.operation import NATIVE, Origin, ReplyChunk
+from tidegate.domain.operation import ReplyChunk
+from tidegate.domain.origin import NATIVE, Origin
 from tidegate.providers.anthropic import PROVIDER
 from tidegate.providers.base import StreamEvent
 from tidegate.providers.chat_translator import ChatTranslator

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.providers.calls import asking, call
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
-from tidegate.domain.operation import NATIVE, KeptReply, Origin
+from tidegate.domain.origin import NATIVE, KeptReply, Origin
 from tidegate.providers.base import UpstreamRequest
 from tidegate.providers.chat_translator import ChatTranslator
 from tidegate.providers.registry import Registry

@@ -20,6 +20,7 @@ batches        batches: create, list, cancel, resume
 form           forms with one file, as a stream
 form_parser    parses multipart/form-data piece by piece
 stored_responses  stored responses by their ids: show, delete, list what led to them
+item_pages     pages of their items
 conversations  conversations: create, change, delete, and their items
 openrouter     credits and limits of the key, for OpenRouter's clients
 generations    the result of a call by the id of its reply, for clients of OpenRouter and Lunos

@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tidegate.api.account import gateway_of, json_reply
+from tidegate.api.item_pages import page_of
 from tidegate.api.request_body import read_json_body
-from tidegate.api.stored_responses import page_of
 from tidegate.chat.parse import decode_body
 from tidegate.domain.ids import ulid
 from tidegate.domain.response_state import (

@@ -19,7 +19,8 @@ from tidegate.api.request_body import read_json_body
 from tidegate.api.source import source_of
 from tidegate.domain.call import Call
 from tidegate.domain.ids import ulid
-from tidegate.domain.operation import NeedsState, Operation
+from tidegate.domain.operation import Operation
+from tidegate.domain.origin import NeedsState
 from tidegate.domain.server_options import ServerOptions
 from tidegate.domain.surface import Surface
 from tidegate.errors import TidegateError

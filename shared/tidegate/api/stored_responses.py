@@ -19,13 +19,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tidegate.api.account import authenticate, gateway_of, json_reply
+from tidegate.api.item_pages import page_of
 from tidegate.domain.response_state import ResponseState, response_not_found
 from tidegate.errors import InvalidRequest
-from tidegate.json import Json, JsonObject
 from tidegate.lazy import load
 from tidegate.pipeline.kept_responses import StateReader
-
-MAX_PAGE, PAGE_SIZE = 100, 20
 
 _PATH = re.compile(r"/(responses|conversations)(?:/([^/]+)(?:/(input_items|cancel|items)(?:/([^/]+))?)?)?")
 _CONVERSATIONS = "tidegate.api.conversations"
@@ -70,32 +68,6 @@ async def open_reader(request: Request) -> StateReader:
         message = "This gateway keeps no responses: TIDEGATE_RESPONSE_STATE is off. Send all items with each request."
         raise InvalidRequest(message, param="store")
     return StateReader(gateway, states, workspace.id)
-
-
-def page_of(items: Sequence[Json], request: Request) -> JsonObject:
-    """Return a page of items, the newest first unless the query says otherwise. Raises `InvalidRequest`."""
-    query = request.query_params
-    order, after, limit = query.get("order", "desc"), query.get("after"), query.get("limit", str(PAGE_SIZE))
-    if order not in ("asc", "desc"):
-        raise InvalidRequest("'order' must be 'asc' or 'desc'.", param="order")
-    if not re.fullmatch("[0-9]{1,3}", limit) or not 1 <= int(limit) <= MAX_PAGE:
-        raise InvalidRequest(f"'limit' must be a number from 1 to {MAX_PAGE}.", param="limit")
-    listed = [item for item in items if isinstance(item, dict)]
-    if order == "desc":
-        listed.reverse()
-    ids = [str(item.get("id")) for item in listed]
-    if after is not None and after not in ids:
-        raise InvalidRequest(f"'after' names no item: {after[:80]!r}.", param="after")
-    begin = 0 if after is None else ids.index(after) + 1
-    end = begin + int(limit)
-    page: list[Json] = [*listed[begin:end]]
-    return {
-        "object": "list",
-        "data": page,
-        "first_id": ids[begin] if page else None,
-        "last_id": ids[begin + len(page) - 1] if page else None,
-        "has_more": end < len(listed),
-    }
 
 
 async def _show(request: Request, reader: StateReader, response_id: str) -> Response:

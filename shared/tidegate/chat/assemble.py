@@ -10,7 +10,8 @@ from typing import TypeAlias, cast
 import msgspec
 
 from tidegate.chat.completion import Chunk, ChunkChoice, Completion, Usage
-from tidegate.domain.operation import NATIVE, ReplyChunk
+from tidegate.domain.operation import ReplyChunk
+from tidegate.domain.origin import NATIVE
 from tidegate.json import Json, JsonObject, decode
 
 _NON_REPLY_FIELDS = frozenset({"object", "choices", "usage", NATIVE})

@@ -17,7 +17,8 @@ from tidegate.chat.reasoning import Reasoning, unify_reasoning
 from tidegate.chat.worst_case import worst_case_tokens
 from tidegate.domain.call import CallOf
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS, GatewayFields
-from tidegate.domain.operation import AnswerSchema, ModelLimits, Origin
+from tidegate.domain.operation import AnswerSchema, ModelLimits
+from tidegate.domain.origin import Origin
 from tidegate.domain.usage import TokenCounts
 from tidegate.json import Json, JsonObject, encode
 from tidegate.lazy import load

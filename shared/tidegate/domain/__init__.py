@@ -24,6 +24,7 @@ managed_resources  plans, admin keys, members and the audit log
 model_names        the plain spelling of a model's name
 money              the decimal context of arithmetic with money
 operation          operations, such as chat: their requests, and what the gateway reads in replies
+origin             the request as its caller sent it, in another dialect than the operation's inner one
 otel               OpenTelemetry's view of a finished call: its spans and the table of their attributes
 otel_metrics       OpenTelemetry's client metrics of a finished call
 provider_pace      the pace of batches at a provider

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from tidegate.api.app import RESPONSE_PREFIXES
 from tidegate.api.conversations import MAX_NEW_ITEMS
-from tidegate.api.stored_responses import MAX_PAGE
+from tidegate.api.item_pages import MAX_PAGE
 from tidegate.local.openapi_clients import NOT_IN_NAMES
 from tidegate.local.openapi_dialects import RESPONSES_REPLY
 from tidegate.local.openapi_operations import EXAMPLE_MODEL
@@ -120,9 +120,11 @@ def response_paths(errors: Schema, workspace_header: Schema) -> Schema:
 
 def _parameters(operation: str, workspace_header: Schema) -> list[Schema]:
     names = [name for name in ("id", "item_id") if f"{{{name}}}" in operation]
-    parameters: list[Schema] = [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in names]
+    in_path: Schema = {"in": "path", "required": True, "schema": _TEXT}
+    parameters: list[Schema] = [{"name": name, **in_path} for name in names]
     if operation.startswith("GET") and operation.endswith("items"):
         limit: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE}
-        queries: dict[str, Schema] = {"limit": limit, "after": _TEXT, "order": {"enum": ["asc", "desc"]}}
-        parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in queries.items()]
+        order: Schema = {"enum": ["asc", "desc"]}
+        for name, schema in (("limit", limit), ("after", _TEXT), ("order", order)):
+            parameters.append({"name": name, "in": "query", "schema": schema})
     return [*parameters, workspace_header]

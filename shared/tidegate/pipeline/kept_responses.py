@@ -12,7 +12,8 @@ from typing import Protocol, cast
 
 from tidegate.domain.call import Call
 from tidegate.domain.ids import ulid_time
-from tidegate.domain.operation import KeptReply, NeedsState, Request
+from tidegate.domain.operation import Request
+from tidegate.domain.origin import KeptReply, NeedsState
 from tidegate.domain.response_state import (
     STATE_SECONDS,
     PreviousResponseNotFound,
@@ -73,7 +74,8 @@ async def with_kept_items(components: Components, workspace: Workspace, needs: N
     earlier = await reader.earlier_items(state)
     items = await reader.resolve(input_items(raw), earlier)
     body: JsonObject = {**raw, "input": [*earlier, *items]}
-    return await offload(size + len(earlier) * _ITEM_BYTES, partial(needs.build, body, state, size))
+    build = partial(needs.build, body, state, size)
+    return cast(Request, await offload(size + len(earlier) * _ITEM_BYTES, build))
 
 
 class StateReader:

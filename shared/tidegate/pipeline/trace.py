@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from tidegate.domain.call import Call, OutcomeStatus, SentAttempt
 from tidegate.domain.internal_error import internal_error
-from tidegate.domain.operation import NATIVE, Assembler, Reply, ReplyChunk
+from tidegate.domain.operation import Assembler, Reply, ReplyChunk
+from tidegate.domain.origin import NATIVE
 from tidegate.domain.otel import Attempt, attempts_of
 from tidegate.domain.trace import Piece, Trace, TracedAttempt, TracedError, encode_trace, is_sampled
 from tidegate.domain.workspace import trace_rate

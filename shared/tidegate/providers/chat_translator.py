@@ -13,7 +13,8 @@ from tidegate.chat.messages import TextPart
 from tidegate.chat.request import ChatCall, ChatRequest
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
-from tidegate.domain.operation import Origin, Reply, ReplyChunk
+from tidegate.domain.operation import Reply, ReplyChunk
+from tidegate.domain.origin import Origin
 from tidegate.errors import UpstreamError
 from tidegate.json import Json
 from tidegate.lazy import load

@@ -5,11 +5,6 @@ Source: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/learn/locatio
 
 from tidegate.providers.base import is_access_token
 
-VERTEX_EXPRESS_URL = "https://aiplatform.googleapis.com/v1"
-"""The base URL of Vertex AI's express mode, for an API key alone. Source:
-https://cloud.google.com/vertex-ai/generative-ai/docs/start/express-mode/vertex-ai-express-mode-api-reference (2026-11)
-"""
-
 _MULTI_REGIONS = frozenset({"us", "eu"})
 
 

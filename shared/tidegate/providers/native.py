@@ -12,7 +12,8 @@ from typing import TypeAlias
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.request import ChatCall
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
-from tidegate.domain.operation import NATIVE, Reply
+from tidegate.domain.operation import Reply
+from tidegate.domain.origin import NATIVE
 from tidegate.errors import ProviderAuth, UpstreamError
 from tidegate.json import Json, JsonObject, decode_reply_or_none, encode
 from tidegate.providers.base import StreamEvent

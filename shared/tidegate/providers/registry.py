@@ -12,7 +12,21 @@ from tidegate.providers.base import Provider, Translator
 from tidegate.providers.chat_translator import ChatTranslator
 from tidegate.providers.compatible import ROWS
 from tidegate.providers.compatible_row import Row, setting_name
-from tidegate.providers.locations import VERTEX_EXPRESS_URL, is_google_api_key, vertex_host
+
+VERTEX_EXPRESS_URL = "https://aiplatform.googleapis.com/v1"
+"""The base URL of Vertex AI's express mode, for an API key alone. Source:
+https://cloud.google.com/vertex-ai/generative-ai/docs/start/express-mode/vertex-ai-express-mode-api-reference (2026-11)
+"""
+
+_LOCATIONS = "tidegate.providers.locations"
+
+
+def _vertex_host(location: str) -> str:
+    return load(_LOCATIONS, "vertex_host")(location)
+
+
+def _is_google_api_key(key: str) -> bool:
+    return load(_LOCATIONS, "is_google_api_key")(key)
 
 
 class ProviderSpec(Struct, frozen=True):
@@ -71,9 +85,9 @@ _VERTEX = ProviderSpec(
     region_settings=("GOOGLE_VERTEX_LOCATION", "GOOGLE_CLOUD_LOCATION"),
     project_settings=("GOOGLE_VERTEX_PROJECT", "GOOGLE_CLOUD_PROJECT"),
     token_settings=("GOOGLE_VERTEX_CREDENTIALS",),
-    host_for_region=vertex_host,
+    host_for_region=_vertex_host,
     express_url=VERTEX_EXPRESS_URL,
-    is_express_key=is_google_api_key,
+    is_express_key=_is_google_api_key,
 )
 
 _NATIVE = {

@@ -14,7 +14,8 @@ from tidegate.chat.completion import ChunkChoice, Completion
 from tidegate.chat.parse import decode_body
 from tidegate.chat.request import build_chat_request
 from tidegate.domain.ids import random_letters
-from tidegate.domain.operation import Operation, Origin, Reply, ReplyChunk, Request
+from tidegate.domain.operation import Operation, Reply, ReplyChunk, Request
+from tidegate.domain.origin import Origin
 from tidegate.domain.surface import NO_HEADERS
 from tidegate.errors import InvalidRequest, OperationNotSupported, TidegateError
 from tidegate.json import Json, JsonObject, encode

@@ -14,17 +14,8 @@ from tidegate.chat.estimate import estimate_text
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.gateway_fields import GatewayFields
-from tidegate.domain.operation import (
-    AnswerSchema,
-    ModelLimits,
-    Origin,
-    Reply,
-    ReplyChunk,
-    ReplyLog,
-    Request,
-    Stamp,
-    Text,
-)
+from tidegate.domain.operation import AnswerSchema, ModelLimits, Reply, ReplyChunk, ReplyLog, Request, Stamp, Text
+from tidegate.domain.origin import Origin
 from tidegate.domain.usage import TokenCounts
 from tidegate.errors import InvalidRequest, ProviderFailed, UpstreamError
 from tidegate.json import Json, JsonObject, decode, encode

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.surfaces.responses.event_order import Reading, decoded, read
 from tidegate.chat.operation import CHAT
-from tidegate.domain.operation import NATIVE
+from tidegate.domain.origin import NATIVE
 from tidegate.errors import (
     ContextLengthExceeded,
     GuardrailViolation,

@@ -12,7 +12,8 @@ from functools import partial
 from msgspec.structs import replace
 
 from tidegate.domain.call import Call
-from tidegate.domain.operation import NATIVE, Assembler, Reply, ReplyChunk, Request
+from tidegate.domain.operation import Assembler, Reply, ReplyChunk, Request
+from tidegate.domain.origin import NATIVE
 from tidegate.domain.stored_reply import StoredReply
 from tidegate.json import encode
 from tidegate.offload import offload

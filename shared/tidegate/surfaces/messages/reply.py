@@ -8,7 +8,8 @@ from typing import cast
 
 from tidegate.chat.completion import Completion, CompletionMessage, ToolCall
 from tidegate.chat.reasoning_order import START, Place, in_order
-from tidegate.domain.operation import NATIVE, Reply, Request
+from tidegate.domain.operation import Reply, Request
+from tidegate.domain.origin import NATIVE
 from tidegate.json import Json, JsonObject
 from tidegate.surfaces.messages import content
 from tidegate.surfaces.messages.citations import cited_blocks

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tidegate.chat.parse import decode_body
 from tidegate.chat.request import ChatRequest, build_chat_request
-from tidegate.domain.operation import Origin
+from tidegate.domain.origin import Origin
 from tidegate.json import Json, JsonObject, decode_or_none
 from tidegate.surfaces.messages import conversation, signatures, tools
 from tidegate.surfaces.messages.errors import refusal

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from tidegate.chat.completion import Chunk, Delta
-from tidegate.domain.operation import NATIVE, ReplyChunk, Request
+from tidegate.domain.operation import ReplyChunk, Request
+from tidegate.domain.origin import NATIVE
 from tidegate.errors import TidegateError
 from tidegate.json import Json, JsonObject, decode_or_none, encode
 from tidegate.surfaces.messages import content

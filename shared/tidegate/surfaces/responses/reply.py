@@ -6,7 +6,8 @@ Source: https://platform.openai.com/docs/api-reference/responses/object (2026-11
 from typing import cast
 
 from tidegate.chat.completion import Completion, Delta
-from tidegate.domain.operation import NATIVE, Reply, Request
+from tidegate.domain.operation import Reply, Request
+from tidegate.domain.origin import NATIVE
 from tidegate.json import JsonObject
 from tidegate.surfaces.responses.event_log import EventLog
 from tidegate.surfaces.responses.native_events import own_response

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tidegate.chat.parse import decode_body
 from tidegate.chat.request import ChatRequest, build_chat_request
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
-from tidegate.domain.operation import KeptReply, NeedsState, Origin
+from tidegate.domain.origin import KeptReply, NeedsState, Origin
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.surfaces.messages import signatures

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from tidegate.chat.completion import Chunk
-from tidegate.domain.operation import NATIVE, ReplyChunk, Request
+from tidegate.domain.operation import ReplyChunk, Request
+from tidegate.domain.origin import NATIVE
 from tidegate.errors import TidegateError
 from tidegate.json import Json, JsonObject, decode_or_none
 from tidegate.surfaces.responses.errors import error_event, failure
