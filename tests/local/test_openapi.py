@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from tidegate.api.app import BATCH_PREFIXES, ENDPOINTS, EXPOSED_HEADERS, READS
+from tidegate.api.app import BATCH_PREFIXES, COUNTS, ENDPOINTS, EXPOSED_HEADERS, READS
 from tidegate.api.batch_routes import ROUTES
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.local.openapi import openapi_document
@@ -25,7 +25,7 @@ def test_every_path_is_described_under_a_name_of_its_own() -> None:
     paths = DOCUMENT["paths"]
     batch_paths = {prefix + route.partition(" ")[2] for prefix in BATCH_PREFIXES for route in ROUTES}
     stored = {path for path, methods in paths.items() for each in methods.values() if each["tags"] == ["responses"]}
-    assert {*paths} == {path.replace(":path", "") for path in (*ENDPOINTS, *READS)} | batch_paths | stored
+    assert {*paths} == {path.replace(":path", "") for path in (*ENDPOINTS, *COUNTS, *READS)} | batch_paths | stored
     names = [operation["operationId"] for methods in paths.values() for operation in methods.values()]
     assert len({*names}) == len(names)
     for path, methods in paths.items():

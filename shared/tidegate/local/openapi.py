@@ -9,7 +9,7 @@ import msgspec
 
 from tidegate import __version__
 from tidegate.api import account, model_views
-from tidegate.api.app import ENDPOINTS
+from tidegate.api.app import COUNTS, ENDPOINTS
 from tidegate.api.endpoint import DEPLOYMENT
 from tidegate.chat.fields import ChatFields
 from tidegate.domain.record import COUNTERS
@@ -49,8 +49,8 @@ def openapi_document() -> Schema:
     (request,), components = msgspec.json.schema_components(
         [ChatFields], ref_template="#/components/schemas/{name}", schema_hook=_any_json_schema
     )
-    operations = {path: _chat_operation(path, surface, request) for path, (surface, _) in ENDPOINTS.items()}
-    paths = openapi_dialects.call_paths(operations, ENDPOINTS)
+    operations = {path: _chat_operation(path, surface, request) for path, (surface, _) in (ENDPOINTS | COUNTS).items()}
+    paths = openapi_dialects.call_paths(operations, ENDPOINTS, COUNTS)
     reads = _model_paths() | _account_paths() | _client_paths()
     batches = batch_paths(
         _errors("400", "404", "409", "413", "415", "422", "503"),

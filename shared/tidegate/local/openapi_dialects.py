@@ -201,14 +201,33 @@ REQUESTS: dict[str, tuple[Schema, Schema, Schema]] = {
 """By the name of the surface: the schemas of requests, replies and errors."""
 
 
+_COUNTING = "messages"
+"""The surface whose counts are described here; `openapi_responses.py` has those of responses."""
+
+
 def call_paths(
-    operations: Mapping[str, Schema], endpoints: Mapping[str, tuple[Surface, Operation]]
+    operations: Mapping[str, Schema],
+    endpoints: Mapping[str, tuple[Surface, Operation]],
+    counts: Mapping[str, tuple[Surface, Operation]],
 ) -> dict[str, object]:
-    """Return the paths of the endpoints, each with its operation in the dialect of its surface."""
-    return {
-        path.replace(":path", ""): {"post": _in_dialect(of_texts(operation, endpoints[path][1]), endpoints[path][0])}
-        for path, operation in operations.items()
+    """Return the paths of the endpoints and of those that count, each in the dialect of its surface."""
+    paths: dict[str, object] = {
+        path.replace(":path", ""): {"post": _in_dialect(of_texts(operations[path], operation), surface)}
+        for path, (surface, operation) in endpoints.items()
     }
+    counting = {path: surface for path, (surface, _) in counts.items() if surface.name == _COUNTING}
+    return paths | {path: {"post": _count(operations[path], surface)} for path, surface in counting.items()}
+
+
+def _count(operation: Schema, surface: Surface) -> Schema:
+    """Return the operation that counts the tokens of a prompt: its request needs no limit for the answer."""
+    described, request = _in_dialect(operation, surface), REQUESTS[surface.name][0]
+    required = [name for name in cast("list[str]", request["required"]) if name != "max_tokens"]
+    responses = cast("dict[str, Schema]", described["responses"])
+    count: Schema = {"type": "object", "required": ["input_tokens"], "properties": {"input_tokens": _COUNT}}
+    counted: Schema = {**responses["200"], "content": {"application/json": {"schema": count}}}
+    body: Schema = {"required": True, "content": {"application/json": {"schema": {**request, "required": required}}}}
+    return {**described, "requestBody": body, "responses": {**responses, "200": counted}}
 
 
 def _in_dialect(operation: Schema, surface: Surface) -> Schema:

@@ -81,6 +81,11 @@ _OPERATIONS: Mapping[str, tuple[str, str, str]] = {
         "Create embeddings, as Azure's clients do",
         "The deployment in the path is the model; the query's `api-version` is not read.",
     ),
+    "/messages/count_tokens": (
+        "chat",
+        "Count the tokens of a message",
+        "The count of the provider, or an estimate that is hardly ever too low. Nothing is answered or charged.",
+    ),
     "/responses": (
         "chat",
         "Create a response, as Codex and OpenAI's agents do",
