@@ -147,6 +147,7 @@ def test_a_key_shows_its_secret_once(tidegate: Terminal) -> None:
         "endpoints": None,
         "networks": None,
         "trace_sample": None,
+        "traces_since": 0.0,
         "limits": {},
         "previous_prefix": None,
         "previous_expires_at": None,
