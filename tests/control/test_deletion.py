@@ -21,6 +21,7 @@ from tidegate.memory.aggregates import MemoryAggregates
 from tidegate.memory.batch_objects import MemoryBatchObjects
 from tidegate.memory.batch_table import MemoryBatchTable
 from tidegate.memory.meter import MemoryMeter
+from tidegate.memory.traces import MemoryTraces
 
 LIMITED = Workspace("ws_one", "One", limits=Limits(tokens_per_day=1000))
 
@@ -139,3 +140,12 @@ async def test_a_plan_is_deleted_once_no_workspace_is_on_it(world: Managed) -> N
     assert ("delete", "plans/plan_pro") in await world.log()
     with pytest.raises(NotFound):
         await plans.delete_plan(world.control, WHOLE, "plan_pro")
+
+
+async def test_a_deleted_workspace_keeps_no_response(world: Managed) -> None:
+    await make(world, "ws_one", "ws_two")
+    states = MemoryTraces(world.stores.clock)
+    for workspace_id in ("ws_one", "ws_two"):
+        await states.keep(workspace_id, "resp_1", b"content", world.stores.clock() + 60)
+    await delete_workspace(replace(world.control, response_states=states), WHOLE, "ws_one", force=True)
+    assert [await states.find(each, "resp_1") for each in ("ws_one", "ws_two")] == [None, b"content"]
