@@ -143,7 +143,7 @@ class StateReader:
 
 async def keep_response(components: Components, call: Call, kept: KeptReply) -> None:
     """Store the response to a call that has ended, whole or not. What cannot be stored is lost: the log says so."""
-    may_store = kept.is_on and not kept.is_stored and kept.read_response is not None
+    may_store = kept.is_on and not kept.is_stored and call.batch_id is None  # results of batches are files
     response = kept.read_response() if may_store and kept.read_response is not None else None
     states = components.open_response_states()
     if response is None or states is None or response.get("status") == "failed":
