@@ -54,6 +54,8 @@ class Conversation:
         if not isinstance(item, dict):
             raise InvalidRequest(f"Invalid type for '{path}': expected an object.", param=path)
         kind = item.get("type")
+        if kind is not None and not isinstance(kind, str):
+            raise InvalidRequest(f"Invalid type for '{path}.type': expected a string.", param=f"{path}.type")
         if kind == "message" or (kind is None and "role" in item):
             self._add_message(item, path)
         elif kind == "reasoning":
