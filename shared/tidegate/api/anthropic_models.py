@@ -21,7 +21,8 @@ _CONTEXT_EDITS = ("clear_thinking_20251015", "clear_tool_uses_20250919", "compac
 
 
 def page(models: Sequence[CatalogModel], query: Mapping[str, str]) -> JsonObject:
-    """Return one page of the list. Raises `InvalidRequest` for a page that does not exist."""
+    """Return one page of the models that write text. Raises `InvalidRequest` for a page that does not exist."""
+    models = [model for model in models if "text" in (model.outputs or ("text",))]
     ids = [model.id for model in models]
     limit = _limit(query.get("limit"))
     first, end = 0, len(models)
