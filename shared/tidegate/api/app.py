@@ -81,6 +81,7 @@ RESPONSE_PATHS = tuple(f"{prefix}/{kind}" for prefix in RESPONSE_PREFIXES for ki
 
 _MODELS, _ACCOUNT = "tidegate.api.models", "tidegate.api.account"
 _OPENROUTER, _GENERATIONS = "tidegate.api.openrouter", "tidegate.api.generations"
+_OLLAMA, _TAGS = "tidegate.api.ollama", "list_tags"
 
 READS: dict[str, tuple[str, str]] = {
     **{
@@ -108,7 +109,7 @@ READS: dict[str, tuple[str, str]] = {
         }.items()
     },
     "/public/models": (_MODELS, "list_public_models"),
-    "/api/tags": ("tidegate.api.ollama", "list_tags"),
+    "/api/tags": (_OLLAMA, _TAGS),
     "/api/ds-prototypes/model_selection/models": (_MODELS, "list_selectable_models"),
     "/health": (_MODELS, "show_health"),
     "/api/ds-prototypes/health": (_MODELS, "show_health"),
