@@ -15,13 +15,17 @@ from pathlib import Path
 
 from tests.bench.processes import ROOT
 from tests.upstream.frames import framed
+from tidegate.chat.operation import CHAT
+from tidegate.domain.surface import SurfaceStream
 from tidegate.providers import Registry
 from tidegate.providers.base import Provider, StreamEvent
+from tidegate.surfaces.late_dialects import MESSAGES
 from tidegate.upstream.eventstream import EventStreamDecoder
 from tidegate.upstream.sse import SseDecoder
 
 PROVIDERS = ("openai", "azure", "anthropic", "gemini", "vertex", "cohere", "bedrock")
 TEXTS = 1000
+_ASKED = b'{"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}'
 _SAID = (b"Hel", "Grü".encode(), b"Write")
 
 _LOAD = """
@@ -55,6 +59,20 @@ def measure(artifact: Path, python: str, rounds: int) -> dict[str, Cost]:
     return {name: Cost(statistics.median(chunks[name]), statistics.median(loads[name])) for name in PROVIDERS}
 
 
+def message_chunk_us(rounds: int) -> float:
+    """The median cost of one chunk of OpenAI's, translated and written as an event of the Messages API."""
+    return statistics.median(_message_chunk_us() for _ in range(rounds))
+
+
+def _message_chunk_us() -> float:
+    provider = Registry().load("openai")
+    reads = _reads("openai", provider)
+    stream = MESSAGES.open_stream(MESSAGES.parse(CHAT, _ASKED))
+    started = time.perf_counter()
+    made = asyncio.run(_translate(provider, reads, stream))
+    return (time.perf_counter() - started) / made * 1e6
+
+
 def _chunk_us(name: str) -> float:
     provider = Registry().load(name)
     reads = _reads(name, provider)
@@ -66,7 +84,7 @@ def _chunk_us(name: str) -> float:
     return taken / made * 1e6
 
 
-async def _translate(provider: Provider, reads: Sequence[bytes]) -> int:
+async def _translate(provider: Provider, reads: Sequence[bytes], stream: SurfaceStream | None = None) -> int:
     async def events() -> AsyncIterator[Sequence[StreamEvent]]:
         decoder = SseDecoder() if provider.framing == "sse" else EventStreamDecoder()
         for read in reads:
@@ -75,6 +93,8 @@ async def _translate(provider: Provider, reads: Sequence[bytes]) -> int:
     made = 0
     async for batch in provider.parse_stream(events()):
         made += len(batch)
+        if stream is not None:
+            stream.events(batch)
     return made
 
 
