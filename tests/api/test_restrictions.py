@@ -37,11 +37,12 @@ def codes(found: dict[str, Reply]) -> dict[str, str | None]:
 def code(reply: Reply) -> str:
     """The gateway's own code, also of an error for OpenRouter's clients. A call that nobody made is not found.
 
-    Anthropic's errors have no code, only a message.
+    Errors of Anthropic and Ollama have no code, only a message.
     """
     error = reply.json["error"]
-    if reply.json.get("type") == "error":
-        return "endpoint_not_allowed" if "endpoint" in error["message"] else "network_not_allowed"
+    if isinstance(error, str) or reply.json.get("type") == "error":
+        message = error if isinstance(error, str) else error["message"]
+        return "endpoint_not_allowed" if "endpoint" in message else "network_not_allowed"
     return error["metadata"]["error_type"] if "metadata" in error else error["code"]
 
 
