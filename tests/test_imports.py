@@ -95,6 +95,8 @@ def test_what_few_calls_need_costs_nothing_until_one_does() -> None:
 def test_other_operations_and_dialects_cost_nothing_until_a_call_asks_for_one() -> None:
     rooms = (
         *("embeddings", "moderations", "rerank", "texts", "surfaces.completions"),
+        *("surfaces.messages", "surfaces.responses", "pipeline.kept_responses"),
+        *("providers.native", "providers.messages_hosts"),
         *("providers.embeddings", "providers.moderations", "providers.rerank", "providers.texts_translator"),
     )
     prefixes = tuple(f"tidegate.{room}" for room in rooms)

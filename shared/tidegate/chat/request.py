@@ -147,6 +147,9 @@ class ChatRequest(Struct, frozen=True):
             and not (name in _DEFAULTS and value == _DEFAULTS[name])
         }
         fields["output_limit"] = self.output_limit
+        origin = self.origin
+        if origin is not None and origin.ignored and origin.body is not None:  # a provider may get what is lost here
+            fields["origin"] = {name: value for name, value in origin.body.items() if name not in FIELDS_NOT_IN_KEY}
         return fields
 
     @property

@@ -23,6 +23,9 @@ _CALLER_TOOLS = ("function", "custom")
 
 async def count_tokens(components: Components, call: Call) -> int:
     """Return the tokens, at the first deployment that the call's model leads to. Raises `TidegateError`."""
+    guard_run = components.guardrails.for_call(call)
+    if guard_run is not None:
+        call = await guard_run.check_prompt(call)
     resolution = components.router.resolve(call.request.model, call.workspace)
     deployment = allowed_deployments(call, resolution).deployments[0]
     prepared = await translate(components, call, deployment, UNLIMITED_HEADROOM)

@@ -11,6 +11,7 @@ strict_schemas    schemas that a provider cannot enforce
 toolnames         tool names, and ids of tool calls, that a provider accepts
 chat_translator   chat completions at one provider: its dialect, and the caller's terms
 native            requests in the dialect of their caller, and replies as the provider sends them
+native_checks     which requests may go on in the dialect of their caller
 account_ids       references to what a provider's account owns
 price_fields      fields that change the price, or the model that answers
 messages_hosts    Anthropic's Messages API at other hosts: what they take in another form, or refuse

@@ -32,6 +32,7 @@ _RESPONSES = "https://platform.openai.com/docs/api-reference/responses/create"
 _CONTAINER = "https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool"
 
 ACCOUNT_FIELDS = (
+    AccountField("billing_policy", "https://platform.claude.com/docs/en/api/messages"),
     AccountField("cachedContent", "https://ai.google.dev/api/caching"),
     AccountField("cached_content", "https://ai.google.dev/api/caching"),
     AccountField("container", f"{_CONTAINER} https://platform.claude.com/docs/en/build-with-claude/skills-guide"),

@@ -36,7 +36,15 @@ _PRICE_CHANGING_FIELDS = frozenset(
 """The top-level fields of `price_fields.py`, which is loaded for requests that have one."""
 
 _ACCOUNT_FIELDS = frozenset(
-    {"cachedContent", "cached_content", "container", "conversation", "previous_response_id", "user_profile_id"}
+    {
+        "billing_policy",
+        "cachedContent",
+        "cached_content",
+        "container",
+        "conversation",
+        "previous_response_id",
+        "user_profile_id",
+    }
 )
 _TEXT_REFERENCE_PROVIDERS = ("qwen",)
 """The fields and providers of `account_ids.py`, which is loaded for requests that have one, or media, or such tools."""
@@ -95,7 +103,11 @@ class ChatTranslator(Struct, frozen=True):
     def _native_request(self, call: ChatCall, origin: Origin, deployment: Deployment) -> UpstreamRequest | None:
         """Return the request as its caller sent it; None if the provider lacks its dialect or may not get all of it."""
         native = self.provider.native_request(call, deployment)
-        if native is None:
+        if native is None or origin.body is None:
+            return None
+        owns_account = deployment.secret is not None and call.workspace.has_credential(deployment.secret)
+        may_pass = load("tidegate.providers.native_checks", "may_pass")
+        if not may_pass(origin.body, owns_account=owns_account, allowed=self.allowed_price_fields):
             return None
         body = call.request.body if origin.checked is None else origin.checked(call.request.body)
         checked = call if body is call.request.body else replace(call, request=call.request.with_body(body))

@@ -60,4 +60,6 @@ def digest_of_idempotency_key(idempotency_key: str) -> str:
 
 def digest_of_request(call: Call) -> str:
     """Return the digest that two calls with one idempotency key must share: of the surface and the whole body."""
-    return hashlib.sha256(encode_canonical([call.surface.name, call.request.body])).hexdigest()
+    origin = call.request.origin
+    body = call.request.body if origin is None or origin.body is None else origin.body
+    return hashlib.sha256(encode_canonical([call.surface.name, body])).hexdigest()

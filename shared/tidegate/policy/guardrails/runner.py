@@ -83,7 +83,7 @@ class GuardRun(Struct, frozen=True):
         checks_answers = self._active_on("output")
         for active in checks_answers:
             await self._run_one(active, "output", self._schema(active))
-        if checks_answers:  # they read the translated answer, and what they leave of it is what the caller may have
+        if self.guardrails:  # they read the translation: what only the body as sent has, they would not see
             translated = call.request.translated()
             call = call if translated is call.request else replace(call, request=translated)
         guardrails = self._active_on("input")

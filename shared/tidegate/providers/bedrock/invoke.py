@@ -23,7 +23,7 @@ _FAILURES = ("exception:", "error:")
 
 def native_request(call: ChatCall, deployment: Deployment, auth: Auth) -> UpstreamRequest | None:
     """See `Provider.native_request`. Only for models whose name says that they are Anthropic's."""
-    if not is_native(call, deployment.model):
+    if not is_native(call, deployment.model) or call.media:  # it refuses the URLs of media, which were fetched
         return None
     body, headers, refused = caller_body_for(call, deployment.model, BEDROCK)
     verb = "invoke-with-response-stream" if call.request.stream else "invoke"

@@ -34,7 +34,7 @@ def user_parts(block: Json, path: str, ignored: list[str]) -> list[Json]:
             part = _image_part(source)
             return [unknown(block, path, ignored) if part is None else {**marks, **part}]
         case {"type": "document", "source": dict(source)}:
-            return [{**marks, **_document_part(block, source)}]
+            return [{**marks, **_document_part(block, source, path, ignored)}]
         case {"type": "search_result", "content": list(content)}:
             return [{**marks, "type": "text", "text": _search_result(block, content)}]
         case {"type": "tool_reference", "tool_name": str(name)}:
@@ -94,11 +94,19 @@ def _image_part(source: JsonObject) -> JsonObject | None:
             return None
 
 
-def _document_part(block: JsonObject, source: JsonObject) -> JsonObject:
-    """Return the document: chat messages take Anthropic's format. A list of texts becomes one text."""
+def _document_part(block: JsonObject, source: JsonObject, path: str, ignored: list[str]) -> JsonObject:
+    """Return the document: chat messages take Anthropic's format. A list of texts becomes one text.
+
+    Other blocks in such a list are left out, and their paths reported.
+    """
     match source:
         case {"type": "content", "content": str() | list() as content}:
-            texts = [str(each["text"]) for each in listed(content) if isinstance(each, dict) and "text" in each]
+            texts: list[str] = []
+            for number, each in enumerate(listed(content)):
+                if isinstance(each, dict) and isinstance(each.get("text"), str):
+                    texts.append(str(each["text"]))
+                else:
+                    ignored.append(f"{path}.source.content[{number}]")
             source = {"type": "text", "media_type": "text/plain", "data": "\n\n".join(texts)}
         case _:
             pass

@@ -28,7 +28,11 @@ _CHAT_ALONE = frozenset(
 
 _VERSION = re.compile(rb"\d{4}-\d{2}-\d{2}")
 _HEADER = re.compile(rb"anthropic-[a-z0-9-]{1,64}")
-_OWN_HEADERS = frozenset({b"anthropic-dangerous-direct-browser-access"})
+_OWN_HEADERS = frozenset(
+    {b"anthropic-dangerous-direct-browser-access", b"anthropic-user-profile-id", b"anthropic-workspace-id"}
+)
+"""Headers for the gateway's own account, or for browsers: they do not go on."""
+
 _ANSWER_NAME = "answer"
 
 

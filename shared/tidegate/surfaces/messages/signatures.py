@@ -13,8 +13,8 @@ from tidegate.json import Json, decode_or_none, encode
 
 PREFIX = "tg1."
 
-_MAX_BYTES = 4 * 1024 * 1024
-"""The most bytes that a signature is unpacked to: a request could hold a bomb."""
+MAX_RATIO, _LEAST_BYTES = 20, 4096
+"""The most bytes for each character of a signature: all of a request together cannot be a bomb."""
 
 
 def pack(details: list[Json]) -> str:
@@ -28,7 +28,7 @@ def unpack(signature: Json) -> list[Json] | None:
         return None
     try:
         packed = base64.urlsafe_b64decode(signature.removeprefix(PREFIX))
-        text = zlib.decompressobj().decompress(packed, _MAX_BYTES)
+        text = zlib.decompressobj().decompress(packed, _LEAST_BYTES + MAX_RATIO * len(signature))
     except (binascii.Error, ValueError, zlib.error):
         return None
     details = decode_or_none(text)
