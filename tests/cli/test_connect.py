@@ -63,6 +63,17 @@ def test_codex_gets_a_profile_with_its_provider_and_the_list_of_models(
     assert "already" in capsys.readouterr().err
 
 
+def test_a_link_stays_a_link_and_the_first_file_is_kept(tmp_path: Path) -> None:
+    real, link = tmp_path / "dotfiles.json", tmp_path / ".claude/settings.json"
+    real.write_text('{"theme": "dark"}')
+    link.parent.mkdir()
+    link.symlink_to(real)
+    for model in ("a/b", "c/d"):
+        assert connect(tmp_path, "claude-code", "--write", "--model", model) == 0
+    assert link.is_symlink() and json.loads(real.read_text())["env"]["ANTHROPIC_MODEL"] == "c/d"
+    assert (tmp_path / "dotfiles.json.bak").read_text() == '{"theme": "dark"}'
+
+
 @pytest.mark.parametrize("client", ["aider", "continue"])
 def test_a_file_that_exists_is_not_replaced(client: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert connect(tmp_path, client, "--write") == 0

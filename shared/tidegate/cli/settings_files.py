@@ -15,11 +15,13 @@ def write_settings(path: Path, settings: ClientSettings) -> None:
     Raises `ConfigurationError` if it cannot be read or written, or has other settings in the same place.
     """
     try:
+        path = path.resolve()  # a link stays one
         before = path.read_text("utf-8") if path.exists() else None
         text = settings.text if before is None else _merged(before, path, settings)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if before is not None:
-            _write(path.with_name(f"{path.name}.bak"), before)
+        backup = path.with_name(f"{path.name}.bak")
+        if before is not None and not backup.exists():  # the first one is the file without our settings
+            _write(backup, before)
         _write(path, text)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
