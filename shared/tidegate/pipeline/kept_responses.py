@@ -109,9 +109,11 @@ class StateReader:
         known = _by_id(earlier)
         missing = [each for each in dict.fromkeys(wanted.values()) if each not in known]
         owners = await asyncio.gather(*map(self._owner_of, missing))
-        states = await asyncio.gather(*(self.find(each, is_awaited=True) for each in dict.fromkeys(owners) if each))
-        for found in states:
-            known |= {} if found is None else _by_id(found.items)
+        for owner in filter(None, dict.fromkeys(owners)):  # one at a time: each can be large
+            found = await self.find(owner, is_awaited=True)
+            if found is None:  # do not wait for the others as well
+                break
+            known |= {name: item for name, item in _by_id(found.items).items() if name in missing}
         for item_id in wanted.values():
             if item_id not in known:
                 raise item_not_found(item_id)
