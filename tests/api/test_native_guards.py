@@ -68,3 +68,14 @@ def test_a_signature_of_ours_cannot_be_a_bomb() -> None:
     turns = [*CALL["messages"], {"role": "assistant", "content": [thinking]}, *CALL["messages"]]
     request = MESSAGES.parse(CHAT, json.dumps({**CALL, "messages": turns}).encode())
     assert isinstance(request, ChatRequest) and len(json.dumps(request.body)) < 10_000
+
+
+@pytest.mark.parametrize(
+    "fields", [{"output_config": {"effort": "gigantic"}}, {"thinking": {"type": "new_in_2030"}}], ids=str
+)
+async def test_a_value_of_a_newer_client_goes_on_to_its_own_provider(fields: dict[str, Any]) -> None:
+    async with world(ANTHROPIC.answer, **ANTHROPIC.env) as client:
+        reply = await client.post({**CALL, **fields}, "/v1/messages")
+    assert reply.status == 200
+    (request,) = client.requests
+    assert fields.items() <= json.loads(request.content).items()

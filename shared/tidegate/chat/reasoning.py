@@ -1,12 +1,15 @@
 """The fields of a request that ask for reasoning, unified as one `Reasoning`."""
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 from msgspec import Meta, Struct
 
 from tidegate.errors import InvalidRequest
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+EFFORTS = frozenset(get_args(Effort))
+"""All efforts. Clients of other dialects may send newer ones, which only a provider of their dialect gets."""
 
 _T = TypeVar("_T")
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from tidegate.chat.parse import decode_body
+from tidegate.chat.reasoning import EFFORTS
 from tidegate.chat.request import ChatRequest, build_chat_request
 from tidegate.domain.origin import Origin
 from tidegate.json import Json, JsonObject, decode_or_none
@@ -34,6 +35,7 @@ _OWN_HEADERS = frozenset(
 """Headers for the gateway's own account, or for browsers: they do not go on."""
 
 _ANSWER_NAME = "answer"
+_THINKING = ("enabled", "disabled", "adaptive")
 
 
 def parse(body: bytes, headers: Mapping[bytes, bytes], *, needs_limit: bool = True) -> ChatRequest:
@@ -82,6 +84,8 @@ def translate(raw: JsonObject) -> tuple[JsonObject, tuple[str, ...], set[str]]:
                 _write_format(body, output_format, "output_format", ignored)
             case "metadata", dict(metadata):
                 _write_user(body, metadata, ignored)
+            case "thinking", {"type": str(kind)} if kind not in _THINKING:
+                ignored.append("thinking.type")
             case _ if name in _CHAT_ALONE:
                 ignored.append(name)
             case _:
@@ -107,7 +111,7 @@ def _check(raw: JsonObject, version: bytes) -> None:
 def _write_output_config(body: JsonObject, config: JsonObject, ignored: list[str]) -> None:
     for name, value in config.items():
         match name, value:
-            case "effort", str(effort):
+            case "effort", str(effort) if effort in EFFORTS:
                 body["reasoning_effort"] = effort
             case "format", dict(output_format):
                 _write_format(body, output_format, "output_config.format", ignored)

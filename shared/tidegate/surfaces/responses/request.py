@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.chat.parse import decode_body
+from tidegate.chat.reasoning import EFFORTS
 from tidegate.chat.request import ChatRequest, build_chat_request
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.domain.origin import KeptReply, NeedsState, Origin
@@ -220,7 +221,7 @@ def _write_field(body: JsonObject, name: str, value: Json, ignored: list[str]) -
         case "parallel_tool_calls", _:
             body[name] = value
         case "reasoning", dict(reasoning):
-            _write_reasoning(body, reasoning)
+            _write_reasoning(body, reasoning, ignored)
         case "text", dict(text):
             _write_text(body, text, ignored)
         case "include", list(included):
@@ -233,10 +234,12 @@ def _write_field(body: JsonObject, name: str, value: Json, ignored: list[str]) -
             ignored.append(name)
 
 
-def _write_reasoning(body: JsonObject, reasoning: JsonObject) -> None:
+def _write_reasoning(body: JsonObject, reasoning: JsonObject, ignored: list[str]) -> None:
     """Write the effort, with how to summarise. A summary alone does not ask for reasoning: Codex always sends it."""
     effort, summary = reasoning.get("effort"), reasoning.get("summary") or reasoning.get("generate_summary")
-    if effort is not None:
+    if isinstance(effort, str) and effort not in EFFORTS:
+        ignored.append("reasoning.effort")
+    elif effort is not None:
         body["reasoning"] = {"effort": effort, **({} if summary is None else {"summary": summary})}
 
 
