@@ -51,6 +51,8 @@ def test_a_model_has_openais_fields_and_openrouters() -> None:
         "object": "model",
         "created": 1_795_219_200,
         "owned_by": "maker",
+        "type": "chat",
+        "dimensions": None,
         "name": "One",
         "description": "One by maker, 200,000 tokens of context, reads text and image, reasons",
         "context_length": 200_000,

@@ -26,16 +26,23 @@ CHECKS = (
 SAME_AS_OTHERS = (
     r"^(/chat|/openai/v1/chat|/api/ds-prototypes/content_generation/chat)/completions$"
     r"|^(/openai|/openai/v1)?/(files|uploads|batches)(/.*)?$"
+    r"|^(/openai|/openai/v1|/api/v1)?/(messages|responses|conversations)(/.*)?$"
+    r"|^(/openai|/openai/v1|/api/v1)?/(embeddings|rerank|moderations|completions)$"
+    r"|^/openai/deployments/[^/]*/(embeddings|completions)$|^/v2/rerank$|^/api/v1/generations/"
 )
 BATCHES = r"^/v1/(files|uploads|batches)(/.*)?$"
+STATES = r"^/v1/(responses|conversations)(/.*)?$"
+OTHER_CALLS = r"^/v1/(messages(/.*)?|embeddings|rerank|moderations|completions)$|^/api/(chat|tags)$"
+PARTS = {
+    "calls": ("--exclude-path-regex", f"{SAME_AS_OTHERS}|{BATCHES}|{STATES}|{OTHER_CALLS}"),
+    "batches": ("--include-path-regex", BATCHES),
+    "states": ("--include-path-regex", STATES),
+    "other_calls": ("--include-path-regex", OTHER_CALLS),
+}
 
 
 # Apart, because after many wrong keys from one address the server answers 429 in place of 401.
-@pytest.mark.parametrize(
-    "part",
-    [("--exclude-path-regex", f"{SAME_AS_OTHERS}|{BATCHES}"), ("--include-path-regex", BATCHES)],
-    ids=["calls", "batches"],
-)
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
 def test_the_document_holds(part: tuple[str, str], tmp_path: Path) -> None:
     # A deadline that has passed is the caller's own affair, and a 504 all the same.
     expected = '[checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx", 504]\n'

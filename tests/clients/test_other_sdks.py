@@ -101,7 +101,7 @@ def test_lunoss_client_knows_its_errors(lunos: Any) -> None:
         "image": (404, "NOT_FOUND"),
         "embedding": (400, "VALIDATION_ERROR"),
     }
-    assert "must not be an empty text" in errors["embedding"]["message"]
+    assert "must be non-empty strings" in errors["embedding"]["message"]
 
 
 def test_azures_client_of_node_finds_its_deployments(server: Server) -> None:

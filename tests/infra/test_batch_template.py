@@ -68,7 +68,7 @@ def test_the_function_has_the_data_planes_settings_of_calls(deploy: Deploy) -> N
     calls = {"Routes": "[]", "Guardrails": "[]", "Timeouts": "{}", "ExtraProviders": "[]", "DefaultProvider": "openai"}
     stack = deploy(**given, **oidc, **calls)
     chat, batch = (stack.properties(f"{name}Function")["Environment"]["Variables"] for name in ("Chat", "Batch"))
-    of_http = {"AWS_LAMBDA_EXEC_WRAPPER", "TIDEGATE_CORS_ORIGINS"}
+    of_http = {"AWS_LAMBDA_EXEC_WRAPPER", "TIDEGATE_CORS_ORIGINS", "TIDEGATE_RESPONSE_STATE"}
     assert {name: value for name, value in chat.items() if name not in of_http} == {
         name: value for name, value in batch.items() if name != "TIDEGATE_REPLY_QUEUE"
     }

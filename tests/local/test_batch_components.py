@@ -32,7 +32,11 @@ from tidegate.sqlite.world import SqliteWorld
 from tidegate.transport.aws_service import AwsService
 
 SETTINGS = Settings("t", AwsSettings("us-east-1"), batch_options={"part_lines": 7})
-PATHS = {"/v1/chat/completions", "/chat/completions", "/openai/v1/chat/completions"}
+PATHS = {
+    *(f"{prefix}/chat/completions" for prefix in ("/v1", "", "/openai/v1")),
+    *(f"{prefix}/{name}" for prefix in ("/v1", "", "/openai/v1") for name in ("embeddings", "moderations", "rerank")),
+    "/v2/rerank",
+}
 
 
 async def check(components: BatchComponents) -> None:

@@ -276,7 +276,8 @@ async def _http_exception(request: Request, raised: Exception) -> Response:
     known_paths = () if is_known else (*ENDPOINTS, *COUNTS, *READS, *BATCH_PATHS, *RESPONSE_PATHS)
     advice: str | None = load("tidegate.api.other_apis", "advice_for")(path, known_paths)
     # A known path may be one of another API too: Google's POST /v1/models/{id}:generateContent.
-    if isinstance(raised, HTTPException) and is_known and not (advice and request.method == "POST"):
+    is_other_api = path not in READS and advice is not None and request.method == "POST"
+    if isinstance(raised, HTTPException) and is_known and not is_other_api:
         reply = _response(request, _not_allowed(request))
         reply.headers.update(raised.headers or {})
         return reply

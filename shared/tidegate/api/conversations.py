@@ -62,7 +62,10 @@ async def answer(
         case "GET", True, False:
             return json_reply(page_of(state.input, request))
         case "POST", True, False:
-            items = _new_items(await _body(request), ulid(gateway_of(request).clock()))
+            body = await _body(request)
+            if body.get("items") is None:
+                raise InvalidRequest("Missing required parameter: 'items'.", param="items")
+            items = _new_items(body, ulid(gateway_of(request).clock()))
             await _keep(request, reader, ResponseState(state.response, [*state.input, *items]))
             return json_reply(page_of(items, request))
         case "GET", True, True:
@@ -73,7 +76,8 @@ async def answer(
                 request, reader, ResponseState(state.response, [item for item in state.input if item is not removed])
             )
         case _:
-            raise HTTPException(405, headers={"allow": "GET, POST, DELETE" if part is None else "GET, POST"})
+            allowed = "GET, POST, DELETE" if part is None else "GET, POST" if item_id is None else "GET, DELETE"
+            raise HTTPException(405, headers={"allow": allowed})
 
 
 async def _create(request: Request, reader: StateReader) -> Response:

@@ -55,7 +55,8 @@ async def answer(request: Request, prefixes: Sequence[str]) -> Response:
             await _find(reader, state_id)
             raise InvalidRequest("Cannot cancel a synchronous response.", param="response_id")
         case _:
-            allowed = {"input_items": "GET", "cancel": "POST"}.get(part or "", "GET, DELETE")
+            posted = {"input_items": "GET", "cancel": "POST", "compact": "POST", "input_tokens": "POST"}
+            allowed = posted.get(part or state_id, "GET, DELETE")
             raise HTTPException(405, headers={"allow": allowed})
 
 

@@ -20,23 +20,18 @@ _COUNT: Schema = {"type": "integer", "minimum": 1}
 
 MESSAGES_REQUEST: Schema = {
     "type": "object",
-    "description": "Anthropic's Messages API: https://platform.claude.com/docs/en/api/messages/create",
+    "description": "Anthropic's Messages API: https://platform.claude.com/docs/en/api/messages/create. The provider "
+    "judges the values of `metadata`, `output_config`, `thinking`, `tool_choice`, `tools`, `system` and `top_k`.",
     "required": ["model", "max_tokens", "messages"],
     "properties": {
         "model": _TEXT,
         "max_tokens": _COUNT,
         "messages": {"type": "array", "minItems": 1, "items": _OBJECT},
-        "system": {"anyOf": [_TEXT, _OBJECTS]},
-        "stream": {"type": "boolean"},
-        "tools": _OBJECTS,
-        "tool_choice": _OBJECT,
-        "thinking": _OBJECT,
-        "output_config": _OBJECT,
-        "stop_sequences": {"type": "array", "items": _TEXT},
-        "temperature": {"type": "number"},
-        "top_p": {"type": "number"},
-        "top_k": {"type": "integer"},
-        "metadata": _OBJECT,
+        "stream": {"type": ["boolean", "null"]},
+        "stop_sequences": {"type": ["array", "null"], "items": _TEXT},
+        "temperature": {"type": ["number", "null"]},
+        "top_p": {"type": ["number", "null"]},
+        **{name: {} for name in ("metadata", "output_config", "thinking", "tool_choice", "tools", "system", "top_k")},
     },
 }
 
@@ -226,7 +221,9 @@ def _count(operation: Schema, surface: Surface) -> Schema:
     responses = cast("dict[str, Schema]", described["responses"])
     count: Schema = {"type": "object", "required": ["input_tokens"], "properties": {"input_tokens": _COUNT}}
     counted: Schema = {**responses["200"], "content": {"application/json": {"schema": count}}}
-    body: Schema = {"required": True, "content": {"application/json": {"schema": {**request, "required": required}}}}
+    fields = {**cast(Schema, request["properties"]), "max_tokens": {**_COUNT, "type": ["integer", "null"]}}
+    schema: Schema = {**request, "required": required, "properties": fields}
+    body: Schema = {"required": True, "content": {"application/json": {"schema": schema}}}
     return {**described, "requestBody": body, "responses": {**responses, "200": counted}}
 
 

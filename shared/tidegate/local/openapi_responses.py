@@ -34,15 +34,21 @@ _COUNT: Schema = {
     "required": ["object", "input_tokens"],
     "properties": {"input_tokens": {"type": "integer"}},
 }
-_NEW_CONVERSATION: Schema = {"type": "object", "properties": {"items": _ITEMS, "metadata": _OBJECT}}
+_NEW_CONVERSATION: Schema = {
+    "type": "object",
+    "properties": {"items": {"anyOf": [_ITEMS, {"type": "null"}]}, "metadata": {"type": ["object", "null"]}},
+}
 _NEW_ITEMS: Schema = {"type": "object", "required": ["items"], "properties": {"items": _ITEMS}}
-_METADATA: Schema = {"type": "object", "required": ["metadata"], "properties": {"metadata": _OBJECT}}
+_METADATA: Schema = {
+    "type": "object",
+    "properties": {"metadata": {"type": ["object", "null"]}},
+}
 _COUNTED: Schema = {
     "type": "object",
     "required": ["model", "input"],
     "properties": {
         "model": _TEXT,
-        "input": {"anyOf": [{**_TEXT, "minLength": 1}, {"type": "array", "items": _OBJECT}]},
+        "input": {"anyOf": [_TEXT, {"type": "array", "items": _OBJECT}]},
     },
 }
 

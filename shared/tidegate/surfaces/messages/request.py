@@ -74,6 +74,8 @@ def translate(raw: JsonObject) -> tuple[JsonObject, tuple[str, ...], set[str]]:
             case "stop_sequences", list(sequences):
                 if sequences:
                     body["stop"] = sequences
+            case "stop_sequences", _:
+                raise refusal(name, "Input should be a valid list")
             case "tools", list(listed):
                 body["tools"] = [tools.translate(tool) for tool in listed]
             case "tool_choice", dict(choice):
