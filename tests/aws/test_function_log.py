@@ -50,6 +50,12 @@ class Function(NamedTuple):
         return [read_metrics(json.loads(line)) for line in self.capsys.readouterr().out.split("\n") if line]
 
 
+@pytest.fixture(autouse=True)
+def no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda sets the variable for each invocation, and so do tests of the runtime."""
+    monkeypatch.delenv("_X_AMZN_TRACE_ID", raising=False)
+
+
 @pytest.fixture
 def function(capsys: pytest.CaptureFixture[str]) -> Iterator[Function]:
     yield from open_function(SETTINGS, capsys)
