@@ -29,7 +29,6 @@ def with_tools(*tools: Any) -> dict[str, Any]:
         {"input": [{"type": "message", "content": [{"type": "input_file", "file_id": FOREIGN}]}]},
         with_tools({"type": "shell", "environment": {"type": "container_reference", "container_id": "cntr_other"}}),
         {"input": [], "billing_policy": {"bill_to": "user_profile"}},
-        {"input": [], "plugins": [{"id": "web"}]},
         {"input": [], "user_profile_id": "other"},
     ],
 )
@@ -45,6 +44,8 @@ def test_what_belongs_to_the_gateways_account_is_found_at_any_depth(body: dict[s
         with_tools({"type": "namespace", "name": "n", "tools": [{"type": "mcp", "server_url": "https://x.example"}]}),
         {"input": [{"type": "tool_search_output", "tools": [{"type": "file_search"}]}]},
         {"tools": [{"type": "shell", "environment": {"type": "container_auto", "memory_limit": "64g"}}]},
+        {"input": [], "plugins": [{"id": "web"}]},
+        {"tools": [{"type": "x_search"}], "user_profile_id": "own"},
     ],
 )
 def test_tools_that_cost_money_are_found_in_items_even_with_an_own_account(body: dict[str, Any]) -> None:

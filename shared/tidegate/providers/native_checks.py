@@ -23,7 +23,8 @@ SEARCH_TOOLS = re.compile(r"web_(search|fetch)\w*")
 """Types of tools whose use the provider reports, and whose price is known or nothing."""
 
 _ACCOUNT_KEYS = ACCOUNT_KEYS | {"container_id", "skill_id", "user_profile_id"}
-_BLOCKED_FIELDS = ("plugins", "billing_policy", "user_profile_id")
+_PRICE_FIELDS = ("plugins",)
+_ACCOUNT_FIELDS = frozenset({"billing_policy", "user_profile_id"})
 _TEXT_TYPES = ("text", "input_text", "output_text", "thinking", "summary_text")
 _CALLERS_VALUES = frozenset({"input_schema", "parameters", "schema", "arguments", "metadata"})
 _CALLS = ("tool_use", "server_tool_use", "mcp_tool_use")
@@ -36,11 +37,11 @@ def may_pass(body: JsonObject, *, owns_account: bool, allowed: Set[str] = frozen
     `owns_account`: it is sent with the workspace's own key. `allowed` are the fields and tools that the operator allows
     although their price is not known, such as "tools.code_interpreter".
     """
-    if any(body.get(name) is not None for name in _BLOCKED_FIELDS):
-        return owns_account
+    if any(body.get(name) is not None and name not in allowed for name in _PRICE_FIELDS):
+        return False
     if not all(_is_known_tool(tool, allowed) for tool in _tools(body)):
         return False
-    return owns_account or not _refers_to_account(body)
+    return owns_account or not (_ACCOUNT_FIELDS & body.keys() or _refers_to_account(body))
 
 
 def _tools(value: Json) -> Iterator[Json]:
