@@ -1,7 +1,7 @@
 """The parts that translators of operations on texts share: replies come whole, without media and reasoning."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from msgspec import Struct
 
@@ -13,6 +13,8 @@ from tidegate.domain.usage import Usage, parse_count
 from tidegate.errors import OperationNotSupported, ProviderMalformed, UpstreamError
 from tidegate.json import Json, JsonObject
 from tidegate.providers.base import Framing, Headers, Provider, StreamEvent, UpstreamRequest
+
+_T = TypeVar("_T")
 
 
 class TextsTranslator(Struct, frozen=True):
@@ -83,3 +85,10 @@ def not_supported(provider: str, operation: str, supporting: Iterable[str]) -> O
     """Return the error for a provider without the operation; it names those that have it."""
     names = ", ".join(sorted(supporting))
     return OperationNotSupported(f"The provider {provider!r} has no {operation}. These have: {names}.", param="model")
+
+
+def notes_of(request: UpstreamRequest, kind: type[_T]) -> _T:
+    """Return what a translator has noted with its request. Raises `TypeError` for a request of another one."""
+    if not isinstance(request.notes, kind):
+        raise TypeError("The request was made by another translator.")
+    return request.notes

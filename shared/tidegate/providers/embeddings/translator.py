@@ -15,13 +15,13 @@ from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.base import FurtherRequests, UpstreamRequest
 from tidegate.providers.embeddings.dialect import EmbeddingsDialect, EmbeddingsWork, InputLimits
-from tidegate.providers.texts_translator import TextsTranslator, caller_fields, input_usage, summed_usage
+from tidegate.providers.texts_translator import TextsTranslator, caller_fields, input_usage, notes_of, summed_usage
 
 MAX_REQUESTS = 512
 """The most requests of one call: some models take one text in each."""
 
 
-class _Expected(NamedTuple):
+class _Expectation(NamedTuple):
     """The vectors that the reply to one request must have: one for each input, which the caller wants encoded so."""
 
     inputs: int
@@ -51,22 +51,20 @@ class EmbeddingsTranslator(TextsTranslator, frozen=True, kw_only=True):
         work = EmbeddingsWork(fields, request.purpose, request.encoding)
         work.take("encoding_format")
         url, body, auth = self.dialect.target(work, inputs, deployment)
-        notes = _Expected(len(inputs), request.encoding)
+        notes = _Expectation(len(inputs), request.encoding)
         return UpstreamRequest(url, encode(body), auth=auth, ignored=tuple(work.fields), notes=notes)
 
     def parse_reply(self, request: UpstreamRequest, body: Json) -> Reply:
-        expected = request.notes
-        # Every request of this translator has them.
-        assert isinstance(expected, _Expected)  # noqa: S101
+        expectation = notes_of(request, _Expectation)
         if not isinstance(body, dict):
             raise self.malformed("it is not an object")
         if "error" in body and isinstance(body["error"], dict):
             raise self.parse_error(400, {}, body)
         try:
             vectors, tokens = self.dialect.parse(body)
-            if len(vectors) != expected.inputs:
-                raise ValueError(f"{len(vectors)} vectors for {expected.inputs} inputs")
-            data = [_entry(index, as_encoding(vector, expected.encoding)) for index, vector in enumerate(vectors)]
+            if len(vectors) != expectation.inputs:
+                raise ValueError(f"{len(vectors)} vectors for {expectation.inputs} inputs")
+            data = [_entry(index, as_encoding(vector, expectation.encoding)) for index, vector in enumerate(vectors)]
         except (ValueError, TypeError, KeyError) as error:
             raise self.malformed(str(error)) from None
         return {"object": "list", "data": data, "usage": input_usage(tokens)}

@@ -17,7 +17,7 @@ from tidegate.domain.operation import Reply
 from tidegate.domain.usage import Usage, parse_count
 from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.base import Auth, KeyAuth, UpstreamRequest
-from tidegate.providers.texts_translator import TextsTranslator, caller_fields, input_usage
+from tidegate.providers.texts_translator import TextsTranslator, caller_fields, input_usage, notes_of
 from tidegate.rerank.request import RerankCall, RerankRequest
 
 
@@ -64,29 +64,27 @@ class RerankTranslator(TextsTranslator, frozen=True, kw_only=True):
         )
 
     def parse_reply(self, request: UpstreamRequest, body: Json) -> Reply:
-        asked = request.notes
-        # Every request of this translator has them.
-        assert isinstance(asked, RerankRequest)  # noqa: S101
+        rerank_request = notes_of(request, RerankRequest)
         match body:
             case {"results": [*entries]} | {"data": [*entries]}:
-                results = [self._result(entry, asked) for entry in entries]
+                results = [self._result(entry, rerank_request) for entry in entries]
             case {"error": dict()}:
                 raise self.parse_error(400, {}, body)
             case _:
                 raise self.malformed("it has no list of results")
         usage = _usage(body)
         if usage is None and self.quirks.charges_searches:
-            usage = _searched(asked.searches)
+            usage = _searched(rerank_request.searches)
         return {"results": results, "usage": usage}
 
-    def _result(self, entry: Json, asked: RerankRequest) -> JsonObject:
-        documents = asked.documents
+    def _result(self, entry: Json, rerank_request: RerankRequest) -> JsonObject:
+        documents = rerank_request.documents
         match entry:
             case {"index": int(index), "relevance_score": int() | float() as score} if 0 <= index < len(documents):
                 result: JsonObject = {"index": index, "relevance_score": score}
             case _:
                 raise self.malformed("a result has no index or no score")
-        if asked.fields.return_documents:
+        if rerank_request.fields.return_documents:
             result["document"] = {"text": documents[index]}
         return result
 
