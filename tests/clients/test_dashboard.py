@@ -3,7 +3,6 @@
 import io
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -11,8 +10,8 @@ import openai
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.clients.browser import Visit, chromium, serious_faults, visiting
-from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, serving
+from tests.clients.browser import Visit, serious_faults, visiting
+from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE
 
 pytestmark = pytest.mark.slow
 
@@ -21,25 +20,6 @@ SECRET_NOTE = "It is shown once"
 CALLER_PAGES = ("overview", "calls", "batches", "playground")
 ADMIN_PAGES = ("keys", "workspaces", "audit")
 ROWS = 10_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def root() -> Iterator[str]:
-    with serving("--store", "memory") as (program, port):
-        yield f"http://127.0.0.1:{port}"
-    assert program.err == []
-
-
-@pytest.fixture
-def visit(browser: Browser, root: str) -> Iterator[Visit]:
-    with visiting(browser, root) as opened:
-        yield opened
 
 
 def call(root: str, model: str = "demo/echo", key: str = DEMO_KEY, **headers: str) -> str:

@@ -4,7 +4,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlsplit
@@ -13,8 +13,8 @@ from urllib.request import Request, urlopen
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from tests.clients.browser import Visit, chromium, serious_faults, visiting
-from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, serving
+from tests.clients.browser import Visit, serious_faults, visiting
+from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE
 
 pytestmark = pytest.mark.slow
 
@@ -23,25 +23,6 @@ SCRIPT = "<img src=x onerror=\"document.title='run'\">"
 CALLER_PAGES = ("Overview", "Calls", "Sessions", "Batches", "Playground", "Other models", "Providers")
 ADMIN_PAGES = ("Workspaces", "Keys", "Limits", "Plans", "Routes", "Guardrails", "Access", "Audit log")
 EVERY_PAGE = ("providers", "workspaces", "keys", "limits", "plans", "routes", "guardrails", "access", "audit")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def root() -> Iterator[str]:
-    with serving("--store", "memory") as (program, port):
-        yield f"http://127.0.0.1:{port}"
-    assert program.err == []
-
-
-@pytest.fixture
-def visit(browser: Browser, root: str) -> Iterator[Visit]:
-    with visiting(browser, root) as opened:
-        yield opened
 
 
 @pytest.fixture

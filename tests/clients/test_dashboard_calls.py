@@ -3,13 +3,13 @@
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.clients.browser import Visit, chromium, visiting
+from tests.clients.browser import Visit, visiting
 from tests.clients.call_page import open_all, open_call
 from tests.clients.made_calls import (
     CALL_ID,
@@ -27,31 +27,12 @@ from tests.clients.made_calls import (
     responses_request,
     trace,
 )
-from tests.clients.world import DEMO_KEY, serving
+from tests.clients.world import DEMO_KEY
 from tidegate.json import Json
 
 pytestmark = pytest.mark.slow
 
 PHONE = {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def root() -> Iterator[str]:
-    with serving("--store", "memory") as (program, port):
-        yield f"http://127.0.0.1:{port}"
-    assert program.err == []
-
-
-@pytest.fixture
-def visit(browser: Browser, root: str) -> Iterator[Visit]:
-    with visiting(browser, root) as opened:
-        yield opened
 
 
 # Where the time went

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.clients.browser import Visit, chromium, serious_faults, visiting
+from tests.clients.browser import Visit, serious_faults, visiting
 from tests.clients.call_page import open_all, open_call, replay
 from tests.clients.made_calls import (
     GPT,
@@ -23,28 +23,9 @@ from tests.clients.made_calls import (
     responses_request,
     trace,
 )
-from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, serving
+from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def root() -> Iterator[str]:
-    with serving("--store", "memory") as (program, port):
-        yield f"http://127.0.0.1:{port}"
-    assert program.err == []
-
-
-@pytest.fixture
-def visit(browser: Browser, root: str) -> Iterator[Visit]:
-    with visiting(browser, root) as opened:
-        yield opened
 
 
 # Replay

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.clients.browser import Visit, chromium, visiting
+from tests.clients.browser import Visit, visiting
 from tests.clients.world import DEMO_KEY, DEMO_WORKSPACE, serving
 
 pytestmark = pytest.mark.slow
@@ -22,12 +22,6 @@ window.setTimeout = (task, milliseconds, ...rest) => {
 };
 """
 """Pauses of a second and more take no time, and are remembered."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

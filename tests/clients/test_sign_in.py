@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.clients.browser import Visit, chromium, visiting
+from tests.clients.browser import Visit, visiting
 from tests.clients.issuer import CLIENT, Issuer, issuing
 from tests.clients.world import DEMO_KEY, DEMO_WORKSPACE, serving
 from tests.identity.issuing import AUDIENCE, token
@@ -15,12 +15,6 @@ from tests.identity.issuing import AUDIENCE, token
 pytestmark = pytest.mark.slow
 
 CALLS = "#/calls?live=off"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
