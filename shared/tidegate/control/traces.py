@@ -108,7 +108,8 @@ def _shorten(content: JsonObject) -> JsonObject:
         if len(encode(content)) <= MAX_JSON_BYTES:
             return content
         attempts = content["attempts"]
-        assert isinstance(attempts, list)  # noqa: S101  # as `trace_to_json` makes it
+        # `trace_to_json` makes a list of them.
+        assert isinstance(attempts, list)  # noqa: S101
         content = {**content, "attempts": [_without(attempt, part) for attempt in attempts]}
     for part in sorted(("answer", "request"), key=lambda name: -len(encode(content[name]))):
         if len(encode(content)) > MAX_JSON_BYTES:

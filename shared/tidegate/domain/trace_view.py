@@ -29,7 +29,7 @@ def has_expired(until: str, now: float) -> bool:
 
 
 def read_trace(content: bytes | None, until: str, assemble: Assemble) -> JsonObject | None:
-    """Return the trace that `encode_trace` wrote as JSON; None if there is none, or it cannot be read."""
+    """Return the trace that `encode_trace` wrote as JSON; None without a trace that can be read."""
     try:
         return None if content is None else trace_to_json(decode_trace(content), until, assemble)
     except msgspec.DecodeError:
@@ -44,7 +44,7 @@ class LineTrace(Struct, frozen=True):
 
 
 def read_line_trace(content: bytes | None, assemble: Assemble) -> LineTrace | None:
-    """Return the trace that `encode_trace` wrote; None if there is none, or it does not say whose it is."""
+    """Return the trace that `encode_trace` wrote; None without a trace that names its key."""
     try:
         trace = None if content is None else decode_trace(content)
     except msgspec.DecodeError:

@@ -94,9 +94,10 @@ async def settle(components: Components, observation: Observation) -> Outcome:
 async def send_telemetry(
     open_telemetry: Callable[[], Telemetry], outcome: Outcome, content: CallContent | None
 ) -> None:
-    """Send the settled call to the operator's collector. A fault in it must not fail a call that has succeeded."""
+    """Send the settled call to the operator's collector."""
     try:
         await open_telemetry().send(outcome, content)
+    # A fault in it must not fail a call that has succeeded.
     except Exception:
         log.exception("telemetry.failed", extra={"call_id": outcome.call.id})
 

@@ -153,7 +153,8 @@ class TraceRecorder:
             return
         try:
             line = encode(batch)
-        except Exception:  # a provider's chunk that cannot be kept must not end the caller's stream
+        # A provider's chunk that cannot be stored must not end the caller's stream.
+        except Exception:
             self._lines, self._has_answer, self._line_room = [], False, -1
             return
         self._lines.append(line)
@@ -172,7 +173,8 @@ class TraceRecorder:
         try:
             for chunk in batch:
                 assembler.add(chunk)
-        except Exception:  # a provider's chunk that cannot be assembled must not end the caller's stream
+        # A provider's chunk that cannot be assembled must not end the caller's stream.
+        except Exception:
             self._assembler, self._has_answer = None, False
 
     def until(self, status: OutcomeStatus) -> float | None:
@@ -200,7 +202,8 @@ class TraceRecorder:
                 content = await offload(size, partial(encode_trace, trace))
                 await self._traces.keep(self._call.workspace.id, self._call.id, content, until)
                 return await self._in_inner_dialect(trace, observation)
-        except Exception as error:  # a call that is answered and settled must not fail for its trace
+        # A call that is answered and settled must not fail for its trace.
+        except Exception as error:
             log.warning("trace.lost", extra={"call_id": self._call.id, "reason": type(error).__name__})
             return None
         finally:

@@ -7,7 +7,7 @@ The provider's own reply, or its events, stand beside it under the key `NATIVE`,
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.request import ChatCall
@@ -100,5 +100,5 @@ def _with_events(chunks: list[Chunk], arrived: list[StreamEvent]) -> list[Chunk]
     native = {NATIVE: list(arrived)}
     arrived.clear()
     if index is None:
-        return [{**_NOTHING, **native}, *chunks]  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
-    return [*chunks[:index], {**chunks[index], **native}, *chunks[index + 1 :]]  # pyright: ignore[reportReturnType]  # as above
+        return [cast(Chunk, {**_NOTHING, **native}), *chunks]
+    return [*chunks[:index], cast(Chunk, {**chunks[index], **native}), *chunks[index + 1 :]]

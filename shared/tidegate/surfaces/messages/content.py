@@ -31,7 +31,7 @@ def anthropic_blocks(details: list[Json]) -> list[tuple[Place, JsonObject]] | No
 
 
 def own_thinking(text: str, details: list[Json], notes: Notes) -> JsonObject | None:
-    """Return the block for another provider's reasoning; None if there is none, or the caller did not ask for it.
+    """Return the block for another provider's reasoning; None without any, or for a caller that did not ask.
 
     Without a text, it is redacted.
     """
