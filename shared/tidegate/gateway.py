@@ -102,9 +102,9 @@ class Gateway(Components, frozen=True):
         call may have a trace, which begins with it. Raises `InvalidRequest`.
         """
         now = self.clock() if started_at is None else started_at
-        kept = None if request.origin is None else request.origin.kept
-        if kept is not None:
-            kept.is_on = self.open_response_states is not no_response_states
+        conversation = None if request.origin is None else request.origin.conversation
+        if conversation is not None:
+            conversation.is_on = self.open_response_states is not no_response_states
         timeouts_seconds = (self.timeout_seconds, request.options.timeout, workspace.timeout_seconds)
         deadline = earliest_deadline(now, timeouts_seconds, headers.deadlines())
         return CallOf(
@@ -209,8 +209,9 @@ async def _finish(components: Components, observation: Observation, call_reuse: 
     try:
         if call_reuse is not None:
             await call_reuse.store(observation)
-        if origin is not None and origin.kept is not None and origin.kept.is_on:
-            await load("tidegate.pipeline.kept_responses", "keep_response")(components, observation.call, origin.kept)
+        if origin is not None and origin.conversation is not None and origin.conversation.is_on:
+            keep_response = load("tidegate.pipeline.kept_responses", "keep_response")
+            await keep_response(components, observation.call, origin.conversation)
     finally:
         outcome = await settle(components, observation)
         content = None if observation.trace is None else await observation.trace.write(observation)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.providers.calls import asking, call
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
-from tidegate.domain.origin import NATIVE, KeptReply, Origin
+from tidegate.domain.origin import NATIVE, ConversationToStore, Origin
 from tidegate.providers.base import UpstreamRequest
 from tidegate.providers.chat_translator import ChatTranslator
 from tidegate.providers.registry import Registry
@@ -27,9 +27,9 @@ SENT: dict[str, Any] = {
 }
 
 
-def native_call(origin_body: Any, kept: KeptReply | None = None, **fields: Any) -> ChatCall:
+def native_call(origin_body: Any, conversation: ConversationToStore | None = None, **fields: Any) -> ChatCall:
     chat_call = call(asking(**fields))
-    origin = Origin("responses", origin_body, {"openai-beta": "new=v1"}, kept=kept)
+    origin = Origin("responses", origin_body, {"openai-beta": "new=v1"}, conversation=conversation)
     return replace(chat_call, request=replace(chat_call.request, origin=origin))
 
 
@@ -70,14 +70,16 @@ def test_a_shortened_answer_has_its_limit_and_never_less_than_the_api_takes() ->
 
 
 def test_a_reply_that_is_kept_has_encrypted_reasoning_where_the_model_reasons() -> None:
-    kept = native_call({**SENT, "include": ["message.output_text.logprobs"]}, kept=KeptReply([]))
+    stored_call = native_call(
+        {**SENT, "include": ["message.output_text.logprobs"]}, conversation=ConversationToStore([])
+    )
     encrypted = "reasoning.encrypted_content"
-    assert sent(kept, model="gpt-5")["include"] == ["message.output_text.logprobs", encrypted]
-    named = native_call({**SENT, "include": [encrypted]}, kept=KeptReply([]))
+    assert sent(stored_call, model="gpt-5")["include"] == ["message.output_text.logprobs", encrypted]
+    named = native_call({**SENT, "include": [encrypted]}, conversation=ConversationToStore([]))
     assert sent(named, model="gpt-5")["include"] == [encrypted]
-    assert "include" not in sent(native_call(SENT, kept=KeptReply([])), model="gpt-4.1")
+    assert "include" not in sent(native_call(SENT, conversation=ConversationToStore([])), model="gpt-4.1")
     assert "include" not in sent(native_call(SENT), model="gpt-5")
-    assert "include" not in sent(native_call(SENT, kept=KeptReply([], is_on=False)), model="gpt-5")
+    assert "include" not in sent(native_call(SENT, conversation=ConversationToStore([], is_on=False)), model="gpt-5")
 
 
 def test_fields_that_a_provider_refuses_are_left_out_and_reported() -> None:

@@ -172,10 +172,10 @@ class OperationEndpoint(Struct, frozen=True):
 
 def _conversation_keeper(gateway: Gateway, call: Call) -> Callable[[], Awaitable[None]] | None:
     """Return what stores the reply in its conversation; None for a call that has none."""
-    kept = None if call.request.origin is None else call.request.origin.kept
-    if kept is None or kept.conversation_id is None:
+    conversation = None if call.request.origin is None else call.request.origin.conversation
+    if conversation is None or conversation.conversation_id is None:
         return None
-    return partial(load("tidegate.pipeline.kept_responses", "keep_response"), gateway, call, kept)
+    return partial(load("tidegate.pipeline.kept_responses", "keep_response"), gateway, call, conversation)
 
 
 async def _dry_run(gateway: Gateway, call: Call, send: Send) -> None:

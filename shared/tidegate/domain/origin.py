@@ -12,7 +12,7 @@ NATIVE = "native"
 events of the stream since the chunk before, as pairs of their type and data."""
 
 
-class KeptReply(Struct, eq=False):
+class ConversationToStore(Struct, eq=False):
     """The conversation of a call that is stored, so that a later one can go on from it.
 
     `items` are those of its input, in the dialect of its origin. What encodes the reply sets `read_response`, which
@@ -35,10 +35,10 @@ class Origin(Struct, frozen=True):
     go on to such a provider. `notes` is what the surface needs to encode the reply in the caller's terms.
 
     `ignored` are the paths that the translation cannot honour, `session_id` is the conversation as this dialect names
-    it. `portable` makes the translated body one for providers that do not know the terms of this dialect, and returns
-    it with the paths of what it leaves out. `checked` adds to the translated body what the translation has lost, and a
-    provider of this dialect would get: it is checked for prices and for what belongs to accounts. `kept` is what is
-    stored of the call; None if the caller wants nothing stored.
+    it. `make_portable` makes the translated body one for providers that do not know the terms of this dialect, and
+    returns it with the paths of what it leaves out. `add_lost_fields` adds to the translated body what the translation
+    has lost, and a provider of this dialect would get: it is checked for prices and for what belongs to accounts.
+    `conversation` is what is stored of the call; None if the caller wants nothing stored.
     """
 
     dialect: str
@@ -47,9 +47,9 @@ class Origin(Struct, frozen=True):
     notes: object = None
     ignored: tuple[str, ...] = ()
     session_id: str | None = None
-    portable: Callable[[JsonObject], tuple[JsonObject, tuple[str, ...]]] | None = None
-    checked: Callable[[JsonObject], JsonObject] | None = None
-    kept: KeptReply | None = None
+    make_portable: Callable[[JsonObject], tuple[JsonObject, tuple[str, ...]]] | None = None
+    add_lost_fields: Callable[[JsonObject], JsonObject] | None = None
+    conversation: ConversationToStore | None = None
 
     def without_body(self) -> "Origin":
         """Return this origin for a request that has changed: it can only be translated from then on."""

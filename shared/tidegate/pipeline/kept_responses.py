@@ -13,7 +13,7 @@ from typing import Protocol, cast
 from tidegate.domain.call import Call
 from tidegate.domain.ids import ulid_time
 from tidegate.domain.operation import Request
-from tidegate.domain.origin import KeptReply, NeedsState
+from tidegate.domain.origin import ConversationToStore, NeedsState
 from tidegate.domain.response_state import (
     STATE_SECONDS,
     PreviousResponseNotFound,
@@ -143,10 +143,11 @@ class StateReader:
         return alias.removeprefix(_ALIAS).decode() if alias is not None and alias.startswith(_ALIAS) else None
 
 
-async def keep_response(components: Components, call: Call, kept: KeptReply) -> None:
+async def keep_response(components: Components, call: Call, conversation: ConversationToStore) -> None:
     """Store the response to a call that has ended, whole or not. What cannot be stored is lost: the log says so."""
-    may_store = kept.is_on and not kept.is_stored and call.batch_id is None  # results of batches are files
-    response = kept.read_response() if may_store and kept.read_response is not None else None
+    # Results of batches are files.
+    may_store = conversation.is_on and not conversation.is_stored and call.batch_id is None
+    response = conversation.read_response() if may_store and conversation.read_response is not None else None
     states = components.open_response_states()
     if response is None or states is None or response.get("status") == "failed":
         return
@@ -156,15 +157,18 @@ async def keep_response(components: Components, call: Call, kept: KeptReply) -> 
         return
     try:
         async with asyncio.timeout(WRITE_SECONDS):
-            await _keep(states, call, response, kept)
-            kept.is_stored = True
-    except Exception as error:  # a call that is answered must not fail for it
+            await _store_response(states, call, response, conversation)
+            conversation.is_stored = True
+    # A call that is answered must not fail for it.
+    except Exception as error:
         log.warning("response.lost", extra={"call_id": call.id, "reason": type(error).__name__})
 
 
-async def _keep(states: ResponseStates, call: Call, response: JsonObject, kept: KeptReply) -> None:
+async def _store_response(
+    states: ResponseStates, call: Call, response: JsonObject, conversation: ConversationToStore
+) -> None:
     expires_at, workspace_id = call.started_at + STATE_SECONDS, call.workspace.id
-    state = ResponseState(response, with_ids(kept.items, call.id))
+    state = ResponseState(response, with_ids(conversation.items, call.id))
     content = await offload(call.request.size, partial(pack_state, state))
     response_id, output = str(response["id"]), response.get("output")
     named = _by_id(output if isinstance(output, list) else [])
@@ -173,8 +177,8 @@ async def _keep(states: ResponseStates, call: Call, response: JsonObject, kept: 
         states.keep(workspace_id, response_id, content, expires_at),
         *(states.keep(workspace_id, each, alias, expires_at) for each in named if not _OWN_ID.fullmatch(each)),
     )
-    if kept.conversation_id is not None:
-        await _extend(states, workspace_id, kept.conversation_id, state, expires_at)
+    if conversation.conversation_id is not None:
+        await _extend(states, workspace_id, conversation.conversation_id, state, expires_at)
 
 
 async def _extend(

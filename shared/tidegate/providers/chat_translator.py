@@ -83,8 +83,8 @@ class ChatTranslator(Struct, frozen=True):
             native = self._native_request(chat_call, origin, deployment)
             if native is not None:
                 return native
-        if origin is not None and origin.portable is not None and origin.dialect not in self.provider.dialects:
-            body, ignored = origin.portable(chat_call.request.body)
+        if origin is not None and origin.make_portable is not None and origin.dialect not in self.provider.dialects:
+            body, ignored = origin.make_portable(chat_call.request.body)
             chat_call = replace(chat_call, request=chat_call.request.with_body(body))
         if may_change_price(chat_call):
             without_unpriced = load("tidegate.providers.price_fields", "without_unpriced")
@@ -109,7 +109,7 @@ class ChatTranslator(Struct, frozen=True):
         may_pass = load("tidegate.providers.native_checks", "may_pass")
         if not may_pass(origin.body, owns_account=owns_account, allowed=self.allowed_price_fields):
             return None
-        body = call.request.body if origin.checked is None else origin.checked(call.request.body)
+        body = call.request.body if origin.add_lost_fields is None else origin.add_lost_fields(call.request.body)
         checked = call if body is call.request.body else replace(call, request=call.request.with_body(body))
         if may_change_price(checked):
             without_unpriced = load("tidegate.providers.price_fields", "without_unpriced")

@@ -28,8 +28,8 @@ def turns(*turns: tuple[str, Any], **fields: Any) -> list[Any]:
 
 
 def portable(request: ChatRequest) -> tuple[Any, tuple[str, ...]]:
-    assert request.origin is not None and request.origin.portable is not None
-    return request.origin.portable(request.body)
+    assert request.origin is not None and request.origin.make_portable is not None
+    return request.origin.make_portable(request.body)
 
 
 def test_the_system_is_a_message_without_the_entry_that_tells_who_pays() -> None:

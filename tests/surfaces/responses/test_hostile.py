@@ -72,4 +72,4 @@ def test_any_request_is_translated_or_refused(items: Any, fields: dict[str, Any]
         stream = RESPONSES.open_stream(request)
         chunk = {"id": "resp_1", "choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": "stop"}]}
         assert b"response.completed" in stream.events([chunk]) + stream.end()
-        request.origin.portable(request.body)
+        request.origin.make_portable(request.body)

@@ -311,7 +311,7 @@ def test_a_wish_for_summaries_does_not_ask_for_reasoning() -> None:
 def test_a_search_without_the_live_web_is_left_out_where_there_is_only_that() -> None:
     request = parsed(tools=[{"type": "web_search", "external_web_access": False}], tool_choice="auto")
     assert request.body["tools"] == [{"type": "web_search", "external_web_access": False}]
-    body, ignored = request.origin.portable(request.body)
+    body, ignored = request.origin.make_portable(request.body)
     assert ("tools" in body, "tool_choice" in body, ignored) == (False, False, ("tools.web_search",))
 
 
@@ -319,7 +319,7 @@ def test_a_search_without_the_live_web_is_left_out_where_there_is_only_that() ->
 def test_another_makers_summary_is_refused_where_it_cannot_be_read(kind: str) -> None:
     request = parsed([{"type": kind, "encrypted_content": "gAAAA"}, user({"type": "input_text", "text": "Hi"})])
     with pytest.raises(InvalidRequest, match=r"input\[0\]"):
-        request.origin.portable(request.body)
+        request.origin.make_portable(request.body)
 
 
 @pytest.mark.parametrize(

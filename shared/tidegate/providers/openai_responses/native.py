@@ -45,7 +45,12 @@ def native_request(call: ChatCall, deployment: Deployment, row: Row, url: str) -
     for name in _STATE_FIELDS:
         body.pop(name, None)
     body["store"] = False
-    if api.encrypts and origin.kept is not None and origin.kept.is_on and _reasons(call, deployment, row):
+    if (
+        api.encrypts
+        and origin.conversation is not None
+        and origin.conversation.is_on
+        and _reasons(call, deployment, row)
+    ):
         body["include"] = _with_encrypted(body.get("include"))
     refused = [name for name in sorted(api.refused) if body.pop(name, None) is not None and name != "store"]
     return UpstreamRequest(

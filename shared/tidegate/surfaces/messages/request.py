@@ -54,7 +54,7 @@ def parse(body: bytes, headers: Mapping[bytes, bytes], *, needs_limit: bool = Tr
         notes=take_notes(raw),
         ignored=ignored,
         session_id=_session_id(raw.get("metadata")),
-        portable=portable_body,
+        make_portable=portable_body,
     )
     return replace(request, origin=origin)
 

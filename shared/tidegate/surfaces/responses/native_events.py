@@ -23,7 +23,7 @@ class NativeEvents:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._keeps = request.origin is not None and request.origin.kept is not None
+        self._keeps = request.origin is not None and request.origin.conversation is not None
         self._response: JsonObject | None = None
         self._items: list[str] = []
         self.begun: str | None = None
@@ -61,11 +61,11 @@ class NativeEvents:
 
 def own_response(response: JsonObject, request: Request, response_id: str) -> JsonObject:
     """Return a provider's response with the gateway's id, and with what the gateway knows of state."""
-    kept = request.origin.kept if request.origin is not None else None
+    to_store = request.origin.conversation if request.origin is not None else None
     state = notes_of(request).state
     conversation: Json = {"id": state.conversation_id} if state.conversation_id else None
     own: JsonObject = {
-        "store": kept is not None and kept.is_on,
+        "store": to_store is not None and to_store.is_on,
         "previous_response_id": state.previous_response_id,
         "conversation": conversation,
     }

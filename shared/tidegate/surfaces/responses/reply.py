@@ -24,8 +24,8 @@ def response(reply: Reply, request: Request) -> JsonObject:
         whole = _translated(reply, request)
     else:
         whole = own_response(cast(JsonObject, native), request, str(reply["id"]))
-    if request.origin is not None and request.origin.kept is not None:
-        request.origin.kept.read_response = lambda: whole
+    if request.origin is not None and request.origin.conversation is not None:
+        request.origin.conversation.read_response = lambda: whole
     return whole
 
 

@@ -13,7 +13,7 @@ from tidegate.chat.parse import decode_body
 from tidegate.chat.reasoning import EFFORTS
 from tidegate.chat.request import ChatRequest, build_chat_request
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
-from tidegate.domain.origin import KeptReply, NeedsState, Origin
+from tidegate.domain.origin import ConversationToStore, NeedsState, Origin
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.surfaces.messages import signatures
@@ -101,9 +101,9 @@ def build_request(raw: JsonObject, state: StateFields, size: int = 0) -> ChatReq
         notes=Notes(raw, names, state),
         ignored=tuple(conversation.ignored),
         session_id=state.conversation_id,
-        portable=partial(portable_body, conversation.refusals),
-        checked=partial(_with_lost_fields, raw),
-        kept=None if state.store is False else KeptReply(input_items(raw), state.conversation_id),
+        make_portable=partial(portable_body, conversation.refusals),
+        add_lost_fields=partial(_with_lost_fields, raw),
+        conversation=None if state.store is False else ConversationToStore(input_items(raw), state.conversation_id),
     )
     return replace(request, origin=origin)
 

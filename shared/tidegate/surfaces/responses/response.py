@@ -56,7 +56,7 @@ class ResponseHead:
         """`first` is the reply, or the first chunk of it."""
         notes = notes_of(request)
         raw, state = notes.raw, notes.state
-        kept = request.origin.kept if request.origin is not None else None
+        conversation = request.origin.conversation if request.origin is not None else None
         sent = {name: raw[name] for name in _DEFAULTS if raw.get(name) is not None}
         self.id = str(first.get("id") or "resp_0")
         self.suffix = self.id.removeprefix("resp_")
@@ -69,7 +69,7 @@ class ResponseHead:
             "model": str(first.get("model") or request.model),
             "reasoning": {"effort": None, "summary": None, **_object(raw.get("reasoning"))},
             "text": {"format": {"type": "text"}, **_object(raw.get("text"))},
-            "store": kept is not None and kept.is_on,
+            "store": conversation is not None and conversation.is_on,
             "background": state.is_background,
             "previous_response_id": state.previous_response_id,
             "conversation": {"id": state.conversation_id} if state.conversation_id else None,

@@ -36,8 +36,8 @@ class ResponsesStream:
         self._reason: object = None
         self._last: dict[str, object] = {}
         self._whole: JsonObject | None = None
-        if request.origin is not None and request.origin.kept is not None:
-            request.origin.kept.read_response = self.response
+        if request.origin is not None and request.origin.conversation is not None:
+            request.origin.conversation.read_response = self.response
 
     @property
     def keep_alive(self) -> bytes:
