@@ -183,11 +183,13 @@ async def web_adapters_command(site: Site) -> AsyncIterator[str]:
 runs_here = pytest.mark.skipif(platform.system() != "Linux", reason="the artifact holds Linux wheels")
 
 
+# Lambda never ends an interpreter in order, and threads of an HTTP client can fail in an interpreter that ends.
 _INVOKE = """
-import importlib, json, sys
+import importlib, json, os, pathlib, sys
 module, name = sys.argv[1].rsplit(".", 1)
-answer = getattr(importlib.import_module(module), name)(json.load(open(sys.argv[2])), None)
-print("\\n" + json.dumps(answer))
+answer = getattr(importlib.import_module(module), name)(json.loads(pathlib.Path(sys.argv[2]).read_text()), None)
+print("\\n" + json.dumps(answer), flush=True)
+os._exit(0)
 """
 
 
