@@ -252,3 +252,22 @@ async def test_a_file_of_the_gateways_account_is_refused() -> None:
     async with world(provider) as client:
         reply = await ask(client, input=[{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}])
         assert (reply.status, client.requests) == (400, [])
+
+
+@pytest.mark.parametrize("item", [{"type": "compaction_trigger"}, {"type": "mcp_approval_response", "approve": True}])
+async def test_items_that_only_openai_reads_reach_it_alone(item: Any) -> None:
+    async with world(any_api) as client:
+        assert (await ask(client, input=[item])).status == 200
+        assert sent(client)["input"] == [item]
+        refused = await ask(client, model="mistral/mistral-small-latest", input=[item])
+        assert (refused.status, refused.json["error"]["param"].partition("[")[0]) == (400, "input")
+        assert len(client.requests) == 1
+
+
+async def test_conversations_behind_two_summaries_of_openais_do_not_share_a_reply() -> None:
+    async with world(any_api) as client:
+        replies = [
+            await ask(client, input=[{"type": "compaction", "encrypted_content": sealed}, HELLO], caching=True)
+            for sealed in ("gAAAA", "gBBBB", "gAAAA")
+        ]
+    assert [reply.headers["x-tidegate-cache"] for reply in replies] == ["miss", "miss", "hit"]

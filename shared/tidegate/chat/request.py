@@ -148,7 +148,8 @@ class ChatRequest(Struct, frozen=True):
         }
         fields["output_limit"] = self.output_limit
         origin = self.origin
-        if origin is not None and origin.ignored and origin.body is not None:  # a provider may get what is lost here
+        # A provider may get what is lost here.
+        if origin is not None and (origin.ignored or origin.refusals) and origin.body is not None:
             fields["origin"] = {name: value for name, value in origin.body.items() if name not in FIELDS_NOT_IN_KEY}
         return fields
 

@@ -36,7 +36,8 @@ class Origin(Struct, frozen=True):
 
     `ignored` are the paths that the translation cannot honour, `session_id` is the conversation as this dialect names
     it. `make_portable` makes the translated body one for providers that do not know the terms of this dialect, and
-    returns it with the paths of what it leaves out. `add_lost_fields` adds to the translated body what the translation
+    returns it with the paths of what it leaves out. `refusals` are the paths of what no other provider than one of this
+    dialect can answer, each with the reason. `add_lost_fields` adds to the translated body what the translation
     has lost, and a provider of this dialect would get: it is checked for prices and for what belongs to accounts.
     `conversation` is what is stored of the call; None if the caller wants nothing stored.
     """
@@ -50,6 +51,12 @@ class Origin(Struct, frozen=True):
     make_portable: Callable[[JsonObject], tuple[JsonObject, tuple[str, ...]]] | None = None
     add_lost_fields: Callable[[JsonObject], JsonObject] | None = None
     conversation: ConversationToStore | None = None
+    refusals: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def check_translatable(self) -> None:
+        """Raise `InvalidRequest` for the first of the refusals."""
+        for path, reason in self.refusals.items():
+            raise InvalidRequest(f"The model of this call cannot take {path}: {reason}.", param=path)
 
     def without_body(self) -> "Origin":
         """Return this origin for a request that has changed: it can only be translated from then on."""

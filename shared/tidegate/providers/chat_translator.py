@@ -83,6 +83,8 @@ class ChatTranslator(Struct, frozen=True):
             native = self._native_request(chat_call, origin, deployment)
             if native is not None:
                 return native
+        if origin is not None and origin.refusals:
+            origin.check_translatable()
         if origin is not None and origin.make_portable is not None and origin.dialect not in self.provider.dialects:
             body, ignored = origin.make_portable(chat_call.request.body)
             chat_call = replace(chat_call, request=chat_call.request.with_body(body))

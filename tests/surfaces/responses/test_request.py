@@ -319,7 +319,43 @@ def test_a_search_without_the_live_web_is_left_out_where_there_is_only_that() ->
 def test_another_makers_summary_is_refused_where_it_cannot_be_read(kind: str) -> None:
     request = parsed([{"type": kind, "encrypted_content": "gAAAA"}, user({"type": "input_text", "text": "Hi"})])
     with pytest.raises(InvalidRequest, match=r"input\[0\]"):
-        request.origin.make_portable(request.body)
+        request.origin.check_translatable()
+
+
+def test_a_search_of_tools_by_openai_itself_is_left_out_and_its_tools_are_offered() -> None:
+    found: Any = {"type": "function", "name": "ship", "parameters": {"type": "object", "properties": {}}}
+    search = {"type": "tool_search_call", "execution": "server", "call_id": None, "arguments": {"paths": ["crm"]}}
+    output = {"type": "tool_search_output", "execution": "server", "call_id": None, "tools": [found]}
+    call = {**CALL, "name": "ship"}
+    request = parsed([user({"type": "input_text", "text": "Go"}), search, output, call, RESULT])
+    assert [message["role"] for message in request.body["messages"]] == ["user", "assistant", "tool"]
+    assert request.body["tools"][0]["function"]["name"] == "ship"
+    assert request.origin.ignored == ("input[1]", "input[2]")
+    assert parsed([{"type": "tool_search_output", "id": "tso_1", "tools": []}]).origin.refusals
+
+
+@pytest.mark.parametrize("fields", [{}, {"instructions": "Be brief."}])
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "compaction_trigger"},
+        {"type": "mcp_approval_response", "approval_request_id": "a", "approve": True},
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm"}]},
+        {"type": "new_in_2030"},
+    ],
+)
+def test_an_input_of_what_only_openai_reads_is_refused_in_translation_alone(item: Any, fields: Any) -> None:
+    request = parsed([item], **fields)
+    assert request.origin.body["input"] == [item]
+    with pytest.raises(InvalidRequest) as raised:
+        request.origin.check_translatable()
+    assert (raised.value.param or "").startswith("input")
+
+
+def test_a_role_of_newer_clients_goes_on_as_it_is_and_is_refused_in_translation() -> None:
+    request = parsed([{"type": "message", "role": "critic", "content": "No."}])
+    assert request.origin.refusals.keys() == {"input[0].role"}
+    assert request.body["messages"] == [{"role": "user", "content": "No."}]
 
 
 @pytest.mark.parametrize(
@@ -328,7 +364,7 @@ def test_another_makers_summary_is_refused_where_it_cannot_be_read(kind: str) ->
         ({"input": []}, "input"),
         ({"input": 7}, "input"),
         ({"input": ["text"]}, "input[0]"),
-        ({"input": [{"type": "message", "role": "critic", "content": ""}]}, "input[0].role"),
+        ({"input": [{"type": "message", "role": 7, "content": ""}]}, "input[0].role"),
         ({"input": [{"role": "user"}]}, "input[0].content"),
         ({"input": [{"type": "function_call", "name": "a", "arguments": ""}]}, "input[0].call_id"),
         ({"input": "Hi", "temperature": 9}, "temperature"),

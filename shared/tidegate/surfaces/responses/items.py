@@ -18,7 +18,7 @@ from tidegate.json import Json, JsonObject
 from tidegate.surfaces.messages import signatures
 from tidegate.surfaces.responses.calls import read_call
 from tidegate.surfaces.responses.parts import as_content, content_parts
-from tidegate.surfaces.responses.results import OUTPUTS, call_id, result_parts
+from tidegate.surfaces.responses.results import OUTPUTS, call_id, is_hosted_search, result_parts
 from tidegate.surfaces.responses.tools import Tools
 from tidegate.surfaces.responses.turns import AssistantTurn
 
@@ -32,7 +32,7 @@ _COMPACTIONS = ("compaction", "compaction_summary", "context_compaction")
 class Conversation:
     """The messages of a request, item by item.
 
-    `refusals` are the paths of items without which no other provider can go on, each with the reason.
+    `refusals` are the paths of items without which no other provider can go on, each with the reason: see `Origin`.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -60,6 +60,9 @@ class Conversation:
             self._add_message(item, path)
         elif kind == "reasoning":
             self._add_reasoning(item, path)
+        elif is_hosted_search(item):
+            self._tools.add(item.get("tools"), f"{path}.tools", self.ignored)
+            self.ignored.append(path)
         elif kind in OUTPUTS:
             self._add_result(item, path)
         elif (call := read_call(item)) is not None:
@@ -73,15 +76,17 @@ class Conversation:
 
     def _add_message(self, item: JsonObject, path: str) -> None:
         role, content = item.get("role"), item.get("content")
+        if not isinstance(role, str):
+            raise InvalidRequest(f"Invalid type for '{path}.role': expected a string.", param=f"{path}.role")
         if role not in (*_ROLES, "assistant"):
             supported = "'assistant', 'system', 'developer', and 'user'"
-            message = f"Invalid value: {str(role)[:80]!r}. Supported values are: {supported}."
-            raise InvalidRequest(message, param=f"{path}.role")
+            self.refusals[f"{path}.role"] = f"{role[:80]!r} is not one of {supported}"
+            role = "user"
         if not isinstance(content, str | list):
             raise InvalidRequest(f"Missing required parameter: '{path}.content'.", param=f"{path}.content")
         parts = content_parts(content, f"{path}.content", self.ignored)
         if role != "assistant":
-            self._turns.append({"role": str(role), "content": as_content(parts)})
+            self._turns.append({"role": role, "content": as_content(parts)})
         elif parts:
             last = self._turns[-1] if self._turns else None
             if isinstance(last, AssistantTurn) and last.is_open and last.ends_with_text:

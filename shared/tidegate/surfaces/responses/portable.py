@@ -1,21 +1,13 @@
-"""Makes a translated request one that every provider takes, or refuses what only OpenAI's models can go on from."""
+"""Makes a translated request one that every provider takes."""
 
-from collections.abc import Mapping
-
-from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 
 _TOOL_FIELDS = ("tools", "tool_choice", "parallel_tool_calls")
 _SEARCH_OPTIONS = ("allowed_domains", "blocked_domains", "search_context_size", "user_location")
 
 
-def portable_body(refusals: Mapping[str, str], body: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
-    """Return the body for providers that do not know OpenAI's terms, and the paths of what was left out.
-
-    Raises `InvalidRequest` for the first of the refusals, which has the reason by its path.
-    """
-    for path, reason in refusals.items():
-        raise InvalidRequest(f"The model of this call cannot read {path}: {reason}.", param=path)
+def portable_body(body: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
+    """Return the body for providers that do not know OpenAI's terms, and the paths of what was left out."""
     tools = body.get("tools")
     if not isinstance(tools, list):
         return body, ()

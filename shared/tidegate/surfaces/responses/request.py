@@ -101,9 +101,10 @@ def build_request(raw: JsonObject, state: StateFields, size: int = 0) -> ChatReq
         notes=Notes(raw, names, state),
         ignored=tuple(conversation.ignored),
         session_id=state.conversation_id,
-        make_portable=partial(portable_body, conversation.refusals),
+        make_portable=portable_body,
         add_lost_fields=partial(_with_lost_fields, raw),
         conversation=None if state.store is False else ConversationToStore(input_items(raw), state.conversation_id),
+        refusals=conversation.refusals,
     )
     return replace(request, origin=origin)
 
@@ -118,11 +119,13 @@ def chat_request(body: bytes) -> ChatRequest | None:
     if "input" not in raw or "messages" in raw:
         return None
     translated = parse(body, {})
-    options = raw.get("stream_options")
+    options, origin = raw.get("stream_options"), translated.origin
     fields: JsonObject = {"stream_options": options} if isinstance(options, dict) else {}
     request = build_chat_request(translated.body | fields, len(body))
-    ignored = translated.origin.ignored if translated.origin is not None else ()
-    return replace(request, ignored=(*request.ignored, *ignored))
+    if origin is None:
+        return request
+    origin.check_translatable()
+    return replace(request, ignored=(*request.ignored, *origin.ignored))
 
 
 def _with_lost_fields(raw: JsonObject, body: JsonObject) -> JsonObject:
@@ -180,7 +183,7 @@ def _translate(raw: JsonObject) -> tuple[JsonObject, Conversation, CallNames]:
     conversation = Conversation(tools)
     tools.add(raw.get("tools"), "tools", conversation.ignored)
     _read_input(raw, conversation, tools)
-    body: JsonObject = {"messages": conversation.messages()}
+    body: JsonObject = {"messages": _messages(raw, conversation)}
     for name, value in raw.items():
         if value is not None and name not in _READ_ELSEWHERE:
             _write_field(body, name, value, conversation.ignored)
@@ -191,6 +194,15 @@ def _translate(raw: JsonObject) -> tuple[JsonObject, Conversation, CallNames]:
     if "tools" not in body:
         body.pop("parallel_tool_calls", None)
     return body, conversation, tools.names
+
+
+def _messages(raw: JsonObject, conversation: Conversation) -> list[Json]:
+    """Return all messages. An input that only OpenAI can read has one without a text, and is refused to others."""
+    messages = conversation.messages()
+    if len(messages) == bool(isinstance(raw.get("instructions"), str) and raw["instructions"]):
+        messages.append({"role": "user", "content": " "})
+        conversation.refusals.setdefault("input", "only its maker's models can read these items")
+    return messages
 
 
 def _read_input(raw: JsonObject, conversation: Conversation, tools: Tools) -> None:

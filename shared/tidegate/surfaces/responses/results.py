@@ -12,6 +12,17 @@ OUTPUTS = frozenset(
 """The types of items that are results of tools that the caller runs."""
 
 
+def is_hosted_search(item: JsonObject) -> bool:
+    """True for a search of tools that OpenAI has run itself, and for its result."""
+    match item:
+        case {"type": "tool_search_call" | "tool_search_output", "execution": "server"}:
+            return True
+        case {"type": "tool_search_output"}:
+            return not item.get("call_id")
+        case _:
+            return False
+
+
 def call_id(item: JsonObject) -> str | None:
     """Return the id of the call that an item is the result of."""
     for name in ("call_id", "id"):  # a local shell's result has the call's id as its own
