@@ -187,3 +187,22 @@ async def test_a_route_answers_under_its_own_name() -> None:
     async with world(TIDEGATE_ROUTES=routes) as client:
         reply = await client.post({**TRANSLATED, "model": "claude-everyday"}, PATH)
     assert (reply.json["model"], reply.headers["x-tidegate-model"]) == ("claude-everyday", "openai/gpt-4.1-mini")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [({"max_tokens": 0}, "max_tokens"), ({"messages": [{"role": "critic", "content": "No."}]}, "messages[0].role")],
+)
+async def test_what_only_anthropic_takes_goes_on_as_it_is_and_is_refused_in_translation(
+    fields: Any, param: str
+) -> None:
+    """A limit of 0 fills the cache without an answer."""
+    warmed = {**ANTHROPIC.plain, "content": [], "stop_reason": "max_tokens"}
+    async with world(answers(warmed), **ANTHROPIC.env) as client:
+        reply = await client.post({**NATIVE, **fields}, PATH)
+        assert (reply.status, reply.json) == (200, {**warmed, "model": ANTHROPIC.id})
+        assert json.loads(client.requests[0].content) == {**NATIVE, **fields, "model": ANTHROPIC.model}
+        refused = await client.post({**TRANSLATED, **fields}, PATH)
+        assert (refused.status, refused.json["error"]["type"]) == (400, "invalid_request_error")
+        assert f"cannot take {param}" in refused.json["error"]["message"]
+        assert len(client.requests) == 1

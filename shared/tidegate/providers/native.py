@@ -31,12 +31,15 @@ _NOTHING: Chunk = {
 
 
 def caller_body(call: ChatCall, model: str, limit_name: str) -> JsonObject:
-    """Return the body that the caller sent, for `model`. If the answer was shortened, `limit_name` has its limit."""
+    """Return the body that the caller sent, for `model`. If the answer was shortened, `limit_name` has its limit.
+
+    A limit of 0, which fills a cache without an answer, stays 0.
+    """
     request, origin = call.request, call.request.origin
     sent = (origin.body if origin is not None else None) or {}
     body = {name: value for name, value in sent.items() if name not in GATEWAY_FIELDS} | {"model": model}
     limit = request.output_limit
-    if limit is not None and sent.get(limit_name) != limit:
+    if limit is not None and sent.get(limit_name) not in (limit, 0):
         body[limit_name] = limit
     return body
 

@@ -125,7 +125,7 @@ def test_the_session_and_the_headers_are_read() -> None:
     [
         ({"max_tokens": None}, "max_tokens: Field required"),
         ({"messages": []}, "messages: at least one message is required"),
-        ({"messages": [{"role": "robot", "content": ""}]}, "messages.0.role: Input should be 'user' or 'assistant'"),
+        ({"messages": [{"role": 7, "content": ""}]}, "messages.0.role: Input should be 'user' or 'assistant'"),
         ({"messages": [{"role": "user"}]}, "messages.0.content: Field required"),
         ({"model": 1}, "model: Input should be a valid string"),
     ],

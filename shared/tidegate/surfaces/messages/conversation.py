@@ -26,25 +26,29 @@ ATTRIBUTION = "x-anthropic-billing-header:"
 changes with each session, and defeat their caches."""
 
 _ROLES = ("user", "assistant", "system")
+_ROLE_EXPECTED = "Input should be 'user' or 'assistant'"
 
 
-def translate(system: Json, turns: Json) -> tuple[list[Json], list[str], set[str]]:
+def translate(system: Json, turns: Json, refusals: dict[str, str]) -> tuple[list[Json], list[str], set[str]]:
     """Return the messages, the paths of blocks that only Anthropic knows, and the ids of all calls.
 
-    Raises `InvalidRequest`.
+    Roles that are not known are added to `refusals`, see `Origin`. Raises `InvalidRequest`.
     """
     ignored: list[str] = []
     messages: list[Json] = [*_system_messages(system)]
     call_ids: set[str] = set()
     for index, turn in enumerate(turns if isinstance(turns, list) else []):
         path = f"messages[{index}]"
-        if not isinstance(turn, dict) or turn.get("role") not in _ROLES:
-            raise refusal(f"{path}.role", "Input should be 'user' or 'assistant'")
+        role = turn.get("role") if isinstance(turn, dict) else None
+        if not isinstance(turn, dict) or not isinstance(role, str):
+            raise refusal(f"{path}.role", _ROLE_EXPECTED)
+        if role not in _ROLES:
+            refusals[f"{path}.role"] = _ROLE_EXPECTED
         content = turn.get("content")
         if not isinstance(content, str | list):
             raise refusal(f"{path}.content", "Field required")
         listed = blocks.listed(content)
-        match turn["role"]:
+        match role:
             case "assistant":
                 message = assistant_message(listed, path, ignored)
                 call_ids.update(_call_ids(message))

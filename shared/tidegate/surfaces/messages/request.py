@@ -42,7 +42,8 @@ def parse(body: bytes, headers: Mapping[bytes, bytes], *, needs_limit: bool = Tr
     """Return the chat request in `body`. Raises `InvalidRequest`, with Anthropic's spelling of paths in its message."""
     raw = decode_body(body)
     _check(raw, headers.get(b"anthropic-version", b""))
-    chat_body, ignored, call_ids = translate(raw)
+    refusals: dict[str, str] = {}
+    chat_body, ignored, call_ids = translate(raw, refusals)
     request = build_chat_request(chat_body, len(body))
     if needs_limit and request.output_limit is None:
         raise refusal("max_tokens", "Field required")
@@ -55,22 +56,28 @@ def parse(body: bytes, headers: Mapping[bytes, bytes], *, needs_limit: bool = Tr
         ignored=ignored,
         session_id=_session_id(raw.get("metadata")),
         make_portable=portable_body,
+        refusals=refusals,
     )
     return replace(request, origin=origin)
 
 
-def translate(raw: JsonObject) -> tuple[JsonObject, tuple[str, ...], set[str]]:
+def translate(raw: JsonObject, refusals: dict[str, str]) -> tuple[JsonObject, tuple[str, ...], set[str]]:
     """Return the body of the chat request, the paths that it cannot honour, and the ids of the calls in it.
 
     Anthropic's own fields and tools stay in it: `portable_body` leaves them out for providers that do not know them.
-    Raises `InvalidRequest`.
+    What cannot be translated is added to `refusals`, see `Origin`. Raises `InvalidRequest`.
     """
-    messages, ignored, call_ids = conversation.translate(raw.get("system"), raw.get("messages"))
+    messages, ignored, call_ids = conversation.translate(raw.get("system"), raw.get("messages"), refusals)
     body: JsonObject = {"model": raw.get("model"), "messages": messages}
     for name, value in raw.items():
         if value is None or name in ("model", "messages", "system"):
             continue
         match name, value:
+            case "max_tokens", 0 if value is not False:
+                body[name] = 1  # the least that a chat request can ask for, and that is held
+                refusals[name] = (
+                    "0 fills a cache without an answer, which only Anthropic does, with the request as sent"
+                )
             case "stop_sequences", list(sequences):
                 if sequences:
                     body["stop"] = sequences
