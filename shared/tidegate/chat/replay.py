@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from typing import cast
 
 from tidegate.chat.completion import Chunk, Completion
+from tidegate.domain.origin import NATIVE
 from tidegate.json import Json, JsonObject
 
 _REPEATED_FIELDS = frozenset({"id", "created", "model", "system_fingerprint", "service_tier", "provider"})
 """Fields that every chunk repeats. A completion's other fields are sent once, with the first final chunk."""
 
-_NON_REPLY_FIELDS = frozenset({"object", "choices", "usage"})
+_NON_REPLY_FIELDS = frozenset({"object", "choices", "usage", NATIVE})
 _CHOICE_FIELDS = frozenset({"index", "message", "finish_reason", "logprobs"})
 _REASONING_FIELDS = ("reasoning", "reasoning_content", "reasoning_details")
 _CONTENT_FIELDS = ("content", "refusal", "function_call")
