@@ -1,8 +1,6 @@
 """Where other gateways have failed Claude Code, and which test covers it here; tests that have no other place."""
 
-import ast
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +8,7 @@ from msgspec.structs import replace
 
 from tests.native_providers import ANTHROPIC
 from tests.providers.calls import asking, call
+from tests.surfaces.pitfalls import check_table
 from tests.world import Client, completion, world
 from tidegate.chat.operation import CHAT
 from tidegate.domain.deployment import Deployment
@@ -75,13 +74,8 @@ COVERED: dict[str, tuple[str, ...]] = {
 
 
 def test_each_pitfall_has_a_test() -> None:
-    root = Path(__file__).parents[2]
-    files = [*Path(__file__).parent.glob("test_*.py"), *(root / "api").glob("test_*.py")]
-    files += [root / "providers/test_messages_hosts.py", root / "clients/test_anthropic_sdks.py"]
-    trees = [ast.walk(ast.parse(file.read_text())) for file in files]
-    names = {node.name for tree in trees for node in tree if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-    assert {name for tests in COVERED.values() for name in tests} <= names
-    assert [int(pitfall.partition(" ")[0]) for pitfall in COVERED] == [*range(1, 39)]
+    others = ("providers/test_messages_hosts.py", "clients/test_anthropic_sdks.py")
+    check_table(COVERED, range(1, 39), "surfaces/messages/test_*.py", "api/test_*.py", *others)
 
 
 def translated(provider: str, model: str, **fields: Any) -> tuple[Any, tuple[str, ...]]:
