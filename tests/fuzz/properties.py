@@ -1,11 +1,9 @@
 """What must hold of every exchange, whatever is sent and whatever the provider answers."""
 
 import asyncio
-import json
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from typing import Any
 
 import httpx
 
@@ -15,6 +13,7 @@ from tests.batch.world import PATH
 from tests.fuzz.batch_requests import KNOWN_IDS, KNOWN_PART
 from tests.fuzz.replies import Exchange
 from tests.fuzz.requests import Sent
+from tests.fuzz.shapes import check_answer
 from tests.hostile import KEYS, answer
 from tests.providers.calls import CASES
 from tests.world import Client, Handler, world
@@ -50,7 +49,7 @@ def check_reply(exchange: Exchange) -> None:
         headers = [(name.encode(), value.encode()) for name, value in exchange.headers.items()]
         return httpx.Response(exchange.status, headers=headers, stream=_Pieces(exchange))
 
-    sent = Sent("POST", "/v1/chat/completions", {}, exchange.request)
+    sent = Sent("POST", exchange.path, {}, exchange.request)
     try:
         _run(lambda: _exchange(provider, sent), len(sent.body) + sum(map(len, exchange.pieces)))
     except AssertionError as error:
@@ -110,7 +109,7 @@ async def _exchange(provider: Handler, sent: Sent) -> None:
     async with world(provider, limits=LIMITS, **PROVIDERS) as client:
         reply = await client.post(sent.body, sent.path, sent.headers, method=sent.method)
         try:
-            _check_answer(reply.status, reply.headers, reply.body, sent.method)
+            check_answer(sent.path, sent.method, reply.status, reply.headers, reply.body)
             _check_settled(client)
         except AssertionError as error:
             error.add_note(f"{sent!r}\n{reply!r}")
@@ -134,7 +133,7 @@ async def _batch_exchange(sent: Sent) -> None:
             path, body = path.replace(name, made), body.replace(name.encode(), made.encode())
         reply = await client.post(body, path, sent.headers, method=sent.method)
         try:
-            _check_answer(reply.status, reply.headers, reply.body, sent.method)
+            check_answer(sent.path, sent.method, reply.status, reply.headers, reply.body)
         except AssertionError as error:
             error.add_note(f"{sent!r}\n{reply!r}")
             raise
@@ -143,17 +142,6 @@ async def _batch_exchange(sent: Sent) -> None:
 def _check_settled(client: Client) -> None:
     for account in client.recorder.ledger.accounts.values():
         assert not account.holds, f"held: {account.holds}"
-
-
-def _check_answer(status: int, headers: dict[str, str], body: bytes, method: str) -> None:
-    assert b'"internal_error"' not in body, body
-    if headers.get("content-type", "").startswith("text/event-stream"):
-        for block in filter(None, body.decode().split("\n\n")):
-            assert block.startswith(":") or block == "data: [DONE]" or json.loads(block.removeprefix("data: "))
-    elif status >= 400 and method != "HEAD":
-        error: Any = json.loads(body)["error"]
-        assert error["message"]
-        assert status < 500 or error["code"], error
 
 
 async def _admin_exchange(api: Api, sent: Sent) -> None:

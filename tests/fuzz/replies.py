@@ -8,17 +8,25 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.fuzz.dialects import TEXT_REPLIES, bodies_of, name_of
 from tests.fuzz.mutations import VALUES, as_json, mutated, mutated_bytes, rarely
 from tests.providers.calls import CASES
 from tests.upstream.frames import event, exception, frame
 
 _FOLDERS = sorted(path.parent for path in CASES.glob("*/*/upstream.*") if (path.parent / "request.json").exists())
 
+_PATHS = (
+    *("/v1/chat/completions", "/api/v1/chat/completions", "/api/ds-prototypes/chat/completions", "/v1/completions"),
+    *("/v1/messages", "/v1/messages/count_tokens", "/v1/responses", "/v1/responses/compact", "/api/chat"),
+    *("/v1/embeddings", "/v1/rerank", "/v1/moderations"),
+)
+
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request's body, and what the provider answers: the pieces of a body, of which the last may be a broken one."""
+    """A request, and what the provider answers: the pieces of a body, of which the last may be a broken one."""
 
+    path: str
     request: bytes
     status: int
     headers: dict[str, str]
@@ -28,14 +36,8 @@ class Exchange:
 
 @st.composite
 def exchanges(draw: st.DrawFn) -> Exchange:
-    folder = draw(st.sampled_from(_FOLDERS))
-    request = json.loads((folder / "request.json").read_text("utf-8"))
-    if draw(rarely):
-        request["stream"] = not request.get("stream")
-    if draw(rarely):
-        request["fallbacks"] = ["openai/gpt-4.1", "anthropic/claude-sonnet-4-5"]
-    [path] = folder.glob("upstream.*")
-    body, kind = draw(_body(path))
+    path = draw(st.sampled_from(_PATHS))
+    request, body, kind = draw(_text_exchange(name_of(path)) if name_of(path) in TEXT_REPLIES else _chat_exchange(path))
     status = draw(
         st.sampled_from([200] * 8 + [201, 204, 302, 400, 401, 403, 404, 408, 413, 422, 429, 500, 502, 503, 529, 599])
     )
@@ -50,7 +52,31 @@ def exchanges(draw: st.DrawFn) -> Exchange:
         "x-request-id": draw(st.sampled_from(["", "a", "é", "a" * 5_000])),
     }
     pieces = _pieces(body, draw(st.lists(st.integers(0, max(1, len(body))), max_size=4)))
-    return Exchange(as_json(request), status, {n: v for n, v in headers.items() if v}, pieces, draw(rarely))
+    return Exchange(path, as_json(request), status, {n: v for n, v in headers.items() if v}, pieces, draw(rarely))
+
+
+@st.composite
+def _chat_exchange(draw: st.DrawFn, path: str) -> tuple[Any, bytes, str]:
+    """A request of some provider's cases in the path's dialect, its reply's body and content type."""
+    folder = draw(st.sampled_from(_FOLDERS))
+    request = json.loads((folder / "request.json").read_text("utf-8"))
+    if listed := bodies_of(path):
+        stream = request.get("stream", False)
+        request = {**draw(st.sampled_from(listed)), "model": request["model"], "stream": stream}
+    if draw(rarely):
+        request["stream"] = not request.get("stream")
+    if draw(rarely):
+        request["fallbacks"] = ["openai/gpt-4.1", "anthropic/claude-sonnet-4-5"]
+    [reply] = folder.glob("upstream.*")
+    return request, *draw(_body(reply))
+
+
+@st.composite
+def _text_exchange(draw: st.DrawFn, name: str) -> tuple[Any, bytes, str]:
+    """A request of an operation on texts, and a reply that some provider has for it."""
+    request = draw(st.sampled_from(bodies_of(f"/v1/{name}")))
+    reply = draw(mutated(draw(st.sampled_from(TEXT_REPLIES[name]))))
+    return request, draw(mutated_bytes(as_json(reply))), "application/json"
 
 
 def _pieces(body: bytes, places: list[int]) -> list[bytes]:

@@ -6,11 +6,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.fuzz.dialects import bodies_of
 from tests.fuzz.mutations import VALUES, as_json, mutated, mutated_bytes, rarely
 from tests.providers.calls import CASES
 from tests.world import SECRET
-from tidegate.api.app import ENDPOINTS, READS
+from tidegate.api.app import COUNTS, ENDPOINTS, READS
 
+_CALLS = sorted(ENDPOINTS | COUNTS)
 _BODIES = [json.loads(path.read_text("utf-8")) for path in sorted(CASES.glob("*/*/request.json"))]
 
 GATEWAY_FIELDS: dict[str, st.SearchStrategy[Any]] = {
@@ -52,9 +54,15 @@ class Sent:
 
 
 @st.composite
-def bodies(draw: st.DrawFn) -> bytes:
-    """A chat request of some provider's cases, with a few of the gateway's fields, and with mutations."""
-    body = {**draw(st.sampled_from(_BODIES))}
+def bodies(draw: st.DrawFn, path: str) -> bytes:
+    """A request in the path's dialect, with a few of the gateway's fields, and with mutations.
+
+    One of chat completions is of some provider's cases.
+    """
+    listed = bodies_of(path)
+    if not listed or draw(rarely):
+        listed = _BODIES
+    body = {**draw(st.sampled_from(listed))}
     for name in draw(st.lists(st.sampled_from(sorted(GATEWAY_FIELDS)), max_size=2)):
         body[name] = draw(GATEWAY_FIELDS[name])
     return draw(mutated_bytes(as_json(draw(mutated(body)))))
@@ -74,6 +82,10 @@ _ODD_HEADERS: dict[str, list[str]] = {
     "x-request-deadline": ["1", "9999999999", "nan", "x", "inf", "-1"],
     "x-app-id": ["a", "a" * 300, "é"],
     "x-session-id": ["a", "é" * 100],
+    "anthropic-version": ["2023-06-01", "2", "é", "a" * 300],
+    "anthropic-beta": ["a-2030-01-01,b", "é", "," * 300],
+    "x-api-key": [SECRET, "a"],
+    "x-claude-code-session-id": ["a", "é" * 100],
     "origin": ["https://a.example", "null"],
     "x-forwarded-for": ["1.2.3.4", "::1, x", "a" * 500],
 }
@@ -89,17 +101,18 @@ def _headers(draw: st.DrawFn) -> dict[str, str]:
 def requests(draw: st.DrawFn) -> Sent:
     """A request of the data plane."""
     if not draw(rarely):
-        return Sent("POST", draw(st.sampled_from(sorted(ENDPOINTS))), draw(_headers()), draw(bodies()))
+        path = draw(st.sampled_from(_CALLS))
+        return Sent("POST", path, draw(_headers()), draw(bodies(path)))
     path = draw(
         st.one_of(
-            st.sampled_from(sorted(ENDPOINTS)),
+            st.sampled_from(_CALLS),
             st.sampled_from(sorted(READS)).map(lambda path: path.replace("{model_id:path}", "openai/gpt-4.1")),
             st.sampled_from(["/", "//", "/v1", "/v1/models/é/../x", "/v1/usage?from=x&to=9", "/v1/usage?group_by=day"]),
             st.text(st.characters(min_codepoint=33, exclude_characters="#"), max_size=20).map(lambda text: f"/{text}"),
         )
     )
     method = draw(st.sampled_from(["GET", "GET", "POST", "PUT", "OPTIONS", "HEAD", "DELETE", "X"]))
-    return Sent(method, path, draw(_headers()), draw(bodies()) if path in ENDPOINTS else b"")
+    return Sent(method, path, draw(_headers()), draw(bodies(path)) if path in _CALLS else b"")
 
 
 _LIMITS = {"usd_per_month": "5.5", "requests_per_minute": 10, "models": ["openai/*"], "tokens_per_day": 100}
