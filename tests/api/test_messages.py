@@ -111,6 +111,31 @@ async def test_an_overloaded_provider_of_another_dialect_is_529() -> None:
     assert reply.json["request_id"] == reply.headers["request-id"]
 
 
+async def test_a_prompt_that_is_too_long_for_its_model_is_said_in_anthropics_words() -> None:
+    """Claude Code compacts the conversation at these words alone."""
+    message = "This model's maximum context length is 128000 tokens."
+    error = {"message": message, "type": "invalid_request_error", "code": "context_length_exceeded"}
+    async with world(answers({"error": error}, 400)) as client:
+        replies = [await client.post({**TRANSLATED, "stream": stream}, PATH) for stream in (False, True)]
+    said = {"type": "invalid_request_error", "message": f"prompt is too long: {message}"}
+    assert [(reply.status, reply.json["error"]) for reply in replies] == [(400, said)] * 2
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("prompt is too long: 205000 tokens > 200000 maximum", "prompt is too long: 205000 tokens > 200000 maximum"),
+        ("input length and `max_tokens` exceed context limit: 1 + 2 > 2", "input length and `max_tokens` exceed "),
+        ("Input is too long for requested model.", "prompt is too long: Input is too long for requested model."),
+    ],
+)
+async def test_so_is_one_at_a_provider_of_anthropics_dialect(said: str, expected: str) -> None:
+    error = {"type": "error", "error": {"type": "invalid_request_error", "message": said}}
+    async with world(answers(error, 400), **ANTHROPIC.env) as client:
+        reply = await client.post(NATIVE, PATH)
+    assert reply.status == 400 and reply.json["error"]["message"].startswith(expected)
+
+
 async def test_a_reached_budget_names_the_gateway_and_says_when_it_resets() -> None:
     async with world(limits=Limits(tokens_per_month=1)) as client:
         reply = await client.post(TRANSLATED, PATH)
@@ -206,3 +231,18 @@ async def test_what_only_anthropic_takes_goes_on_as_it_is_and_is_refused_in_tran
         assert (refused.status, refused.json["error"]["type"]) == (400, "invalid_request_error")
         assert f"cannot take {param}" in refused.json["error"]["message"]
         assert len(client.requests) == 1
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_the_account_in_an_error_that_goes_on_is_masked(is_streamed: bool) -> None:
+    secrets = ("org-AbCdEfGh12345678", "proj_AbCdEfGh12345678", "sk-ant-" + "x9" * 12)
+    error = {"type": "invalid_request_error", "message": f"Stop, {secrets[0]}", "details": [{"a": secrets[1:]}]}
+    body = {"type": "error", "error": error}
+    handler = (
+        (lambda _: ANTHROPIC.stream(*ANTHROPIC.pieces[:3], sse(body, "error"))) if is_streamed else answers(body, 400)
+    )
+    async with world(handler, **ANTHROPIC.env) as client:
+        reply = await client.post({**NATIVE, "stream": is_streamed}, PATH)
+    shown = events(reply)[-1][1] if is_streamed else reply.json
+    masked = {**error, "message": "Stop, [redacted]", "details": [{"a": ["[redacted]", "[redacted]"]}]}
+    assert shown == {"type": "error", "error": masked}

@@ -1,5 +1,6 @@
 """Failures are classified once, whatever shape they come in."""
 
+import time
 from typing import Any
 
 import pytest
@@ -169,11 +170,23 @@ def test_no_message_holds_a_key(message: str) -> None:
         ("No access to arn:aws:s3:::private-bucket/a.", "No access to [redacted]"),
         ("projects/123456789012/models/x is lost", "projects/[redacted]/models/x is lost"),
         ("Rate limit reached in organization org-AbCdEfGh12345678 on tokens", None),
+        ("Rate limit reached in organization proj_AbCdEfGh12345678 on tokens", None),
+        ("Rate limit reached in organization user-AbCdEfGh123456789012 on tokens", None),
+        ("over the limit (org: 00000000-aaaa-1111, model: m)", "over the limit (org: [redacted], model: m)"),
+        ("projects/harbour-1/locations/eu is lost", "projects/[redacted]/locations/eu is lost"),
         ("an org-wide limit of the org-structure", "an org-wide limit of the org-structure"),
     ],
 )
 def test_signatures_and_accounts_are_never_passed_on(message: str, left: str | None) -> None:
     assert scrub(message) == (left or "Rate limit reached in organization [redacted] on tokens")
+
+
+@pytest.mark.parametrize("piece", ["sk-", "key_", "https://", "a?sig=", "org-", "proj_", "user-", "ab*", "arn:aws"])
+def test_no_text_takes_long_to_mask(piece: str) -> None:
+    """A provider may repeat what the caller has sent."""
+    started = time.process_time()
+    scrub(piece * (100_000 // len(piece)))
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,11 @@ from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.operation import ReplyChunk
 from tidegate.domain.origin import NATIVE, Origin
+from tidegate.errors import ProviderFailed
 from tidegate.providers.anthropic import PROVIDER
 from tidegate.providers.base import StreamEvent
 from tidegate.providers.chat_translator import ChatTranslator
+from tidegate.providers.native import keep_native_body
 
 MODEL = "claude-sonnet-5"
 SENT = {
@@ -95,3 +97,12 @@ async def test_every_event_is_in_one_chunk_that_has_choices() -> None:
     native: list[Any] = [chunk for chunk in chunks if NATIVE in chunk]
     assert [event for chunk in native for event in chunk[NATIVE]] == [event for part in events for event in part]
     assert all(chunk["choices"] for chunk in native)
+
+
+def test_an_error_that_is_nested_too_deeply_to_mask_is_the_gateways() -> None:
+    body: Any = {"error": {}}
+    for _ in range(5_000):
+        body = {"error": body}
+    error = ProviderFailed("failed")
+    keep_native_body(error, body)
+    assert error.native_body is None

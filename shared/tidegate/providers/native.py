@@ -6,7 +6,7 @@ The provider's own reply, or its events, stand beside it under the key `NATIVE`,
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TypeAlias, cast
 
 from tidegate.chat.completion import Chunk, Completion
@@ -17,6 +17,7 @@ from tidegate.domain.origin import NATIVE
 from tidegate.errors import ProviderAuth, UpstreamError
 from tidegate.json import Json, JsonObject, decode_reply_or_none, encode
 from tidegate.providers.base import StreamEvent
+from tidegate.providers.openai.error_body import scrub_body
 
 ParseStream: TypeAlias = Callable[[AsyncIterator[Sequence[StreamEvent]]], AsyncGenerator[list[Chunk]]]
 
@@ -52,11 +53,13 @@ def with_native_reply(completion: Completion, body: Json) -> Reply:
 def keep_native_body(error: UpstreamError, body: Json | str) -> None:
     """Keep the provider's own error, which its dialect's clients may know by its words, for the caller.
 
-    An error about the gateway's credentials is not the caller's: it stays the gateway's.
+    What looks like a key or an id of the account is masked in it. An error about the gateway's credentials is not the
+    caller's: it stays the gateway's.
     """
     match body:
         case {"error": dict()} if not isinstance(error, ProviderAuth):
-            error.native_body = encode(body).decode()
+            with suppress(RecursionError):
+                error.native_body = encode(scrub_body(body)).decode()
         case _:
             pass
 

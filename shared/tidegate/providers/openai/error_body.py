@@ -14,7 +14,7 @@ from tidegate.json import Json, JsonObject, decode, decode_or_none
 MAX_MESSAGE = 2000
 
 _KEYS = re.compile(
-    r"\b(?:sk|pk|rk|gsk|csk|xai|hf|fw|r8|tgp|pplx|nvapi|dapi|key)[-_](?=[\w*.-]*[\d*])[\w*.-]{12,}"
+    r"\b(?:sk|pk|rk|gsk|csk|xai|hf|fw|r8|tgp|pplx|nvapi|dapi|key)[-_](?=[\w*.-]{0,99}[\d*])[\w*.-]{12,}"
     r"|\b(?:AIza|AKIA|ASIA|ya29|eyJ|dapi)[\w.-]{12,}"
     r"|(?<=bearer )\S{8,}|(?<=key provided: )\S+|(?<=api key: )\S+"
     r"|\b\w{2,12}\*{3,}[\w*-]*",  # masked
@@ -22,8 +22,9 @@ _KEYS = re.compile(
 )
 _ACCOUNTS = re.compile(
     r"\barn:aws[\w-]*:[^\s'\",)]+"
-    r"|(?<=\bprojects/)\d{6,}|(?<=\bproject )\d{6,}|(?<=\bproject_number:)\d{6,}"
-    r"|\borg-(?=[a-z_]*[A-Z0-9])\w{8,}",
+    r"|(?<=\bprojects/)[\w-]+|(?<=\bproject )\d{6,}|(?<=\bproject_number:)\d{6,}"
+    r"|\b(?:org-|proj_)(?=[a-z_]*[A-Z0-9])\w{8,}|\buser-(?=[a-z_]*[A-Z0-9])\w{16,}"
+    r"|(?<=\borg: )[\w-]{8,}",  # Anthropic's
     re.ASCII,
 )
 _LINK = re.compile(r"(https?://[^\s?\"'<>]{1,2000}\?)([^\s\"'<>]+)", re.I)
@@ -73,8 +74,24 @@ def parse_error_body(body: Json | str) -> ErrorBody:
 
 def scrub(message: str) -> str:
     """Return `message` without anything that looks like a key, a signed URL's signature or an account's id."""
-    message = _LINK.sub(_unsigned, message)
-    return _KEYS.sub("[redacted]", _ACCOUNTS.sub("[redacted]", message))[:MAX_MESSAGE]
+    return _masked(message)[:MAX_MESSAGE]
+
+
+def scrub_body(value: Json) -> Json:
+    """Return the body of a failure, all of whose texts are masked as in `scrub`."""
+    match value:
+        case str(text):
+            return _masked(text)
+        case list(items):
+            return [scrub_body(item) for item in items]
+        case dict(fields):
+            return {name: scrub_body(inner) for name, inner in fields.items()}
+        case _:
+            return value
+
+
+def _masked(text: str) -> str:
+    return _KEYS.sub("[redacted]", _ACCOUNTS.sub("[redacted]", _LINK.sub(_unsigned, text)))
 
 
 def _unsigned(url: re.Match[str]) -> str:
