@@ -19,7 +19,7 @@ from tests.world import (
     streams,
     world,
 )
-from tidegate.upstream import attempt
+from tidegate.upstream import reply_stream
 from tidegate.upstream import sse as upstream_sse
 
 pytestmark = pytest.mark.jumping_clock
@@ -182,7 +182,7 @@ async def test_an_event_that_is_too_large_ends_the_stream(monkeypatch: pytest.Mo
 
 
 async def test_events_without_an_end_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempt, "MAX_STREAM_BYTES", 20_000)
+    monkeypatch.setattr(reply_stream, "MAX_STREAM_BYTES", 20_000)
     body = Said(*[sse(delta("tide "))] * 10_000)
     async with world(lambda request: event_stream(body)) as client:
         reply = await client.post(CALL)

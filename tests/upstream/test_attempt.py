@@ -28,7 +28,7 @@ from tidegate.providers.chat_translator import ChatTranslator
 from tidegate.settings import EnvironmentSecrets
 from tidegate.transport.httpx import HttpxTransport
 from tidegate.transport.sigv4 import AwsKey, SigningScope, sign
-from tidegate.upstream import attempt
+from tidegate.upstream import reply_stream
 from tidegate.upstream.attempt import Upstream
 
 NOW = 1_795_262_400.0
@@ -155,7 +155,7 @@ async def test_a_damaged_stream_is_refused_and_what_came_before_is_heard(before:
 
 @pytest.mark.parametrize("size", [1, 4096])
 async def test_a_stream_without_an_end_has_one(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempt, "MAX_STREAM_BYTES", 20_000)
+    monkeypatch.setattr(reply_stream, "MAX_STREAM_BYTES", 20_000)
     with pytest.raises(ProviderMalformed, match="larger than 20000 bytes"):
         await ask(frames(START + TEXT * 1000, size), stream=True)
 

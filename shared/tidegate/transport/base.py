@@ -5,7 +5,7 @@ local server: it aborts a cancelled request at once), and `transport/httpx.py` (
 """
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -102,14 +102,16 @@ class StreamedResponse:
 
     async def read(self, limit: int) -> bytes:
         collected: list[bytes] = []
-        size = 0
-        async with aclosing(self.chunks()) as chunks:
+        size, chunks = 0, self.chunks()
+        try:
             async for chunk in chunks:
                 size += len(chunk)
                 if size > limit:
                     raise ProviderMalformed(f"The response of the provider is larger than {limit} bytes.")
                 collected.append(chunk)
-        return b"".join(collected)
+        finally:
+            await chunks.aclose()
+        return collected[0] if len(collected) == 1 else b"".join(collected)
 
 
 def connection_failure(

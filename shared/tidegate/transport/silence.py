@@ -2,46 +2,48 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from types import TracebackType
 
 from tidegate.errors import ProviderTimeout
 from tidegate.transport.base import HttpRequest, HttpResponse, StreamedResponse, Timeouts, Transport
 
 
-@asynccontextmanager
-async def open_with_timeouts(
-    transport: Transport, request: HttpRequest, timeouts: Timeouts
-) -> AsyncGenerator["TimedResponse"]:
+def open_with_timeouts(transport: Transport, request: HttpRequest, timeouts: Timeouts) -> "TimedRequest":
     """Open the request as `Transport.open` does, and enforce `timeouts.first_byte` and `timeouts.between` as well.
 
     Raises `ProviderTimeout` also while the body is read. Time that the reader takes between two chunks does not count.
     """
-    silence_timer = SilenceTimer(timeouts)
-    context = transport.open(request, timeouts)
-    if silence_timer.first_byte_deadline is not None:
-        context = _enter_before_first_byte(context, silence_timer)
-    async with context as response:
-        try:
-            yield TimedResponse(response, silence_timer)
-        finally:
-            silence_timer.cancel()
+    return TimedRequest(transport, request, timeouts)
 
 
-@asynccontextmanager
-async def _enter_before_first_byte(
-    context: AbstractAsyncContextManager[HttpResponse], silence_timer: "SilenceTimer"
-) -> AsyncGenerator[HttpResponse]:
-    # asyncio's timeout, not anyio's: pyreqwest raises a new CancelledError, which anyio's scopes do not recognise.
-    timeout = asyncio.timeout_at(silence_timer.first_byte_deadline)
-    async with AsyncExitStack() as stack:
+class TimedRequest:
+    """The context of `open_with_timeouts`. A generator would cost more, and every call enters one."""
+
+    __slots__ = ("_context", "_silence_timer")
+
+    def __init__(self, transport: Transport, request: HttpRequest, timeouts: Timeouts) -> None:
+        self._silence_timer = SilenceTimer(timeouts)
+        self._context = transport.open(request, timeouts)
+
+    async def __aenter__(self) -> "TimedResponse":
+        silence_timer = self._silence_timer
+        if silence_timer.first_byte_deadline is None:
+            return TimedResponse(await self._context.__aenter__(), silence_timer)
+        # asyncio's timeout, not anyio's: pyreqwest raises a new CancelledError, which anyio's scopes do not recognise.
+        timeout = asyncio.timeout_at(silence_timer.first_byte_deadline)
         try:
             async with timeout:
-                response = await stack.enter_async_context(context)
+                return TimedResponse(await self._context.__aenter__(), silence_timer)
         except TimeoutError:
             if not timeout.expired():
                 raise
             raise silence_timer.timeout_error() from None
-        yield response
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._silence_timer.cancel()
+        await self._context.__aexit__(kind, exception, traceback)
 
 
 class SilenceTimer:
@@ -127,25 +129,26 @@ class TimedResponse(StreamedResponse):
     record: Callable[[bytes], None] | None = None
 
     def __init__(self, response: HttpResponse, silence_timer: SilenceTimer) -> None:
-        super().__init__(response.status, response.headers.items())
+        self.status = response.status
+        self.headers = response.headers
         self._response = response
         self._silence_timer = silence_timer
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """See `HttpResponse.chunks`. Raises `ProviderTimeout` when the provider is silent for too long."""
-        silence_timer, record = self._silence_timer, self.record
-        async with aclosing(self._response.chunks()) as chunks:
-            silence_timer.start_waiting()
-            try:
-                async for chunk in chunks:
-                    silence_timer.stop_waiting()
-                    if record is not None:
-                        record(chunk)
-                    yield chunk
-                    silence_timer.start_waiting()
-            except asyncio.CancelledError:
-                if silence_timer.absorb_cancellation():
-                    raise silence_timer.timeout_error() from None
-                raise
-            finally:
-                silence_timer.cancel()
+        silence_timer, record, chunks = self._silence_timer, self.record, self._response.chunks()
+        silence_timer.start_waiting()
+        try:
+            async for chunk in chunks:
+                silence_timer.stop_waiting()
+                if record is not None:
+                    record(chunk)
+                yield chunk
+                silence_timer.start_waiting()
+        except asyncio.CancelledError:
+            if silence_timer.absorb_cancellation():
+                raise silence_timer.timeout_error() from None
+            raise
+        finally:
+            silence_timer.cancel()
+            await chunks.aclose()

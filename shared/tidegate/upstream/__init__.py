@@ -1,6 +1,7 @@
 """HTTP to providers, to guardrail services and to the operator's collector.
 
 attempt       one request to one deployment, and its reply
+reply_stream  a streamed reply: its bytes become batches of chunks
 further       a call that is sent in several requests
 local_models  the models of providers on this machine, as each lists them
 sse           the decoder for server-sent events, pure

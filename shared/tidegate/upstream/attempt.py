@@ -2,57 +2,39 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
+from types import TracebackType
 from typing import Protocol
 from urllib.parse import urlsplit
 
-import msgspec
 from msgspec import Struct
 
 from tidegate.domain.operation import Reply, ReplyChunk
 from tidegate.domain.redacted import Redacted
 from tidegate.domain.timeouts import DEFAULT_TIMEOUTS, ProviderTimeouts
-from tidegate.errors import (
-    GatewayTimeout,
-    NotConfigured,
-    ProviderMalformed,
-    ProviderUnreachable,
-    StreamCut,
-    UpstreamError,
-)
-from tidegate.json import Json, decode_reply, encode
+from tidegate.errors import GatewayTimeout, NotConfigured, ProviderMalformed, UpstreamError
+from tidegate.json import Json
 from tidegate.lazy import load
 from tidegate.ports import Secrets
-from tidegate.providers.base import Framing, KeyAuth, SigV4Auth, StreamEvent, Translator, UpstreamRequest
+from tidegate.providers.base import FurtherRequests, KeyAuth, SigV4Auth, Translator, UpstreamRequest
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, take_notes
 from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 from tidegate.transport.silence import open_with_timeouts
+from tidegate.upstream.reply_stream import (
+    MAX_REPLY_BYTES,
+    batches_of,
+    decode_body,
+    decode_events,
+    first_content_batch,
+    first_piece,
+    read_json,
+)
 
 log = logging.getLogger(__name__)
 
-MAX_REPLY_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
-MAX_STREAM_BYTES = 256 * 1024 * 1024
-"""Enough for a million tokens with one event each: a longer stream would never end."""
-
-
-_DECODERS: dict[Framing, tuple[str, str]] = {
-    "sse": ("tidegate.upstream.sse", "SseDecoder"),
-    "eventstream": ("tidegate.upstream.eventstream", "EventStreamDecoder"),
-}
-
-
-class StreamDecoder(Protocol):
-    """Decodes a stream's bytes into events. `SseDecoder` and `EventStreamDecoder` implement it."""
-
-    @property
-    def broken(self) -> ProviderMalformed | None: ...
-
-    def feed(self, data: bytes) -> list[StreamEvent]: ...
-
-    def end(self) -> list[StreamEvent]: ...
 
 
 class ResponseRecorder(Protocol):
@@ -84,8 +66,7 @@ class Upstream(Struct, frozen=True):
     aws_keys: AwsKeys | None = None
     clock: Callable[[], float] = time.time
 
-    @asynccontextmanager
-    async def open(
+    def open(
         self,
         translator: Translator,
         request: UpstreamRequest,
@@ -96,52 +77,15 @@ class Upstream(Struct, frozen=True):
         workspace_keys: Secrets | None = None,
         timeouts: ProviderTimeouts = DEFAULT_TIMEOUTS,
         recorder: ResponseRecorder | None = None,
-    ) -> AsyncGenerator[ProviderReply]:
-        """Send the request; yield the provider's reply once its first content has arrived and been parsed.
+    ) -> "ProviderConnection":
+        """Send the request; the context gives the reply once its first content has arrived and been parsed.
 
         The key is read from `workspace_keys` if the workspace brought its own. The reply must end within `seconds` and
         `timeouts`. Leaving the context closes the connection. Raises `UpstreamError`, `NotConfigured`, and
         `GatewayTimeout` if no time is left.
         """
-        if seconds <= 0:
-            raise GatewayTimeout("The call timed out before its provider could be asked.")
-        if request.further is not None:
-            open_part = partial(
-                self.open, translator, secret=secret, stream=False, workspace_keys=workspace_keys, timeouts=timeouts
-            )
-            ask_all = load("tidegate.upstream.further", "ask_all")
-            deadline = self.clock() + seconds
-            yield ProviderReply(await ask_all(open_part, request, request.further, deadline, self.clock), None)
-            return
-        key = await self._find_key(request, secret, workspace_keys or self.secrets)
-        headers = await self._headers(request, key)
-        http_request = HttpRequest("POST", request.url, headers, request.body, peer=translator.name)
-        redaction = _Redaction(translator.name, request, headers, key)
-        with redaction.errors():
-            async with open_with_timeouts(self.transport, http_request, _http_timeouts(seconds, timeouts)) as response:
-                if recorder is not None:
-                    response.record = recorder.watch(response, _credentials(request, headers, key))
-                if not 200 <= response.status < 300:
-                    body = _decode_body(await response.read(MAX_ERROR_BYTES))
-                    raise _error_reply(translator, request, response, body)
-                if not stream:
-                    body = _decode_body(await response.read(MAX_REPLY_BYTES))
-                    if isinstance(body, str):
-                        raise ProviderMalformed(f"{translator.name} answered with something that is not JSON.")
-                    yield ProviderReply(translator.parse_reply(request, body), None)
-                    return
-                async with aclosing(response.chunks()) as pieces:
-                    start = await _first_piece(translator, pieces)
-                    if start.lstrip()[:1] in (b"{", b"["):
-                        events, chunks = await _read_json(translator, request, start, pieces)
-                        if chunks is not None:
-                            yield ProviderReply(None, _batches_of(chunks))
-                            return
-                    else:
-                        events = _decode_events(translator, start, pieces)
-                    async with aclosing(events), aclosing(translator.parse_stream(request, events)) as batches:
-                        first = await _first_content_batch(translator, batches)
-                        yield ProviderReply(None, _with_first_batch(first, batches, redaction))
+        secrets = workspace_keys or self.secrets
+        return ProviderConnection(self, translator, request, secret, stream, seconds, secrets, timeouts, recorder)
 
     @asynccontextmanager
     async def send(
@@ -159,14 +103,18 @@ class Upstream(Struct, frozen=True):
         Errors that are raised inside the context have no key and no address in their messages. Raises `UpstreamError`
         and `NotConfigured`.
         """
-        key = await self._find_key(request, secret, workspace_keys or self.secrets)
-        headers = await self._headers(request, key, method)
+        key = await self.find_key(request, secret, workspace_keys or self.secrets)
+        headers = await self.sign_headers(request, key, method)
         http_request = HttpRequest(method, request.url, headers, request.body, peer=name)
-        with _Redaction(name, request, headers, key).errors():
+        try:
             async with self.transport.open(http_request, Timeouts(seconds)) as response:
                 yield response
+        except UpstreamError as error:
+            _Redaction(name, request, headers, key).mask(error)
+            raise
 
-    async def _find_key(self, request: UpstreamRequest, secret: str | None, secrets: Secrets) -> str | None:
+    async def find_key(self, request: UpstreamRequest, secret: str | None, secrets: Secrets) -> str | None:
+        """Return the key of a request that is sent with one. Raises `NotConfigured` if it is not set."""
         if secret is None or not isinstance(request.auth, KeyAuth):
             return None
         key = await secrets.get(secret)
@@ -174,7 +122,8 @@ class Upstream(Struct, frozen=True):
             raise missing_key(secret)
         return key
 
-    async def _headers(self, request: UpstreamRequest, key: str | None, method: str = "POST") -> dict[str, str]:
+    async def sign_headers(self, request: UpstreamRequest, key: str | None, method: str = "POST") -> dict[str, str]:
+        """Return the headers of the request with its credentials. Raises `NotConfigured` without AWS credentials."""
         match request.auth:
             case KeyAuth() as auth if key is not None:
                 name, value = auth.header_of(key)
@@ -187,6 +136,122 @@ class Upstream(Struct, frozen=True):
                 return sign(method, request.url, request.headers, request.body, aws_key, scope, at=self.clock())
             case _:
                 return request.headers
+
+
+class ProviderConnection:
+    """The context of `Upstream.open`. A generator in its place would cost four times as much."""
+
+    __slots__ = (
+        *("_closers", "_recorder", "_request", "_secret", "_secrets", "_seconds", "_stream", "_timeouts"),
+        *("_translator", "_upstream"),
+    )
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        translator: Translator,
+        request: UpstreamRequest,
+        secret: str | None,
+        stream: bool,
+        seconds: float,
+        secrets: Secrets,
+        timeouts: ProviderTimeouts,
+        recorder: ResponseRecorder | None,
+    ) -> None:
+        self._upstream = upstream
+        self._translator = translator
+        self._request = request
+        self._secret = secret
+        self._stream = stream
+        self._seconds = seconds
+        self._secrets = secrets
+        self._timeouts = timeouts
+        self._recorder = recorder
+        self._closers: list[Callable[[], Awaitable[object]]] = []
+
+    async def __aenter__(self) -> ProviderReply:
+        if self._seconds <= 0:
+            raise GatewayTimeout("The call timed out before its provider could be asked.")
+        request = self._request
+        if request.further is not None:
+            return await self._ask_in_parts(request, request.further)
+        key = await self._upstream.find_key(request, self._secret, self._secrets)
+        headers = await self._upstream.sign_headers(request, key)
+        redaction = _Redaction(self._translator.name, request, headers, key)
+        try:
+            return await self._ask(request, headers, redaction)
+        except BaseException as error:
+            try:
+                await self._close()
+            finally:
+                if isinstance(error, UpstreamError):
+                    redaction.mask(error)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        if self._closers:
+            try:
+                await self._closers.pop()()
+            finally:
+                await self._close()
+
+    async def _ask(
+        self, request: UpstreamRequest, headers: Mapping[str, str], redaction: "_Redaction"
+    ) -> ProviderReply:
+        translator = self._translator
+        http_request = HttpRequest("POST", request.url, headers, request.body, peer=translator.name)
+        timeouts = _http_timeouts(self._seconds, self._timeouts)
+        context = open_with_timeouts(self._upstream.transport, http_request, timeouts)
+        response = await context.__aenter__()
+        self._closers.append(partial(context.__aexit__, None, None, None))
+        if self._recorder is not None:
+            response.record = self._recorder.watch(response, _credentials(request, headers, redaction.key))
+        if not 200 <= response.status < 300:
+            body = decode_body(await response.read(MAX_ERROR_BYTES))
+            raise _error_reply(translator, request, response, body)
+        if self._stream:
+            return await self._read_stream(request, response, redaction)
+        raw = await response.read(MAX_REPLY_BYTES)
+        await self._close()
+        body = decode_body(raw)
+        if isinstance(body, str):
+            raise ProviderMalformed(f"{translator.name} answered with something that is not JSON.")
+        return ProviderReply(translator.parse_reply(request, body), None)
+
+    async def _read_stream(
+        self, request: UpstreamRequest, response: HttpResponse, redaction: "_Redaction"
+    ) -> ProviderReply:
+        translator, pieces = self._translator, response.chunks()
+        self._closers.append(pieces.aclose)
+        start = await first_piece(translator, pieces)
+        if start.lstrip()[:1] in (b"{", b"["):
+            events, chunks = await read_json(translator, request, start, pieces)
+            if chunks is not None:
+                return ProviderReply(None, batches_of(chunks))
+        else:
+            events = decode_events(translator, start, pieces)
+        self._closers.append(events.aclose)
+        batches = translator.parse_stream(request, events)
+        self._closers.append(batches.aclose)
+        first = await first_content_batch(translator, batches)
+        return ProviderReply(None, _with_first_batch(first, batches, redaction))
+
+    async def _ask_in_parts(self, request: UpstreamRequest, further: FurtherRequests) -> ProviderReply:
+        open_part = partial(
+            self._upstream.open,
+            self._translator,
+            secret=self._secret,
+            stream=False,
+            workspace_keys=self._secrets,
+            timeouts=self._timeouts,
+        )
+        ask_all, clock = load("tidegate.upstream.further", "ask_all"), self._upstream.clock
+        return ProviderReply(await ask_all(open_part, request, further, clock() + self._seconds, clock), None)
 
 
 def missing_key(secret: str) -> NotConfigured:
@@ -214,21 +279,16 @@ class _Redaction(Redacted, Struct, frozen=True):
     headers: Mapping[str, str]
     key: str | None
 
-    @contextmanager
-    def errors(self) -> Generator[None]:
-        """Mask credentials and the address in the message of an `UpstreamError`; log its notes for the operator."""
-        try:
-            yield
-        except UpstreamError as error:
-            address = urlsplit(self.request.url).netloc.rpartition("@")[2]
-            for secret in (*_credentials(self.request, self.headers, self.key), address):
-                if secret:
-                    error.message = error.message.replace(secret, "***")
-                    error.native_body = error.native_body and error.native_body.replace(secret, "***")
-            reason = take_notes(error)
-            if reason is not None:
-                log.warning("provider.unreachable", extra={"provider": self.provider, "reason": reason})
-            raise
+    def mask(self, error: UpstreamError) -> None:
+        """Mask credentials and the address in the error's message; log its notes for the operator."""
+        address = urlsplit(self.request.url).netloc.rpartition("@")[2]
+        for secret in (*_credentials(self.request, self.headers, self.key), address):
+            if secret:
+                error.message = error.message.replace(secret, "***")
+                error.native_body = error.native_body and error.native_body.replace(secret, "***")
+        reason = take_notes(error)
+        if reason is not None:
+            log.warning("provider.unreachable", extra={"provider": self.provider, "reason": reason})
 
 
 def _error_reply(
@@ -240,109 +300,14 @@ def _error_reply(
     return error
 
 
-@contextmanager
-def _cut_if_unreachable(translator: Translator) -> Generator[None]:
-    """Turn a connection that breaks off within the body into `StreamCut`."""
-    try:
-        yield
-    except ProviderUnreachable as error:
-        cut = StreamCut(f"{translator.name}'s stream broke off.")
-        cut.add_note(take_notes(error) or error.message)
-        raise cut from None
-
-
-async def _first_piece(translator: Translator, pieces: AsyncIterator[bytes]) -> bytes:
-    """Return the start of the body, which tells JSON from events: content types are not reliable."""
-    start = b""
-    with _cut_if_unreachable(translator):
-        while not start.strip():
-            piece = await anext(pieces, None)
-            if piece is None:
-                break
-            start += piece
-    return start
-
-
-async def _read_json(
-    translator: Translator, request: UpstreamRequest, start: bytes, pieces: AsyncIterator[bytes]
-) -> tuple[AsyncGenerator[Sequence[StreamEvent]], Sequence[ReplyChunk] | None]:
-    """Read a JSON body in place of a stream: the chunks of a whole reply, or the events in a list.
-
-    Raises the reply's `UpstreamError` if it is an error.
-    """
-    collected, size = [start], len(start)
-    with _cut_if_unreachable(translator):
-        async for piece in pieces:
-            collected.append(piece)
-            size += len(piece)
-            if size > MAX_REPLY_BYTES:
-                raise ProviderMalformed(f"The response of {translator.name} is larger than {MAX_REPLY_BYTES} bytes.")
-    body = _decode_body(b"".join(collected))
-    if isinstance(body, str):
-        raise ProviderMalformed(f"{translator.name} answered with something that is not JSON.")
-    if isinstance(body, list):
-        return _events_of(body), None
-    return _events_of([]), translator.reply_chunks(translator.parse_reply(request, body))
-
-
-async def _events_of(items: list[Json]) -> AsyncGenerator[Sequence[StreamEvent]]:
-    yield [StreamEvent("message", encode(item).decode()) for item in items]
-
-
-async def _batches_of(chunks: Sequence[ReplyChunk]) -> AsyncIterator[Sequence[ReplyChunk]]:
-    yield chunks
-
-
-def _create_decoder(translator: Translator) -> StreamDecoder:
-    module, name = _DECODERS[translator.framing]
-    return load(module, name)()
-
-
-async def _decode_events(
-    translator: Translator, start: bytes, pieces: AsyncIterator[bytes]
-) -> AsyncGenerator[Sequence[StreamEvent]]:
-    decoder = _create_decoder(translator)
-    size, piece = 0, start
-    with _cut_if_unreachable(translator):
-        while piece is not None:
-            size += len(piece)
-            if size > MAX_STREAM_BYTES:
-                raise ProviderMalformed(f"The provider's stream is larger than {MAX_STREAM_BYTES} bytes.")
-            events = decoder.feed(piece)
-            if events:
-                yield events
-            if decoder.broken is not None:
-                raise decoder.broken
-            piece = await anext(pieces, None)
-    events = decoder.end()
-    if events:
-        yield events
-
-
-async def _first_content_batch(
-    translator: Translator, batches: AsyncIterator[Sequence[ReplyChunk]]
-) -> list[ReplyChunk]:
-    """Read chunks until one has content; some providers send the usage before it."""
-    first: list[ReplyChunk] = []
-    async for batch in batches:
-        first += batch
-        if any(map(translator.has_content, batch)):
-            return first
-    raise StreamCut("The provider's stream ended before its first content.")
-
-
 async def _with_first_batch(
     first_batch: Sequence[ReplyChunk], remaining_batches: AsyncIterator[Sequence[ReplyChunk]], redaction: _Redaction
 ) -> AsyncIterator[Sequence[ReplyChunk]]:
     yield first_batch
-    with redaction.errors():
+    try:
         async for batch in remaining_batches:
             if batch:
                 yield batch
-
-
-def _decode_body(body: bytes) -> Json | str:
-    try:
-        return decode_reply(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return body.decode("utf-8", "replace")
+    except UpstreamError as error:
+        redaction.mask(error)
+        raise
