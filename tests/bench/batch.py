@@ -19,8 +19,9 @@ def measure(lines: int, rounds: int) -> dict[str, Pace]:
     """The medians of "worker" and "loop", which take turns."""
     found: dict[str, list[Pace]] = {"worker": [], "loop": []}
     with processes.upstream() as provider:
+        env = processes.provider_env(provider)
         for _ in range(rounds):
             for kind, paces in found.items():
-                printed = processes.printed("tests.bench.batch_worker", kind, str(lines), provider=provider)
+                printed = processes.printed("tests.bench.batch_worker", kind, str(lines), env=env)
                 paces.append(Pace(**json.loads(printed)))
     return {kind: Pace(*map(statistics.median, zip(*paces, strict=True))) for kind, paces in found.items()}

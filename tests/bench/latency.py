@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.bench.processes import Program
+from tests.bench.replies import TOKEN
 from tests.bench.requests import body, raw
-from tests.bench.upstream import TOKEN
 
 _START_SECONDS = 20.0
 _READ_SECONDS = 60.0

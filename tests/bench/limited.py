@@ -10,12 +10,12 @@ import os
 import socket
 import sys
 from contextlib import AbstractAsyncContextManager, ExitStack
-from decimal import Decimal
 
 import uvicorn
 from msgspec.structs import replace
 
 from tests.bench.plane import KEY, WORKSPACE
+from tests.bench.tenants import ALL_LIMITS
 from tidegate.api.app import build_app
 from tidegate.aws.dynamo import create_dynamo_client
 from tidegate.aws.gateway import open_aws_gateway
@@ -24,7 +24,7 @@ from tidegate.aws.table import create_table
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.keys import hash_secret
-from tidegate.domain.limits import NO_LIMITS, Limits
+from tidegate.domain.limits import NO_LIMITS
 from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.gateway import Gateway
@@ -34,19 +34,6 @@ from tidegate.memory.world import open_memory_gateway
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
 from tidegate.transport.choose import create_transport
-
-ALL = Limits(
-    requests_per_minute=10**6,
-    tokens_per_minute=10**9,
-    parallel_calls=1000,
-    tokens_per_day=10**12,
-    tokens_per_month=10**12,
-    words_per_day=10**12,
-    words_per_month=10**12,
-    usd_per_day=Decimal(10**6),
-    usd_per_month=Decimal(10**6),
-)
-"""Whatever is measured, there is room for it."""
 
 _ROUTE = {"name": "fast", "targets": [{"model": "openai/gpt-4o"}, {"model": "openai/gpt-4.1"}], "by": "latency"}
 FEATURES = {
@@ -71,7 +58,7 @@ def featured(workspace: Workspace) -> Workspace:
 
 async def seed(tenants: Tenants, keys: Keys) -> None:
     key = VirtualKey("key_demo", hash_secret(KEY), KEY, (WORKSPACE,), WORKSPACE, "demo", created_at=0)
-    of_workspace, of_key = (ALL if whose in sys.argv else NO_LIMITS for whose in ("workspace", "key"))
+    of_workspace, of_key = (ALL_LIMITS if whose in sys.argv else NO_LIMITS for whose in ("workspace", "key"))
     workspace = Workspace(WORKSPACE, "Demo", created_at=0, limits=of_workspace)
     await tenants.put_workspace(featured(workspace) if "features" in sys.argv else workspace)
     await keys.put_key(replace(key, limits=of_key))

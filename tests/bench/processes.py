@@ -84,10 +84,10 @@ def limited(store: str, provider: Program, *whose: str) -> Generator[Program]:
         yield program
 
 
-def printed(module: str, *arguments: str, provider: Program) -> str:
-    """The last line that a program with this provider has printed, once it has ended. Raises `CalledProcessError`."""
+def printed(module: str, *arguments: str, env: Mapping[str, str]) -> str:
+    """The last line that a program has printed, once it has ended. Raises `CalledProcessError`."""
     command = [sys.executable, "-m", module, *arguments]
-    environment = _environment(provider_env(provider))
+    environment = _environment(env)
     done = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout.splitlines()[-1]
 

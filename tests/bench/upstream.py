@@ -1,53 +1,22 @@
 """`python -m tests.bench.upstream`: a provider that answers with bytes rendered beforehand, as cheaply as Python can.
 
 It prints its port. The field `user` of a request picks the stream: each of `STREAMS` is a list of writes.
+Streams of other dialects, by the path, come in as many writes as they have events.
 """
 
 import asyncio
-import json
 from typing import cast
 
 import uvloop
 
-CHUNKS = 50
+from tests.bench import replies
+
 LONG_CHUNKS = 500
 PAUSE_SECONDS = 0.003
 """Between the first token of a `paced` stream and the rest: what follows a token shall not delay it."""
 
 LONG_PAUSE_SECONDS = 0.001
 """Between two writes of a `long` stream, so that each arrives by itself, as those of a model do."""
-
-TOKEN = "tide "
-ENVELOPE = {"id": "chatcmpl-bench", "created": 1_790_000_000, "model": "gpt-4o-mini", "system_fingerprint": "fp_bench"}
-
-
-def _usage(chunks: int) -> dict[str, int]:
-    return {"prompt_tokens": 12, "completion_tokens": chunks, "total_tokens": 12 + chunks}
-
-
-def _completion() -> bytes:
-    message = {"role": "assistant", "content": TOKEN * CHUNKS, "refusal": None}
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-    body = _json({**ENVELOPE, "object": "chat.completion", "choices": [choice], "usage": _usage(CHUNKS)})
-    return _head("application/json", f"Content-Length: {len(body)}") + body
-
-
-def _events(chunks: int) -> list[bytes]:
-    """A role, so many tokens, a finish, usage and `[DONE]`, each as one chunk of the transfer coding."""
-    deltas = [{"role": "assistant", "content": ""}, *({"content": TOKEN} for _ in range(chunks)), {}]
-    ends = [*(None for _ in deltas[1:]), "stop"]
-    choices = [
-        [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": end}]
-        for delta, end in zip(deltas, ends, strict=True)
-    ]
-    head = {**ENVELOPE, "object": "chat.completion.chunk"}
-    events: list[object] = [{**head, "choices": choice, "usage": None} for choice in choices]
-    events.append({**head, "choices": [], "usage": _usage(chunks)})
-    return [_chunk(b"data: %b\n\n" % text) for text in [*map(_json, events), b"[DONE]"]]
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _chunk(data: bytes) -> bytes:
@@ -58,14 +27,25 @@ def _head(content_type: str, framing: str) -> bytes:
     return f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n{framing}\r\n\r\n".encode()
 
 
-_HEAD = _head("text/event-stream", "Transfer-Encoding: chunked")
-_EVENTS = [*_events(CHUNKS), b"0\r\n\r\n"]
-COMPLETION = _completion()
+def _pieces(content_type: str, events: list[bytes]) -> list[bytes]:
+    """Return a stream as writes: the head with the first event, and then an event in each."""
+    first, *rest = map(_chunk, events)
+    return [_head(content_type, "Transfer-Encoding: chunked") + first, *rest, b"0\r\n\r\n"]
+
+
+_COMPLETION = replies.completion()
+COMPLETION = _head("application/json", f"Content-Length: {len(_COMPLETION)}") + _COMPLETION
+_PIECES = _pieces(replies.SSE, replies.openai())
 STREAMS = {
-    b"whole": [_HEAD + b"".join(_EVENTS)],
-    b"pieces": [_HEAD + _EVENTS[0], *_EVENTS[1:]],
-    b"long": [_HEAD, *_events(LONG_CHUNKS), b"0\r\n\r\n"],
-    b"paced": [_HEAD + b"".join(_EVENTS[:2]), b"".join(_EVENTS[2:])],
+    b"whole": [b"".join(_PIECES)],
+    b"pieces": _PIECES,
+    b"long": _pieces(replies.SSE, replies.openai(LONG_CHUNKS)),
+    b"paced": [b"".join(_PIECES[:2]), b"".join(_PIECES[2:])],
+}
+OTHER_DIALECTS = {
+    ending.encode(): _pieces(content_type, render(replies.CHUNKS))
+    for ending, (content_type, render) in replies.STREAMS.items()
+    if ending != "/chat/completions"
 }
 
 
@@ -88,21 +68,30 @@ class Upstream(asyncio.Protocol):
         length = int(head.lower().partition(b"content-length:")[2].partition(b"\r")[0])
         if len(body) >= length:
             self._buffer = b""
-            self._answer(body)
+            self._answer(head.split(b" ", 2)[1].partition(b"?")[0], body)
 
-    def _answer(self, body: bytes) -> None:
+    def _answer(self, path: bytes, body: bytes) -> None:
         assert self._transport is not None
+        for ending, pieces in OTHER_DIALECTS.items():
+            if path.endswith(ending):
+                self._send(pieces, 0.0)
+                return
         if b'"stream":true' not in body:
             self._transport.write(COMPLETION)
             return
         name = body.partition(b'"user":"')[2].partition(b'"')[0]
-        loop = asyncio.get_running_loop()
-        first, *rest = STREAMS[name]
-        self._transport.write(first)
         if name == b"paced":
-            loop.call_later(PAUSE_SECONDS, self._write, rest, 0)
-        elif rest:
-            loop.call_soon(self._write, rest, 0, LONG_PAUSE_SECONDS if name == b"long" else 0.0)
+            first, *rest = STREAMS[name]
+            self._transport.write(first)
+            asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._write, rest, 0)
+        else:
+            self._send(STREAMS[name], LONG_PAUSE_SECONDS if name == b"long" else 0.0)
+
+    def _send(self, pieces: list[bytes], pause_seconds: float) -> None:
+        assert self._transport is not None
+        self._transport.write(pieces[0])
+        if len(pieces) > 1:
+            asyncio.get_running_loop().call_soon(self._write, pieces, 1, pause_seconds)
 
     def _write(self, pieces: list[bytes], at: int, pause_seconds: float = 0.0) -> None:
         """One write for each turn of the loop: two in one turn would leave as one."""
