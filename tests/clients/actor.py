@@ -1,6 +1,6 @@
 """A provider that acts a coding agent's model by a script, in Anthropic's dialect or in OpenAI's.
 
-A request without tools is about the session (a title, a probe of the quota): it gets a short text and takes no turn.
+A request without tools is about the session (a title, a probe of the quota): it gets a text and takes no turn.
 """
 
 import json
@@ -13,36 +13,48 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 SIGNATURE = "c2lnbmVkIGJ5IHRoZSBhY3Rvcg=="
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElFTkSuQmCC"
+"""An image of one black pixel."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What the model says in one turn. `cut`: the connection breaks in the middle of the text."""
+    """What the model says in one turn. `cut`: the connection breaks in the middle of the text.
+
+    `read`: the tokens of its prompt.
+    """
 
     text: str = ""
     thinking: str = ""
     calls: tuple[tuple[str, dict[str, Any]], ...] = ()
     cut: bool = False
+    read: int = 100
     status: int = 200
     error: dict[str, Any] | None = None
 
 
 @dataclass
 class Actor:
-    """`requests` are the path, headers and body of each request that has tools, in order."""
+    """`requests` are the path, headers and body of each request that has tools, in order; `asides` those without.
+
+    `aside` is the text that answers those without.
+    """
 
     turns: list[Turn] = field(default_factory=list[Turn])
     requests: list[tuple[str, dict[str, str], Any]] = field(default_factory=list[tuple[str, dict[str, str], Any]])
+    asides: list[tuple[str, dict[str, str], Any]] = field(default_factory=list[tuple[str, dict[str, str], Any]])
+    aside: str = "A title"
     port: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def plays(self, *turns: Turn) -> None:
-        self.turns, self.requests = list(turns), []
+    def plays(self, *turns: Turn, aside: str = "A title") -> None:
+        self.turns, self.requests, self.asides, self.aside = list(turns), [], [], aside
 
     def take(self, path: str, headers: dict[str, str], body: Any) -> Turn:
         with self.lock:
             if not body.get("tools"):
-                return Turn("A title")
+                self.asides.append((path, headers, body))
+                return Turn(self.aside)
             self.requests.append((path, headers, body))
             return self.turns.pop(0) if self.turns else Turn("The script has ended.")
 
@@ -116,7 +128,7 @@ def anthropic_message(turn: Turn, body: Any) -> dict[str, Any]:
         "stop_reason": "tool_use" if turn.calls else "end_turn",
         "stop_sequence": None,
         "usage": {
-            "input_tokens": 100,
+            "input_tokens": turn.read,
             "cache_read_input_tokens": 0,
             "cache_creation_input_tokens": 0,
             "output_tokens": 20,
@@ -170,6 +182,10 @@ def _calls(turn: Turn) -> list[dict[str, Any]]:
     ]
 
 
+def _usage(turn: Turn) -> dict[str, int]:
+    return {"prompt_tokens": turn.read, "completion_tokens": 20, "total_tokens": turn.read + 20}
+
+
 def openai_completion(turn: Turn, body: Any) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": turn.text or None}
     if turn.thinking:
@@ -183,7 +199,7 @@ def openai_completion(turn: Turn, body: Any) -> dict[str, Any]:
         "created": 1,
         "model": body["model"],
         "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
+        "usage": _usage(turn),
     }
 
 
@@ -206,7 +222,5 @@ def openai_events(turn: Turn, body: Any) -> list[bytes]:
     ]
     finish = "tool_calls" if turn.calls else "stop"
     chunks.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
-    chunks.append(
-        {**head, "choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}}
-    )
+    chunks.append({**head, "choices": [], "usage": _usage(turn)})
     return [f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks] + [b"data: [DONE]\n\n"]

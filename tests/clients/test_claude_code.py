@@ -1,5 +1,6 @@
 """Claude Code, unmodified, in front of providers in Anthropic's dialect and in OpenAI's."""
 
+import base64
 import json
 import os
 import platform
@@ -12,13 +13,16 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.clients.actor import SIGNATURE, Actor, Turn, acting
+from tests.clients.actor import DOT, SIGNATURE, Actor, Turn, acting
 from tests.clients.programs import MODULES
 from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, serving
 
 pytestmark = pytest.mark.slow
 
 ANTHROPIC, OPENAI, REASONER = "anthropic/claude-sonnet-4-5", "openai/gpt-4.1-mini", "deepseek/deepseek-reasoner"
+EVERY_DIALECT = pytest.mark.parametrize("model", [ANTHROPIC, OPENAI])
+SUMMARY = "<analysis>Short.</analysis><summary>The colour is blue.</summary>"
+TOO_LONG = "This model's maximum context length is 128000 tokens. However, your messages resulted in 195000 tokens."
 MACHINE = {"x86_64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "unknown")
 PROGRAM = MODULES / f"@anthropic-ai/claude-code-{platform.system().lower()}-{MACHINE}/claude"
 
@@ -34,7 +38,7 @@ class Agent:
     url: str
     folder: Path
 
-    def run(self, model: str, prompt: str, **env: str) -> tuple[int, Any]:
+    def run(self, model: str, prompt: str, *words: str, stdin: str = "", **env: str) -> tuple[int, Any]:
         """Run a task in print mode; return its exit code and its last message, "result"."""
         work = self.folder / "work"
         work.mkdir(exist_ok=True)
@@ -48,19 +52,20 @@ class Agent:
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
         }
-        options = ["--output-format", "json", "--permission-mode", "acceptEdits", "--allowedTools", "Write,Edit,Read"]
+        options = ["--output-format", "stream-json", "--verbose", "--permission-mode", "acceptEdits"]
+        asked = [prompt] if prompt else ["--input-format", "stream-json"]
         done = subprocess.run(
-            [str(PROGRAM), "-p", prompt, *options],
+            [str(PROGRAM), "-p", *asked, *options, *words, "--allowedTools", "Write,Edit,Read"],
             cwd=work,
             env=own | env,
             text=True,
             capture_output=True,
             timeout=60,
             check=False,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             start_new_session=True,
         )
-        return done.returncode, json.loads(done.stdout)
+        return done.returncode, json.loads(done.stdout.splitlines()[-1])
 
     def file(self, name: str) -> Path:
         return self.folder / "work" / name
@@ -119,6 +124,75 @@ def test_a_task_with_edits_over_several_turns_is_done(agent: Agent, model: str) 
     if model == REASONER:
         thoughts = [turn.get("reasoning_content") for turn in turns if turn["role"] == "assistant"]
         assert thoughts == ["A new file.", "Now the edit."]
+
+
+@EVERY_DIALECT
+def test_the_model_sees_an_image_that_claude_code_reads(agent: Agent, model: str) -> None:
+    agent.file("a.png").parent.mkdir()
+    agent.file("a.png").write_bytes(base64.b64decode(DOT))
+    agent.actor.plays(Turn(calls=(("Read", {"file_path": str(agent.file("a.png"))}),)), Turn("A dot."))
+    code, result = agent.run(model, "Look at a.png")
+    assert (code, result["result"]) == (0, "A dot.")
+    last = agent.actor.requests[-1][2]["messages"][-1]["content"]
+    if model == ANTHROPIC:
+        assert last[0]["content"][0]["source"] == {"type": "base64", "media_type": "image/png", "data": DOT}
+    else:  # after the results of tools, which hold text alone
+        assert last[-1] == {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{DOT}"}}
+
+
+def test_the_model_sees_an_image_that_the_person_pastes(agent: Agent) -> None:
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": DOT}}
+    message = {"role": "user", "content": [image, {"type": "text", "text": "What is it?"}]}
+    agent.actor.plays(Turn("A dot."))
+    code, result = agent.run(OPENAI, "", stdin=json.dumps({"type": "user", "message": message}) + "\n")
+    assert (code, result["result"]) == (0, "A dot.")
+    (user,) = [turn for turn in agent.actor.requests[0][2]["messages"] if turn["role"] == "user"]
+    assert {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{DOT}"}} in user["content"]
+    assert "What is it?" in json.dumps(user)
+
+
+def is_compacted(agent: Agent) -> bool:
+    """Whether the last request has a summary in place of the first turn, and the one before it asked for one."""
+    asking, last = (json.dumps(request[2]["messages"]) for request in agent.actor.requests[-2:])
+    asked = "Remember blue" in asking and "<summary>" in asking
+    return asked and "The colour is blue." in last and "Remember blue" not in last
+
+
+def two_turns(agent: Agent, model: str) -> str:
+    """Talk for two turns, as a compaction needs; return the session's id."""
+    session = agent.run(model, "Remember blue")[1]["session_id"]
+    agent.run(model, "Say two", "--resume", session)
+    return session
+
+
+@EVERY_DIALECT
+def test_a_person_compacts_the_conversation(agent: Agent, model: str) -> None:
+    agent.actor.plays(Turn("Yes."), Turn("Two."), Turn(SUMMARY), Turn("Blue."))
+    session = two_turns(agent, model)
+    code, result = agent.run(model, "/compact", "--resume", session)
+    assert (code, result["is_error"], len(agent.actor.requests)) == (0, False, 3)
+    code, result = agent.run(model, "Which colour?", "--resume", session)
+    assert (code, result["result"], is_compacted(agent)) == (0, "Blue.", True)
+
+
+@pytest.mark.parametrize("model", [ANTHROPIC, OPENAI, REASONER])
+def test_claude_code_compacts_a_conversation_that_is_too_long_for_the_model(agent: Agent, model: str) -> None:
+    error = {"type": "invalid_request_error", "code": "context_length_exceeded", "message": TOO_LONG}
+    if model == ANTHROPIC:
+        error = {"type": "invalid_request_error", "message": "prompt is too long: 205000 tokens > 200000 maximum"}
+    refused = Turn(status=400, error={"type": "error", "error": error})
+    agent.actor.plays(Turn("Yes."), Turn("Two."), refused, Turn(SUMMARY), Turn("Blue."))
+    code, result = agent.run(model, "Which colour?", "--resume", two_turns(agent, model))
+    assert (code, result["result"], len(agent.actor.requests), is_compacted(agent)) == (0, "Blue.", 5, True)
+
+
+@EVERY_DIALECT
+def test_claude_code_compacts_before_the_end_of_a_smaller_window(agent: Agent, model: str) -> None:
+    """It goes by the tokens that the gateway reports."""
+    agent.actor.plays(Turn("Yes."), Turn("Two.", read=120_000), Turn(SUMMARY), Turn("Blue."))
+    session, window = two_turns(agent, model), {"CLAUDE_CODE_AUTO_COMPACT_WINDOW": "128000"}
+    code, result = agent.run(model, "Which colour?", "--resume", session, **window)
+    assert (code, result["result"], len(agent.actor.requests), is_compacted(agent)) == (0, "Blue.", 4, True)
 
 
 def test_what_claude_code_sends_reaches_anthropic_unchanged(agent: Agent) -> None:

@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.clients.actor import SIGNATURE, Actor, Turn, acting
+from tests.clients.actor import DOT, SIGNATURE, Actor, Turn, acting
 from tests.clients.programs import MODULES, Program
 from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, serving
 
@@ -40,9 +40,6 @@ model_catalog_url = "{url}/models"
 env_key = "TIDEGATE_API_KEY"
 wire_api = "responses"
 """
-DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElFTkSuQmCC"
-"""An image of one black pixel."""
-
 ADDED = """*** Begin Patch
 *** Add File: a.txt
 +one "tide"

@@ -1,14 +1,22 @@
 """Errors in the envelope of the Messages API, with its statuses.
 
 The error of a provider that speaks this dialect goes out as it is: clients know by its words how to repair a request.
-Errors of the gateway itself name it: a person reads them in a terminal, and must know whom to ask.
+Errors of the gateway itself name it: a person reads them in a terminal, and must know whom to ask. A prompt that is too
+long for its model is said in Anthropic's words, by which Claude Code knows that it must compact the conversation.
 
 Source: https://platform.claude.com/docs/en/api/errors (2026-11).
 """
 
 import re
 
-from tidegate.errors import GuardrailViolation, InvalidRequest, ProviderOverloaded, TidegateError, UpstreamError
+from tidegate.errors import (
+    ContextLengthExceeded,
+    GuardrailViolation,
+    InvalidRequest,
+    ProviderOverloaded,
+    TidegateError,
+    UpstreamError,
+)
 from tidegate.json import JsonObject, encode
 
 _TYPES = {
@@ -25,6 +33,9 @@ _TYPES = {
     529: "overloaded_error",
 }
 _INDEX = re.compile(r"\[(\d+)\]")
+_TOO_LONG = "prompt is too long"
+_TOO_LONG_WORDS = (_TOO_LONG, "exceed context limit")
+"""What Anthropic says of a request that its model's context cannot hold. The second is about `max_tokens`."""
 _OVERLOADED = 529
 _MIN_ERROR_STATUS = 400
 
@@ -41,8 +52,9 @@ def status(error: TidegateError) -> int:
 
 def error_bytes(error: TidegateError) -> bytes:
     """Return the body of an error reply, and the data of an error event."""
-    if isinstance(error, UpstreamError) and error.native_body is not None:
-        return error.native_body.encode()
+    native_body = error.native_body if isinstance(error, UpstreamError) else None
+    if native_body is not None and not _lacks_words(error, native_body):
+        return native_body.encode()
     return encode(error_body(error))
 
 
@@ -63,7 +75,14 @@ def refusal(path: str, reason: str) -> InvalidRequest:
 
 
 def _message(error: TidegateError) -> str:
+    if _lacks_words(error, error.message):
+        return f"{_TOO_LONG}: {error.message}"
     is_callers = isinstance(error, InvalidRequest) and not isinstance(error, GuardrailViolation)
     if is_callers or isinstance(error, UpstreamError) or error.message.startswith("Tidegate"):
         return error.message
     return f"Tidegate: {error.message}"
+
+
+def _lacks_words(error: TidegateError, text: str) -> bool:
+    """True for the error of a prompt that is too long, if Anthropic would not say it so."""
+    return isinstance(error, ContextLengthExceeded) and not any(words in text.lower() for words in _TOO_LONG_WORDS)
