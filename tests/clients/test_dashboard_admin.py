@@ -113,8 +113,10 @@ def test_on_a_wide_screen_all_pages_are_one_click_away(operator: Visit) -> None:
 
 def test_a_session_is_a_tree_of_agents_and_their_calls(visit: Visit, root: str) -> None:
     page, session = visit.page, f"tide-{uuid.uuid4().hex[:6]}"
-    for agent in ("planner", "planner", "writer"):
-        say(root, x_session_id=session, x_claude_code_agent_id=agent)
+    for agent, parent in (("planner", ""), ("planner", ""), ("writer", "planner"), ("ghost", "spirit")):
+        above = {"x_claude_code_parent_agent_id": parent} if parent else {}
+        say(root, x_session_id=session, x_claude_code_agent_id=agent, **above)
+    say(root, x_session_id=session, x_claude_code_agent_id="spirit", x_claude_code_parent_agent_id="ghost")
     with pytest.raises(HTTPError):
         say(root, "demo/error-400", x_session_id=session)
     visit.sign_in(DEMO_KEY)
@@ -126,13 +128,15 @@ def test_a_session_is_a_tree_of_agents_and_their_calls(visit: Visit, root: str) 
         page.reload()
         page.get_by_role("heading", name="Sessions", exact=True).wait_for()
         page.wait_for_timeout(500)
-    expect(row(page, session)).to_contain_text("4")
+    expect(row(page, session)).to_contain_text("6")
     link.click()
     tree = page.locator(".tree")
-    expect(tree.locator("summary")).to_have_count(3)
+    expect(tree.locator("summary")).to_have_count(5)
     expect(tree.locator("summary").first).to_contain_text("planner 2 calls")
-    expect(tree.locator("summary").nth(2)).to_contain_text("without an agent 1 calls · $0.00 · 1 failed")
-    expect(tree.get_by_role("row")).to_have_count(3 + 4)
+    expect(tree.locator("ul ul li summary").first).to_contain_text("writer 1 calls")  # below the planner
+    expect(tree.get_by_text("without an agent 1 calls · $0.00 · 1 failed")).to_have_count(1)
+    expect(tree.get_by_text("spirit", exact=True)).to_have_count(1)  # above each other, as they say
+    expect(tree.get_by_role("row")).to_have_count(5 + 6)
     tree.get_by_role("rowheader").get_by_role("link").first.click()
     expect(page.get_by_role("definition").filter(has_text=session)).to_be_visible()
 

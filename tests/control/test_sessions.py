@@ -58,13 +58,15 @@ def times(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 async def test_a_session_is_a_tree_of_agents_and_calls(world: Managed) -> None:
     main = [call(NOON - 2 * DAY + second, seconds=2.0) for second in (0, 5)]
-    helper = [call(NOON - 2 * DAY + 3, agent_id="helper", status="failed", error_code="provider_timeout")]
+    named = {"agent_id": "helper", "parent_agent_id": "planner"}
+    helper = [call(NOON - 2 * DAY + 3, **named, status="failed", error_code="provider_timeout")]
     world = await stored(world, [*main, *helper, call(NOON - 2 * DAY, "s2")], "ws_one")
     made: Any = (await find(world)).to_json()
     assert [(each["agent_id"], each["calls"], each["failed"]) for each in made["agents"]] == [
         (None, 2, 0),
         ("helper", 1, 1),
     ]
+    assert [each["parent_agent_id"] for each in made["agents"]] == [None, "planner"]
     assert [each["time"] for each in made["agents"][0]["calls_listed"]] == times(main)
     sums = expected_sums([*main, *helper])
     assert (made["calls"], made["failed"], Decimal(made["cost_usd"])) == (3, 1, sums["cost_usd"])

@@ -166,6 +166,7 @@ async def test_the_record_of_a_usual_call_is_one_unit_also_with_long_names() -> 
         app_id="newsletter-writer",
         session_id="0b3c2a52-6d21-4a34-9c3e-7b9a2d9a1f10",
         agent_id="a1f10b3c2a526d21",
+        parent_agent_id="a4f3a2b1c0d9e8f7a",
     )
     names = ("authenticated", "received", "cache", "guardrails", "reserved", "attempt", "first_token", "last_token")
     details = {"cache": "miss", "guardrails": "input", "attempt": "first"}

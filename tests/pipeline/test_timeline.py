@@ -234,6 +234,16 @@ async def test_sessions_and_agents_are_on_record(
     assert generation["timeline"] == found["timeline"]
 
 
+async def test_the_agent_above_an_agent_is_on_record(client: Client) -> None:
+    """As Claude Code 2.1 names them."""
+    names = {"agent_id": "a2", "parent_agent_id": "a1"}
+    headers = {"x-claude-code-agent-id": "a2", "x-claude-code-parent-agent-id": "a1"}
+    reply = await client.post(PLAIN, headers=headers)
+    assert names.items() <= (await record(client)).items()
+    generation = (await client.get(f"/v1/generation?id={reply.json['id']}")).json["data"]
+    assert names.items() <= generation.items()
+
+
 async def test_a_call_that_leaves_in_the_middle_keeps_its_path() -> None:
     body = Trickle()
     async with world(lambda _: event_stream(body)) as client:

@@ -55,6 +55,7 @@ RECORD: dict[str, Any] = {
     "app_id": "app",
     "session_id": None,
     "agent_id": None,
+    "parent_agent_id": None,
     "batch_id": None,
     "cache": None,
     "guardrails": None,
@@ -66,7 +67,7 @@ RECORD: dict[str, Any] = {
 
 ADDED_LATER = (
     *("endpoint", "held_usd", "tokens_per_second", "session_id", "agent_id", "batch_id", "cache", "guardrails"),
-    *("ignored", "timeline", "trace_until", "trace_id"),
+    *("ignored", "timeline", "trace_until", "trace_id", "parent_agent_id"),
 )
 
 COUNTERS = {
@@ -112,6 +113,7 @@ async def test_a_record_says_what_happened_in_the_call(world: World) -> None:
         trace_until=1_796_083_200.0,
     )
     named = {"endpoint": "/v1/chat/completions", "session_id": "s", "agent_id": "a", "batch_id": "batch_1"}
+    named["parent_agent_id"] = "p"
     await world.meter.record(replace(made, call=replace(made.call, **named)))
     happened = {
         **named,

@@ -37,7 +37,8 @@ DEPLOYMENT = "deployment"
 
 _SESSION_HEADERS = (b"x-session-id", b"x-claude-code-session-id", b"session-id", b"session_id", b"thread-id")
 _AGENT_HEADERS = (b"x-claude-code-agent-id", b"x-openai-subagent")
-"""The headers of ours, of Claude Code and of Codex that name a session and an agent in it."""
+_PARENT_HEADERS = (b"x-claude-code-parent-agent-id",)
+"""The headers of ours, of Claude Code and of Codex that name a session, an agent in it, and the agent above that."""
 
 LAMBDA_MARGIN_SECONDS = 3.0
 """The time of a Lambda invocation that is kept for the error event and for settling the call."""
@@ -202,6 +203,7 @@ def _call_headers(scope: Scope, headers: dict[bytes, bytes]) -> CallHeaders:
         app_id=header(headers, b"x-app-id"),
         session_id=_first_header(headers, _SESSION_HEADERS),
         agent_id=_first_header(headers, _AGENT_HEADERS),
+        parent_agent_id=_first_header(headers, _PARENT_HEADERS),
         idempotency_key=headers[b"idempotency-key"].decode("latin-1") if b"idempotency-key" in headers else None,
         request_deadline=header(headers, b"x-request-deadline"),
         deadline=None if lambda_deadline is None else lambda_deadline - LAMBDA_MARGIN_SECONDS,

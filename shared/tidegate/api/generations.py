@@ -40,7 +40,7 @@ _UNKNOWN = (
 
 _OWN_FIELDS = (
     *("session_id", "agent_id", "batch_id", "endpoint", "status", "error_code", "attempts", "failed_attempts"),
-    *("timeline", "tokens_per_second", "cache", "guardrails", "ignored", "held_usd", "trace_until"),
+    *("parent_agent_id", "timeline", "tokens_per_second", "cache", "guardrails", "ignored", "held_usd", "trace_until"),
 )
 """Fields of the record that the reply has under their own names. `session_id` is one of OpenRouter's as well."""
 

@@ -41,7 +41,7 @@ CSV_COLUMNS = (
     *("time", "id", "status", "model", "provider", "answered_model", "key_id", "app_id", "session_id", "agent_id"),
     *("endpoint", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "words", "cost_usd"),
     *("first_event_seconds", "seconds", "attempts", "failed_attempts", "error_code", "finish_reason", "cache"),
-    *("batch_id", "lines", "lines_failed"),
+    *("batch_id", "lines", "lines_failed", "parent_agent_id"),
 )
 
 _EXPORT_PAGE = 1_000

@@ -17,10 +17,22 @@ _COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
 
 
 class Agent(Struct, frozen=True):
-    """The calls of one agent, the oldest first. `agent_id` is None for calls without one."""
+    """The calls of one agent, the oldest first. `agent_id` is None for calls without one.
+
+    `parent_agent_id` is the agent that has started it, as the caller says; it may have no call here.
+    """
 
     agent_id: str | None
     calls: Sequence[Record]
+
+    @property
+    def parent_agent_id(self) -> object:
+        return next((call["parent_agent_id"] for call in self.calls if call.get("parent_agent_id")), None)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the agent with its sums as JSON, and its calls as `calls_listed`."""
+        names = {"agent_id": self.agent_id, "parent_agent_id": self.parent_agent_id}
+        return {**names, **_figures(self.calls), "calls_listed": self.calls}
 
 
 class SessionTree(Struct, frozen=True):
@@ -34,10 +46,7 @@ class SessionTree(Struct, frozen=True):
 
     def to_json(self) -> dict[str, object]:
         """Return the tree as JSON: for the session and for each agent its sums; each agent has `calls_listed`."""
-        agents = [
-            {"agent_id": agent.agent_id, **_figures(agent.calls), "calls_listed": agent.calls} for agent in self.agents
-        ]
-        return {**_figures(self.calls), "agents": agents}
+        return {**_figures(self.calls), "agents": [agent.to_json() for agent in self.agents]}
 
 
 def make_tree(calls: Sequence[Record]) -> SessionTree:

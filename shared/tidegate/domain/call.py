@@ -59,9 +59,10 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     Calls of one workspace with the same `idempotency_key` are one call, which is made and charged once.
     `media` maps URLs to fetched bytes. `signatures` maps indexes of messages to the `reasoning_details` of their turns,
     for clients that do not send them back. The caller names its application (`app_id`) and the conversation that the
-    call belongs to (`session_id`), and the agent in it (`agent_id`). `has_own_timeout`: the deadline is the caller's or
-    its workspace's, and earlier than the operator's. A call of a batch has its `batch_id` and `batch_line`, from 0; its
-    part is logged, and not the call. `endpoint` is the path that was called; `authenticated_at` is None for workers.
+    call belongs to (`session_id`), the agent in it (`agent_id`), and the agent that has started this one
+    (`parent_agent_id`). `has_own_timeout`: the deadline is the caller's or its workspace's, and earlier than the
+    operator's. A call of a batch has its `batch_id` and `batch_line`, from 0; its part is logged, and not the call.
+    `endpoint` is the path that was called; `authenticated_at` is None for workers.
     `trace_context` is None for a call that is in no distributed trace. `received` is the body as it came, only for a
     call that may have a trace. `ignored_options` are the gateway's own fields that this gateway does not honour.
     """
@@ -83,6 +84,7 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     batch_id: str | None = None
     batch_line: int | None = None
     agent_id: str | None = None
+    parent_agent_id: str | None = None
     endpoint: str | None = None
     authenticated_at: float | None = None
     trace_context: TraceContext | None = None

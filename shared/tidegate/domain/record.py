@@ -12,11 +12,15 @@ from tidegate.domain.money import MONEY, exact_money
 RETENTION_SECONDS = 400 * 86400
 """Records are kept for 400 days: a year, and time for its audit. Counters are kept for ever."""
 
+_COUNTED_FIELDS = (
+    *("input_tokens", "output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens", "searches"),
+    *("words", "input_words"),
+)
+
 COUNTERS = (
     *("calls", "calls_ok", "calls_cancelled", "calls_failed", "calls_cached", "calls_lost", "calls_dry_run"),
     "calls_unpriced",
-    *("input_tokens", "output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens", "searches"),
-    *("words", "input_words"),
+    *_COUNTED_FIELDS,
 )
 """The integer counters of a period; a period also has `cost_usd`, a decimal."""
 
@@ -32,7 +36,7 @@ RECORD_FIELDS = (
     *("output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens", "searches", "estimated", "usage_fault"),
     *("words", "input_words", "output_words", "words_method", "cost_usd", "held_usd", "first_event_seconds", "seconds"),
     *("tokens_per_second", "workspace_id", "key_id", "app_id", "session_id", "agent_id", "batch_id", "cache"),
-    *("guardrails", "ignored", "timeline", "trace_until", "trace_id"),
+    *("parent_agent_id", "guardrails", "ignored", "timeline", "trace_until", "trace_id"),
 )
 """The fields of a record. What is None is not stored. Lost calls and parts of batches have few fields."""
 
@@ -90,6 +94,7 @@ def call_details(outcome: Outcome) -> dict[str, RecordValue]:
         "endpoint": call.endpoint,
         "session_id": recorded_name(call.session_id),
         "agent_id": recorded_name(call.agent_id),
+        "parent_agent_id": recorded_name(call.parent_agent_id),
         "batch_id": call.batch_id,
         "trace_id": None if call.trace_context is None else call.trace_context.trace_id,
         "cache": next((event.detail for event in reversed(events) if event.kind == "cache"), None),
@@ -108,24 +113,17 @@ def timeline_events(record: Mapping[str, object]) -> list[CallEvent]:
     return list(parse_timeline(str(record.get("timeline") or ""), own_deployment))
 
 
-def counter_increments(outcome: Outcome) -> dict[str, int | Decimal]:
-    """The amounts that the call adds to the counters of its periods, without zeros."""
-    tokens, words, cost = outcome.bill.tokens, outcome.bill.words, outcome.bill.cost_usd
-    additions: dict[str, int | Decimal] = {
+def counter_increments(record: Mapping[str, object]) -> dict[str, int | Decimal]:
+    """The amounts that a call adds to the counters, without zeros. Its record may be a stored one."""
+    cost = record.get("cost_usd")
+    additions: dict[str, object] = {
         "calls": 1,
-        f"calls_{outcome.status}": 1,
+        f"calls_{record['status']}": 1,
         "calls_unpriced": int(cost is None),
-        "input_tokens": tokens.input,
-        "output_tokens": tokens.output,
-        "cached_tokens": tokens.cached,
-        "written_tokens": tokens.written,
-        "reasoning_tokens": tokens.reasoning,
-        "searches": tokens.searches,
-        "words": words.used,
-        "input_words": words.input,
-        "cost_usd": quantize_usd(cost or Decimal(0)),
+        **{name: record.get(name) for name in _COUNTED_FIELDS},
+        "cost_usd": cost,
     }
-    return {name: value for name, value in additions.items() if value}
+    return {name: value for name, value in additions.items() if value and isinstance(value, int | Decimal)}
 
 
 def readable_record(stored: Mapping[str, object]) -> dict[str, object]:
@@ -151,6 +149,11 @@ def counter_periods(at: float) -> tuple[str, str]:
     """The names of the month and the day (UTC) of a time: "M#2026-11" and "D#2026-11-21"."""
     day = datetime.fromtimestamp(at, UTC).date().isoformat()
     return f"M#{day[:7]}", f"D#{day}"
+
+
+def counter_hour(at: float) -> str:
+    """The name of the hour (UTC) of a time: "D#2026-11-21T12"."""
+    return f"D#{datetime.fromtimestamp(at, UTC).isoformat()[:13]}"
 
 
 def quantize_usd(amount: Decimal) -> Decimal:

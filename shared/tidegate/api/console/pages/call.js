@@ -75,7 +75,7 @@ function facts(record) {
     [t("Attempts"), record.attempts], [t("Failed attempts"), record.timeline ? null : record.failed_attempts], [t("Error"), record.error_code],
     [t("Finish reason"), record.finish_reason], [t("Cache"), record.cache], [t("Guardrails"), record.guardrails],
     [t("Key"), filter("key", record.key_id)], [t("App"), filter("app", record.app_id)], [t("Session"), session],
-    [t("Agent"), record.agent_id], [t("Trace id"), record.trace_id], [t("Batch"), record.batch_id], [t("Workspace"), record.workspace_id],
+    [t("Agent"), record.agent_id], [t("Started by"), record.parent_agent_id], [t("Trace id"), record.trace_id], [t("Batch"), record.batch_id], [t("Workspace"), record.workspace_id],
   ];
   return h("dl", { class: "facts panel" }, listed.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) =>
     h("div", {}, h("dt", {}, name), h("dd", {}, value))));

@@ -35,7 +35,7 @@ export const GERMAN = {
   "Admin keys": "Admin-Schlüssel",
   "Administration": "Verwaltung",
   "After": "Nachher",
-  "Agent": "Agent",
+  "Agent": "Agent", "Started by": "Gestartet von",
   "Agents": "Agenten",
   "All calls of thi": "Alle Aufrufe dieser Sitzung, live und zum Filtern",
   "All calls on": "Alle Aufrufe an",

@@ -63,7 +63,7 @@ async function showSession(main, { query, id, signal }) {
       started && h("p", { class: "quiet" }, `${dateTime(started)} – ${dateTime(ended)}`),
       errors.size > 0 && h("p", {}, `${t("Errors")}: `, [...errors].map(([name, calls]) => [h("a", { class: "chip", href: address("calls", { workspace, session: id, error: name }) }, `${name} · ${whole(calls)}`), " "])),
       h("p", {}, h("a", { href: address("calls", { workspace, session: id }) }, t("All calls of this session, live and to filter"))),
-      h("ul", { class: "tree" }, h("li", {}, h("strong", {}, id), h("ul", {}, agents.map((agent) => branch(agent, workspace, listed <= OPEN_CALLS))))),
+      h("ul", { class: "tree" }, h("li", {}, h("strong", {}, id), branches(agents, workspace, listed <= OPEN_CALLS))),
       found.next_cursor && h("div", { class: "row" }, button(t("Show older calls"), () => load(found.next_cursor)), h("span", { class: "quiet" }, t("Calls since {time} are listed.", { time: dateTime(found.searched_since) }))),
       !found.next_cursor && found.searched_since && h("p", { class: "quiet" }, t("Calls since {time} were looked up.", { time: dateTime(found.searched_since) })),
       found.hours_left_out > 0 && h("p", { class: "quiet" }, t("{count} hours were left out: they have too many sessions to name all, and are far from the hours of this one.", { count: whole(found.hours_left_out) })));
@@ -76,12 +76,26 @@ function withOlder(newer, older) {
   const merged = new Map(newer.map((agent) => [agent.agent_id, agent]));
   for (const agent of older) {
     const known = merged.get(agent.agent_id);
-    merged.set(agent.agent_id, known ? { ...sumOf([agent, known]), agent_id: agent.agent_id, calls_listed: [...agent.calls_listed, ...known.calls_listed] } : agent);
+    merged.set(agent.agent_id, known ? { ...sumOf([agent, known]), agent_id: agent.agent_id, parent_agent_id: agent.parent_agent_id ?? known.parent_agent_id, calls_listed: [...agent.calls_listed, ...known.calls_listed] } : agent);
   }
   return [...merged.values()].sort((one, other) => other.cost_usd - one.cost_usd);
 }
 
 const sumOf = (agents) => Object.fromEntries(["calls", "failed", "cost_usd", "tokens"].map((name) => [name, agents.reduce((sum, agent) => sum + Number(agent[name]), 0)]));
+
+// Each agent below the one that has started it. Callers name both, so an agent may be above itself, or be missing.
+function branches(agents, workspace, isOpen) {
+  const placed = new Set();
+  const listOf = (some) => some.length > 0 && h("ul", {}, some.map((agent) => {
+    if (placed.has(agent)) return false;
+    placed.add(agent);
+    const item = branch(agent, workspace, isOpen);
+    return append(item, [listOf(agents.filter((other) => !placed.has(other) && other.parent_agent_id && other.parent_agent_id === agent.agent_id))]);
+  }));
+  const known = new Set(agents.map((agent) => agent.agent_id));
+  const top = agents.filter((agent) => !agent.parent_agent_id || !known.has(agent.parent_agent_id));
+  return [listOf(top), listOf(agents.filter((agent) => !placed.has(agent)))];
+}
 
 function branch(agent, workspace, isOpen) {
   const calls = agent.calls_listed;
