@@ -28,15 +28,15 @@ class Settlement(Struct, frozen=True):
 
 def build_settlement(outcome: Outcome) -> Settlement:
     """The settlement of a call that this process ended, whatever its status."""
-    call, bill, hold = outcome.call, outcome.bill, outcome.hold
+    call, hold, record = outcome.call, outcome.hold, call_record(outcome)
     return Settlement(
         workspace_id=call.workspace.id,
         call_id=call.id,
         at=call.started_at,
         shard=hold.shard if hold else shard_of(call.id, call.workspace.shards),
-        record=call_record(outcome),
-        increments=counter_increments(outcome),
-        actual=billed_amounts(bill),
+        record=record,
+        increments=counter_increments(record),
+        actual=billed_amounts(outcome.bill),
         hold=hold,
     )
 
@@ -64,36 +64,30 @@ def lost_settlement(hold: Hold, now: float) -> Settlement:
     amounts = hold.amounts
     output = amounts.tokens - hold.input_tokens
     provider, _, model = hold.model.partition("/")
+    record: dict[str, RecordValue] = {
+        "id": hold.call_id,
+        "time": iso_time(hold.at),
+        "model": hold.model,
+        "provider": provider,
+        "answered_model": model,
+        "status": "lost",
+        "error_code": "lost",
+        "input_tokens": hold.input_tokens,
+        "output_tokens": output,
+        "estimated": True,
+        "words": amounts.words,
+        "cost_usd": amounts.usd,
+        "seconds": round(now - hold.at, 6),
+        "workspace_id": hold.workspace_id,
+        "key_id": hold.key_id,
+    }
     return Settlement(
         workspace_id=hold.workspace_id,
         call_id=hold.call_id,
         at=hold.at,
         shard=hold.shard,
-        record={
-            "id": hold.call_id,
-            "time": iso_time(hold.at),
-            "model": hold.model,
-            "provider": provider,
-            "answered_model": model,
-            "status": "lost",
-            "error_code": "lost",
-            "input_tokens": hold.input_tokens,
-            "output_tokens": output,
-            "estimated": True,
-            "words": amounts.words,
-            "cost_usd": amounts.usd,
-            "seconds": round(now - hold.at, 6),
-            "workspace_id": hold.workspace_id,
-            "key_id": hold.key_id,
-        },
-        increments={
-            "calls": 1,
-            "calls_lost": 1,
-            "input_tokens": hold.input_tokens,
-            "output_tokens": output,
-            "words": amounts.words,
-            "cost_usd": amounts.usd,
-        },
+        record=record,
+        increments=counter_increments(record),
         actual=amounts,
         hold=hold,
     )
