@@ -154,3 +154,14 @@ async def test_equal_calls_share_a_reply_also_as_a_stream() -> None:
         replies = [await client.post({**BODY, "caching": True, "stream": stream}, PATH) for stream in (False, True)]
     assert [reply.headers["x-tidegate-cache"] for reply in replies] == ["miss", "hit"]
     assert "".join(choice["text"] for event in replies[1].events[:-1] for choice in event["choices"]) == "Tide."
+
+
+async def test_a_refusal_stands_in_the_place_of_the_text() -> None:
+    text = chunk({"refusal": "I "}) + chunk({"refusal": "cannot."}) + chunk({}, "stop") + "data: [DONE]\n\n"
+    headers = {"content-type": "text/event-stream"}
+    async with world(lambda _: httpx.Response(200, headers=headers, text=text)) as client:
+        streamed = await client.post({**BODY, "stream": True}, "/v1/completions")
+    async with world(completion("", refusal="I cannot.")) as client:
+        whole = await client.post(BODY, "/v1/completions")
+    pieces = [event["choices"][0]["text"] for event in streamed.events if event != "[DONE]" and event["choices"]]
+    assert ("".join(pieces), whole.json["choices"][0]["text"]) == ("I cannot.", "I cannot.")

@@ -116,3 +116,19 @@ async def test_the_list_of_models_has_ollamas_form() -> None:
     names = {model["name"] for model in models}
     assert "openai/gpt-4.1-mini" in names and "openai/text-embedding-3-small" not in names
     assert {"name", "model", "modified_at", "size", "digest", "details"} <= models[0].keys()
+
+
+async def test_of_several_answers_the_first_is_streamed() -> None:
+    second = event({"content": "Sand."}).replace('"index": 0', '"index": 1')
+    async with world(streaming(event({"content": "Tide."}), second, event({}, "stop"))) as client:
+        reply = await client.post(BODY, PATH)
+    assert "".join(line["message"]["content"] for line in lines(reply)) == "Tide."
+
+
+async def test_a_refusal_stands_in_the_place_of_the_answer() -> None:
+    async with world(streaming(event({"refusal": "I "}), event({"refusal": "cannot."}), event({}, "stop"))) as client:
+        streamed = await client.post(BODY, PATH)
+    async with world(completion("", refusal="I cannot.")) as client:
+        whole = await client.post({**BODY, "stream": False}, PATH)
+    assert "".join(line["message"]["content"] for line in lines(streamed)) == "I cannot."
+    assert whole.json["message"]["content"] == "I cannot."

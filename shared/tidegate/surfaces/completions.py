@@ -10,7 +10,7 @@ from typing import NoReturn, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tidegate.chat.completion import ChunkChoice, Completion
+from tidegate.chat.completion import ChunkChoice, Completion, CompletionMessage, Delta
 from tidegate.chat.parse import decode_body
 from tidegate.chat.request import build_chat_request
 from tidegate.domain.ids import random_letters
@@ -48,7 +48,7 @@ class CompletionsStream(OpenAIStream):
         return [{**chunk, "object": "text_completion", "choices": shown}]
 
     def _choice(self, choice: ChunkChoice) -> JsonObject:
-        index, content = choice["index"], choice["delta"].get("content") or ""
+        index, content = choice["index"], _said(choice["delta"])
         text = content if index in self._begun else self._echo + content
         offset = self._begun.get(index, len(self._echo))
         self._begun[index] = offset + len(content)
@@ -83,7 +83,7 @@ class CompletionsSurface(OpenAISurface, frozen=True):
         completion, echo = cast("Completion", reply), _echo_of(request)
         choices: list[JsonObject] = []
         for choice in completion["choices"]:
-            text = echo + (choice["message"]["content"] or "")
+            text = echo + _said(choice["message"])
             logprobs = _text_logprobs(choice.get("logprobs"), len(echo))
             finish = choice["finish_reason"]
             choices.append({"text": text, "index": choice["index"], "logprobs": logprobs, "finish_reason": finish})
@@ -100,6 +100,11 @@ class CompletionsSurface(OpenAISurface, frozen=True):
 
 
 COMPLETIONS = CompletionsSurface(name="completions")
+
+
+def _said(message: Delta | CompletionMessage) -> str:
+    """Return the text of a message or a delta, or the refusal in its place."""
+    return message.get("content") or message.get("refusal") or ""
 
 
 def _callers_path(param: str | None) -> str | None:

@@ -71,6 +71,8 @@ class OllamaStream:
         self._usage = cast("Mapping[str, Json]", chunk.get("usage") or self._usage)
         lines: list[bytes] = []
         for choice in chunk["choices"]:
+            if choice["index"]:
+                continue  # a message has one answer
             delta = choice["delta"]
             self._finish = choice["finish_reason"] or self._finish
             for call in delta.get("tool_calls") or ():
@@ -78,7 +80,7 @@ class OllamaStream:
                 known = self._calls.setdefault(call.get("index", 0), ["", ""])
                 known[0] += function.get("name") or ""
                 known[1] += function.get("arguments") or ""
-            content, thinking = delta.get("content") or "", delta.get("reasoning") or ""
+            content, thinking = delta.get("content") or delta.get("refusal") or "", delta.get("reasoning") or ""
             if content or thinking:
                 shown: JsonObject = {"content": content, "thinking": thinking} if thinking else {"content": content}
                 lines.append(_line(self._message(shown)))
@@ -104,10 +106,11 @@ class OllamaSurface(OpenAISurface, frozen=True):
         """See `Surface.reply`."""
         completion, stamped = cast("Completion", reply), cast("Mapping[str, Json]", reply)
         choice = completion["choices"][0]
-        message: JsonObject = {"role": "assistant", "content": choice["message"]["content"] or ""}
-        if choice["message"].get("reasoning"):
-            message["thinking"] = choice["message"].get("reasoning")
-        calls = [call.get("function", {}) for call in choice["message"].get("tool_calls") or ()]
+        answer = choice["message"]
+        message: JsonObject = {"role": "assistant", "content": answer["content"] or answer["refusal"] or ""}
+        if answer.get("reasoning"):
+            message["thinking"] = answer.get("reasoning")
+        calls = [call.get("function", {}) for call in answer.get("tool_calls") or ()]
         if calls:
             message["tool_calls"] = [_call(call.get("name") or "", call.get("arguments") or "") for call in calls]
         head: JsonObject = {"model": stamped.get("model"), "created_at": _time(stamped.get("created"))}

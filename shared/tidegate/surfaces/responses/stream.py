@@ -18,7 +18,7 @@ from tidegate.json import Json, JsonObject, decode_or_none
 from tidegate.surfaces.responses.errors import error_event, failure
 from tidegate.surfaces.responses.event_log import EventLog
 from tidegate.surfaces.responses.native_events import NativeEvents
-from tidegate.surfaces.responses.output import ResponseOutput
+from tidegate.surfaces.responses.output import ResponseOutput, open_output
 from tidegate.surfaces.responses.response import ResponseHead, end_status, notes_of
 from tidegate.surfaces.responses.usage import response_usage
 
@@ -62,7 +62,9 @@ class ResponsesStream:
 
     def _translate(self, chunk: Chunk) -> None:
         _, output = self._reply or self._begin(chunk)
-        for choice in chunk["choices"][:1]:
+        for choice in chunk["choices"]:
+            if choice["index"]:
+                continue  # a response has one answer
             output.add(choice["delta"], choice.get("logprobs"))
             self._reason = choice["finish_reason"] or self._reason
         for name in ("usage", "service_tier"):
@@ -74,7 +76,7 @@ class ResponsesStream:
         head = ResponseHead(self._request, first)
         for kind in ("response.created", "response.in_progress"):
             self._log.write(kind, response=head.response("in_progress", []))
-        self._reply = head, ResponseOutput(head.suffix, notes_of(self._request).names, self._log)
+        self._reply = head, open_output(head.suffix, notes_of(self._request), self._log)
         return self._reply
 
     def end(self) -> bytes:
@@ -117,4 +119,4 @@ class ResponsesStream:
         number = last.get("sequence_number") if isinstance(last, dict) else None
         self._log = EventLog(number + 1 if isinstance(number, int) else 0)
         head = ResponseHead(self._request, {**fields, "created": fields.get("created_at")})
-        return head, ResponseOutput(head.suffix, notes_of(self._request).names, self._log)
+        return head, open_output(head.suffix, notes_of(self._request), self._log)
