@@ -9,66 +9,16 @@ import pytest
 from tests.providers import cohere_schema
 from tests.providers.assembling import read_chunks, read_completion, reads, run
 from tests.providers.calls import BASE_URL, call, sent
-from tests.providers.reading import Reading, Voice
+from tests.providers.reading_cohere import plain, streamed
 from tests.providers.recorded import COMPLETE, Exchange, all_needed, chats, exchanges
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import ContextLengthExceeded, InvalidRequest, ProviderAuth, StreamCut, UpstreamError
 from tidegate.providers.cohere import PROVIDER
 from tidegate.upstream.sse import SseDecoder
 
-_ENDS = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls"}
-
 
 def answered(*, streams: bool) -> list[Exchange]:
     return [one for one in exchanges("cohere") if one.status == 200 and one.streams is streams]
-
-
-def plain(body: dict[str, Any]) -> Reading:
-    """What a person would say that the reply means."""
-    message = body["message"]
-    parts = message.get("content") or []
-    voice = Voice(
-        text="".join(part["text"] for part in parts if part["type"] == "text"),
-        thought="".join(part["thinking"] for part in parts if part["type"] == "thinking"),
-        ended=_ENDS[body["finish_reason"]],
-    )
-    voice.thought += message.get("tool_plan", "")
-    for one in message.get("tool_calls") or []:
-        voice.calls.append((one["function"]["name"], json.loads(one["function"]["arguments"] or "{}")))
-    return Reading({0: voice}, *_tokens(body["usage"]))
-
-
-def streamed(text: str) -> Reading:
-    voice, calls, usage = Voice(), {}, {}
-    for line in text.split("\n"):
-        if not line.startswith("data: {"):
-            continue
-        event = json.loads(line.removeprefix("data: "))
-        said = (event.get("delta") or {}).get("message") or {}
-        match event["type"].split("-"):
-            case ["content", "start" | "delta"]:
-                voice.text += said["content"].get("text", "")
-                voice.thought += said["content"].get("thinking", "")
-            case ["tool", "plan", _]:
-                voice.thought += said["tool_plan"]
-            case ["tool", "call", "start"]:
-                calls[event["index"]] = [said["tool_calls"]["function"]["name"], ""]
-            case ["tool", "call", "delta"]:
-                calls[event["index"]][1] += said["tool_calls"]["function"]["arguments"]
-            case ["message", "end"]:
-                voice.ended = _ENDS[event["delta"]["finish_reason"]]
-                usage = event["delta"]["usage"]
-            case _:
-                pass
-    voice.calls = [(name, json.loads(arguments or "{}")) for name, arguments in calls.values()]
-    return Reading({0: voice}, *_tokens(usage))
-
-
-def _tokens(usage: dict[str, Any]) -> tuple[tuple[int, int], int]:
-    tokens = usage["tokens"]
-    return (tokens["input_tokens"] + tokens.get("image_tokens", 0), tokens["output_tokens"]), usage.get(
-        "cached_tokens", 0
-    )
 
 
 def test_a_recorded_reply_means_what_its_raw_body_means() -> None:

@@ -50,7 +50,7 @@ COVERED: dict[str, tuple[str, ...]] = {
     "21 another vendor's tokenizer": ("test_an_estimate_is_hardly_ever_too_low",),
     "22 usage missing": ("test_a_reply_without_usage_still_has_all_counts",),
     "23 inflated usage": ("test_usage_has_the_input_that_no_cache_gave_and_what_it_wrote",),
-    "24 blocks without their text": ("test_a_recorded_chat_completion_is_read_by_anthropics_sdk",),
+    "24 blocks without their text": ("test_a_recorded_reply_is_read_by_anthropics_sdk",),
     "25 another content type": ("test_a_stream_of_anthropics_goes_out_as_it_is",),
     "26 404 on streams": ("test_every_path_answers",),
     "27 replies without a body": ("test_every_path_answers",),

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai import OpenAI
 from openai.types.responses import Response, ResponseStreamEvent
 
 from tests.surfaces.responses.event_order import decoded, read
+from tests.surfaces.responses.sdk_stream import accumulated
 from tests.surfaces.responses.test_stream import LAST, chunk, request, streamed
 from tidegate.chat.operation import CHAT
 from tidegate.providers.openai_responses import completion
@@ -37,20 +36,6 @@ def recordings() -> list[Any]:
         if choices and all(choice["index"] == 0 for choice in choices):
             found.append(pytest.param(reply, id=f"{path.parent.parent.name}/{path.parent.name}"))
     return found
-
-
-def accumulated(stream: bytes) -> Any:
-    """The response that OpenAI's SDK makes of the events."""
-    transport = httpx.MockTransport(
-        lambda _: httpx.Response(200, content=stream, headers={"content-type": "text/event-stream"})
-    )
-    with httpx.Client(transport=transport) as http:
-        client = OpenAI(api_key="not-a-key", base_url="http://127.0.0.1", http_client=http)
-        with client.responses.stream(model="m", input="Hi") as events:
-            for event in events:
-                if event.type in ("response.incomplete", "response.completed"):
-                    return event.response.to_dict()
-    raise AssertionError("The stream has no end.")
 
 
 def texts(output: Sequence[Any], kind: str, part_kind: str, field: str = "text") -> str:

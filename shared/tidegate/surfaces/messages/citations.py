@@ -5,6 +5,8 @@ Citations of documents, for which chat completions have no field, stay in Anthro
 Source: https://platform.claude.com/docs/en/build-with-claude/citations (2026-11).
 """
 
+from typing import cast
+
 from tidegate.chat.completion import url_citation
 from tidegate.json import Json, JsonObject
 from tidegate.surfaces.messages import signatures
@@ -46,6 +48,19 @@ def web_citation(annotation: Json, text: str = "") -> JsonObject | None:
             }
         case _:
             return None
+
+
+def document_citations(citations: object) -> list[Json]:
+    """Return what is in Anthropic's format, such as a `page_location`. Other providers have formats of their own."""
+    return [each for each in cast("list[Json]", citations) if _is_location(each)] if isinstance(citations, list) else []
+
+
+def _is_location(citation: Json) -> bool:
+    match citation:
+        case {"type": str(kind)}:
+            return kind.endswith("_location")
+        case _:
+            return False
 
 
 def message_fields(cited: list[tuple[Json, int, int]]) -> JsonObject:

@@ -12,7 +12,7 @@ from tidegate.domain.operation import Reply, Request
 from tidegate.domain.origin import NATIVE
 from tidegate.json import Json, JsonObject
 from tidegate.surfaces.messages import content
-from tidegate.surfaces.messages.citations import cited_blocks
+from tidegate.surfaces.messages.citations import cited_blocks, document_citations
 from tidegate.surfaces.messages.notes import Notes, notes_of
 from tidegate.surfaces.messages.usage import message_usage, stop_fields
 
@@ -42,7 +42,7 @@ def message(reply: Reply, request: Request) -> JsonObject:
 
 def _blocks(answer: CompletionMessage, notes: Notes) -> list[JsonObject]:
     text = answer["content"] or answer["refusal"] or ""
-    texts = cited_blocks(text, *(_listed(answer.get(name)) for name in ("annotations", "citations")))
+    texts = cited_blocks(text, _listed(answer.get("annotations")), document_citations(answer.get("citations")))
     calls = [[_call_block(call)] for call in answer.get("tool_calls") or ()]
     return in_order(_thinking(answer, notes), texts, calls)
 

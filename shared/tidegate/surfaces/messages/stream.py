@@ -15,7 +15,7 @@ from tidegate.domain.origin import NATIVE
 from tidegate.errors import TidegateError
 from tidegate.json import Json, JsonObject, decode_or_none, encode
 from tidegate.surfaces.messages import content
-from tidegate.surfaces.messages.citations import web_citation
+from tidegate.surfaces.messages.citations import document_citations, web_citation
 from tidegate.surfaces.messages.errors import error_bytes
 from tidegate.surfaces.messages.notes import Notes, notes_of
 from tidegate.surfaces.messages.usage import first_usage, message_usage, stop_fields
@@ -161,8 +161,7 @@ class _Blocks:
 
     def _add_citations(self, delta: Delta, out: list[bytes]) -> None:
         web = [citation for each in delta.get("annotations") or () if (citation := web_citation(each)) is not None]
-        documents = cast("list[Json]", delta.get("citations") or [])
-        for citation in (*web, *documents):
+        for citation in (*web, *document_citations(delta.get("citations"))):
             self._open_text(out)
             self._is_cited = True
             out.append(self._delta({"type": "citations_delta", "citation": citation}))
