@@ -264,6 +264,20 @@ async def test_items_that_only_openai_reads_reach_it_alone(item: Any) -> None:
         assert len(client.requests) == 1
 
 
+async def test_a_summary_within_a_response_is_openais_own_or_the_gateways() -> None:
+    """Codex asks for one so if its provider is named OpenAI."""
+    trigger, other = {"type": "compaction_trigger"}, "mistral/mistral-small-latest"
+    async with world(any_api) as client:
+        assert (await ask(client, input=[HELLO, trigger])).status == 200
+        assert sent(client)["input"] == [HELLO, trigger]
+        (item,) = (await ask(client, model=other, input=[HELLO, trigger])).json["output"]
+        assert item["type"] == "compaction"
+        for model, messages in ((MODEL, "input"), (other, "messages")):
+            await ask(client, model=model, input=[item, HELLO])
+            summary, last = json.loads(client.requests[-1].content)[messages]
+            assert (summary["content"].partition("\n")[0], last) == ("Summary of the conversation so far:", HELLO)
+
+
 async def test_conversations_behind_two_summaries_of_openais_do_not_share_a_reply() -> None:
     async with world(any_api) as client:
         replies = [

@@ -17,6 +17,8 @@ output             the items of a reply and their events
 reasoning_output   a reasoning item
 message_output     a message item
 call_output        an item for a call of a tool
+summary_output     the item of a reply that is a summary
+summaries          summaries as items
 compaction         a conversation → its summary, as one item
 event_log          events with their sequence numbers
 usage              token counts

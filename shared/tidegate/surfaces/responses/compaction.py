@@ -1,8 +1,5 @@
 """Compacts a conversation: a call that asks its model for a summary, whose reply is an item that replaces the items.
 
-The summary is in the encrypted content of the item, as the reasoning of other providers is: a later request may go to
-any provider, which gets it as a message.
-
 Source: https://platform.openai.com/docs/api-reference/responses/compact (2026-11).
 """
 
@@ -16,18 +13,13 @@ from tidegate.chat.parse import decode_body
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.operation import Reply, Request
 from tidegate.json import Json, JsonObject
-from tidegate.surfaces.messages import signatures
-from tidegate.surfaces.responses.items import SUMMARY
 from tidegate.surfaces.responses.request import build_request, check_references, input_items
 from tidegate.surfaces.responses.response import notes_of
 from tidegate.surfaces.responses.state_fields import StateFields, read_state
+from tidegate.surfaces.responses.summaries import PROMPT, summary_item
 from tidegate.surfaces.responses.usage import response_usage
 
 _FIELDS = ("model", "instructions", "prompt_cache_key", "prompt_cache_retention", "service_tier", "reasoning")
-_PROMPT = """Write a summary of the conversation so far, for a model that continues it and sees nothing else of it but \
-the messages of the user. Name the goal, the decisions and their reasons, what has been done and with which result \
-(files, commands, identifiers, figures as they are), what is open, and the next step. Answer with the summary alone."""
-_HEAD = "Summary of the conversation so far:\n\n"
 
 
 def parse(body: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
@@ -42,7 +34,7 @@ def build(raw: JsonObject, state: StateFields, size: int) -> ChatRequest:
     """Return the request for the summary of all items in the body. Nothing of the call is kept."""
     items = input_items(raw)
     asked: JsonObject = {name: raw[name] for name in _FIELDS if raw.get(name) is not None}
-    asked["input"] = [*items, {"type": "message", "role": "user", "content": _PROMPT}]
+    asked["input"] = [*items, {"type": "message", "role": "user", "content": PROMPT}]
     request = build_request(asked, StateFields(store=False), size)
     origin = request.origin
     if origin is None:
@@ -55,12 +47,7 @@ def compacted(reply: Reply, request: Request) -> JsonObject:
     """Return the messages of the user, and the summary of the rest as one item."""
     completion = cast(Completion, reply)
     suffix = str(reply["id"]).removeprefix("resp_")
-    text = _HEAD + (completion["choices"][0]["message"]["content"] or "")
-    summary: JsonObject = {
-        "id": f"cmp_{suffix}",
-        "type": "compaction",
-        "encrypted_content": signatures.pack([{"type": SUMMARY, "text": text}]),
-    }
+    summary = summary_item(f"cmp_{suffix}", completion["choices"][0]["message"]["content"] or "")
     return {
         "id": f"resp_{suffix}",
         "object": "response.compaction",

@@ -8,6 +8,7 @@
 | agent_message | a user's message that names both agents |
 | additional_tools, results of a tool search | further tools |
 | compaction of this gateway's | a user's message with the summary |
+| compaction_trigger, at the end | a user's message that asks for a summary |
 | what OpenAI's own tools did, what is not known | nothing; its path is reported |
 
 Source: https://platform.openai.com/docs/api-reference/responses/create (`input`, 2026-11), and what Codex 0.171 sends.
@@ -19,14 +20,11 @@ from tidegate.surfaces.messages import signatures
 from tidegate.surfaces.responses.calls import read_call
 from tidegate.surfaces.responses.parts import as_content, content_parts
 from tidegate.surfaces.responses.results import OUTPUTS, call_id, is_hosted_search, result_parts
+from tidegate.surfaces.responses.summaries import PROMPT, SUMMARY_TYPES, own_summary
 from tidegate.surfaces.responses.tools import Tools
 from tidegate.surfaces.responses.turns import AssistantTurn
 
-SUMMARY = "compaction.summary"
-"""The type of the detail in a compaction of this gateway's: `{"type": SUMMARY, "text": ...}`."""
-
 _ROLES = ("user", "system", "developer")
-_COMPACTIONS = ("compaction", "compaction_summary", "context_compaction")
 
 
 class Conversation:
@@ -40,6 +38,7 @@ class Conversation:
         self.refusals: dict[str, str] = {}
         self.effort: Json = None
         self.has_own_reasoning = False
+        self.compacts = False
         self._tools = tools
         self._turns: list[AssistantTurn | JsonObject] = []
         self._turns_by_call: dict[str, AssistantTurn] = {}
@@ -129,10 +128,10 @@ class Conversation:
                         self.effort = effort
                     case _:
                         self.ignored.append(path)
-            case {"type": str(kind)} if kind in _COMPACTIONS:
+            case {"type": str(kind)} if kind in SUMMARY_TYPES:
                 self._add_compaction(item, path)
             case {"type": "compaction_trigger"}:
-                self.refusals[path] = "only OpenAI's models can compact a conversation within a response"
+                self.refusals[path] = "only at the end of a conversation can other models than OpenAI's compact it"
             case _:
                 self.ignored.append(path)
 
@@ -143,6 +142,13 @@ class Conversation:
         else:
             self.has_own_reasoning = True
             self._turns.append({"role": "user", "content": summary})
+
+    def ask_for_summary(self) -> bool:
+        """Add the message that asks for a summary; False if there is nothing to summarise."""
+        self.compacts = any(isinstance(turn, AssistantTurn) or turn["role"] == "user" for turn in self._turns)
+        if self.compacts:
+            self._turns.append({"role": "user", "content": PROMPT})
+        return self.compacts
 
     def _turn(self) -> AssistantTurn:
         """Return the turn that the next item of an assistant belongs to."""
@@ -158,17 +164,6 @@ class Conversation:
         for turn in self._turns:
             messages += turn.messages() if isinstance(turn, AssistantTurn) else [turn]
         return messages
-
-
-def own_summary(item: JsonObject) -> str | None:
-    """Return the text of a compaction of this gateway's; None for other items."""
-    if item.get("type") not in _COMPACTIONS:
-        return None
-    match signatures.unpack(item.get("encrypted_content")):
-        case [{"type": "compaction.summary", "text": str(text)}, *_]:
-            return text
-        case _:
-            return None
 
 
 def _texts(parts: Json) -> list[str]:

@@ -18,9 +18,10 @@ from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.surfaces.messages import signatures
 from tidegate.surfaces.responses.calls import CallNames
-from tidegate.surfaces.responses.items import Conversation, own_summary
+from tidegate.surfaces.responses.items import Conversation
 from tidegate.surfaces.responses.portable import portable_body
 from tidegate.surfaces.responses.state_fields import StateFields, read_state
+from tidegate.surfaces.responses.summaries import is_trigger, own_summary
 from tidegate.surfaces.responses.tools import Tools
 
 DIALECT = "responses"
@@ -57,12 +58,13 @@ _CALLER_NAMES = {
 class Notes(Struct, frozen=True):
     """Keeps what the reply needs: the request as sent, its tools by their functions, and what it says of state.
 
-    `raw` has the fields that a response repeats, such as the tools.
+    `raw` has the fields that a response repeats, such as the tools. `compacts`: the reply is a summary of the items.
     """
 
     raw: JsonObject
     names: CallNames
     state: StateFields
+    compacts: bool = False
 
 
 def parse(body: bytes, headers: Mapping[bytes, bytes]) -> ChatRequest:
@@ -98,12 +100,12 @@ def build_request(raw: JsonObject, state: StateFields, size: int = 0) -> ChatReq
     origin = Origin(
         DIALECT,
         without_own_reasoning(raw) if conversation.has_own_reasoning else raw,
-        notes=Notes(raw, names, state),
+        notes=Notes(raw, names, state, conversation.compacts),
         ignored=tuple(conversation.ignored),
         session_id=state.conversation_id,
         make_portable=portable_body,
         add_lost_fields=partial(_with_lost_fields, raw),
-        conversation=None if state.store is False else ConversationToStore(input_items(raw), state.conversation_id),
+        conversation=None if state.store is False else ConversationToStore(_kept_items(raw), state.conversation_id),
         refusals=conversation.refusals,
     )
     return replace(request, origin=origin)
@@ -154,6 +156,12 @@ def input_items(raw: JsonObject) -> list[Json]:
             return []
 
 
+def _kept_items(raw: JsonObject) -> list[Json]:
+    """Return the items that a later request goes on from: a trigger has had its answer then."""
+    items = input_items(raw)
+    return items[:-1] if items and is_trigger(items[-1]) else items
+
+
 def without_own_reasoning(raw: JsonObject) -> JsonObject:
     """Return the body without reasoning that another provider has made, whose encrypted content OpenAI refuses.
 
@@ -190,7 +198,10 @@ def _translate(raw: JsonObject) -> tuple[JsonObject, Conversation, CallNames]:
     if conversation.effort is not None:
         body["reasoning"] = {**_object(body.get("reasoning")), "effort": conversation.effort}
     _write_logprobs(body, raw)
-    body |= tools.fields(raw.get("tool_choice"), conversation.ignored)
+    if conversation.compacts:
+        body.pop("response_format", None)
+    else:
+        body |= tools.fields(raw.get("tool_choice"), conversation.ignored)
     if "tools" not in body:
         body.pop("parallel_tool_calls", None)
     return body, conversation, tools.names
@@ -221,6 +232,8 @@ def _read_input(raw: JsonObject, conversation: Conversation, tools: Tools) -> No
                 if isinstance(item, dict) and item.get("type") == "additional_tools":
                     tools.add(item.get("tools"), f"input[{number}].tools", conversation.ignored)
             for number, item in enumerate(items):
+                if is_trigger(item) and number == len(items) - 1 and conversation.ask_for_summary():
+                    break
                 conversation.add(item, f"input[{number}]")
         case _:
             raise InvalidRequest("Missing required parameter: 'input': a text or a list of items.", param="input")
