@@ -34,7 +34,7 @@ model_provider = "tidegate"
 api_key_model_discovery = true
 
 [model_providers.tidegate]
-name = "Tidegate"
+name = "{name}"
 base_url = "{url}"
 model_catalog_url = "{url}/models"
 env_key = "TIDEGATE_API_KEY"
@@ -64,13 +64,13 @@ class Agent:
     folder: Path
 
     def run(
-        self, model: str, prompt: str, *words: str, base: str = "/v1", key: str = DEMO_KEY
+        self, model: str, prompt: str, *words: str, base: str = "/v1", key: str = DEMO_KEY, name: str = "Tidegate"
     ) -> tuple[int, list[Any]]:
         """Run a task without a person; return Codex's exit code and its events."""
         work, home = self.folder / "work", self.folder / "codex"
         work.mkdir(exist_ok=True)
         home.mkdir(exist_ok=True)
-        (home / "config.toml").write_text(CONFIGURATION.format(model=model, url=self.root + base))
+        (home / "config.toml").write_text(CONFIGURATION.format(model=model, url=self.root + base, name=name))
         done = subprocess.run(
             [str(PROGRAM), "exec", "--json", "--skip-git-repo-check", "-s", "danger-full-access", *words, prompt],
             cwd=work,
@@ -173,6 +173,28 @@ def test_the_model_sees_an_image_that_codex_looks_at(agent: Agent) -> None:
     code, events = agent.run(ANTHROPIC, "Look at a.png")
     assert (code, items(events, "agent_message")[-1]["text"]) == (0, "A dot.")
     assert '"media_type": "image/png"' in json.dumps(agent.actor.requests[-1][2]["messages"])
+
+
+@pytest.mark.parametrize("model", [ANTHROPIC, CHAT])
+@pytest.mark.parametrize("name", ["Tidegate", "OpenAI"])
+def test_codex_compacts_a_long_conversation_itself_or_has_it_compacted(agent: Agent, model: str, name: str) -> None:
+    """It asks a provider that it takes for OpenAI for an item with the summary, and any other one for a text."""
+    agent.actor.plays(
+        Turn("I look.", read=250_000, calls=(("exec_command", {"cmd": "echo blue"}),)),
+        Turn("Done."),
+        Turn("Blue."),
+        aside="The colour is blue.",
+    )
+    code, events = agent.run(model, "Which colour?", "-c", "model_auto_compact_token_limit=100000", name=name)
+    assert (code, items(events, "agent_message")[-1]["text"], items(events, "error")) == (0, "Done.", [])
+    (asked,) = (json.dumps(request[2]["messages"]) for request in agent.actor.asides)
+    sent = json.dumps(agent.actor.requests[-1][2]["messages"])
+    assert ("I look." in asked, "I look." in sent) == (True, False)
+    assert "Which colour?" in sent and "The colour is blue." in sent
+    code, events = agent.run(model, "Which?", "resume", "--last", name=name)
+    assert (code, items(events, "agent_message")[-1]["text"]) == (0, "Blue.")
+    sent = json.dumps(agent.actor.requests[-1][2]["messages"])
+    assert "The colour is blue." in sent and "I look." not in sent
 
 
 def test_the_base_url_may_lack_the_version(agent: Agent) -> None:
