@@ -76,7 +76,9 @@ async def test_an_estimate_counts_everything_and_asks_nobody() -> None:
         ]
         plain = (await client.post(asked("mistral/mistral-small-latest"), PATH)).json["input_tokens"]
         search = [{"type": "web_search_20250305", "name": "web_search"}]
-        searching = (await client.post(asked("mistral/mistral-small-latest", tools=search), PATH)).json["input_tokens"]
+        servers = [{"type": "url", "url": "https://mcp.example", "name": "m"}]
+        asked_more = asked("mistral/mistral-small-latest", tools=search, mcp_servers=servers)
+        searching = (await client.post(asked_more, PATH)).json["input_tokens"]
     assert client.requests == []
     assert all(count > plain for count in counts)
     assert searching < plain + 1_000  # what a search will find is not in the prompt

@@ -9,6 +9,7 @@ from tidegate.catalog import CatalogModel, call_cost, load_catalog
 from tidegate.catalog.row import Rates
 from tidegate.chat.body_bound import ENVELOPE_TOKENS
 from tidegate.chat.media_bound import AUDIO_TOKENS, IMAGE_TOKENS
+from tidegate.chat.operation import CHAT
 from tidegate.chat.request import build_chat_request
 from tidegate.chat.text_bound import bound_text
 from tidegate.chat.worst_case import (
@@ -20,6 +21,7 @@ from tidegate.chat.worst_case import (
 )
 from tidegate.domain.usage import MAX_SEARCHES_BELIEVED, TokenCounts
 from tidegate.json import encode
+from tidegate.surfaces.late_dialects import RESPONSES
 
 TEXT = "A text of many words in a field that nobody has named. " * 500
 
@@ -102,6 +104,19 @@ def test_searches_are_held() -> None:
     assert worst_case(web_search_options={}).searches == WEB_SEARCHES
     absurd = worst_case(tools=[{"type": "web_search", "max_uses": 10**40}])
     assert absurd.searches == MAX_SEARCHES_BELIEVED and call_cost(model("openai/gpt-4.1"), absurd)
+
+
+def test_what_the_tools_of_mcp_servers_may_read_is_held() -> None:
+    assert worst_case(mcp_servers=[{"type": "url", "url": "https://x.example"}]).input > SEARCH_RESULT_TOKENS
+    assert worst_case(mcp_servers=[]).input < SEARCH_RESULT_TOKENS
+
+
+def test_what_tools_may_read_that_only_a_provider_of_the_callers_dialect_gets_is_held() -> None:
+    tools: Any = [{"type": "code_interpreter", "container": {"type": "auto"}}, {"type": "function", "name": "f"}]
+    asked = {"model": "openai/gpt-4.1", "input": "Hi", "tools": tools}
+    request = RESPONSES.parse(CHAT, encode(asked))
+    assert request.worst_case(None, encode(asked)).input > SEARCH_RESULT_TOKENS
+    assert request.worst_case(None, encode({**asked, "tools": tools[1:]})).input < SEARCH_RESULT_TOKENS
 
 
 @pytest.mark.parametrize(

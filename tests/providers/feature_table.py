@@ -292,7 +292,8 @@ def _prices() -> Iterator[str]:
         usual = _listed(*(value if isinstance(value, str) else json.dumps(value) for value in field.usual))
         yield _row(f"`{field.path}`", usual or "–", "refused" if field.is_refused else "left out", field.source)
     for tool in PRICE_TOOLS:
-        yield _row(f"`{tool.path}` ({', '.join(sorted(tool.providers))})", "–", "left out", tool.source)
+        free_at = f"free at {', '.join(sorted(tool.free_at))}" if tool.free_at else "–"
+        yield _row(f"`{tool.path}`", free_at, "left out", tool.source)
     yield from _OTHER_MODELS
     yield _row("field", "source")
     yield "|---|---|"

@@ -178,6 +178,16 @@ def test_tools_that_ask_another_model_are_left_out_where_models_are_limited() ->
         ("gemini", "google_maps", "tools.google_maps"),
         ("vertex", "enterpriseWebSearch", "tools.enterprise_web_search"),
         ("openai", "code_interpreter", "tools.code_interpreter"),
+        ("openai", "image_generation", "tools.image_generation"),
+        ("azure", "image_generation", "tools.image_generation"),
+        ("xai", "code_execution", "tools.code_execution"),
+        ("xai", "code_interpreter", "tools.code_interpreter"),
+        ("xai", "x_search", "tools.x_search"),
+        ("groq", "code_interpreter", "tools.code_interpreter"),
+        ("openrouter", "openrouter:image_generation", "tools.image_generation"),
+        ("openrouter", "code_execution_20250825", "tools.code_execution"),
+        ("vllm", "code_interpreter", "tools.code_interpreter"),
+        ("litellm", "x_search", "tools.x_search"),
     ],
 )
 def test_a_tool_without_a_price_is_sent_only_if_the_operator_allows_it(

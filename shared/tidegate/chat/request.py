@@ -130,7 +130,10 @@ class ChatRequest(Struct, frozen=True):
         return load("tidegate.chat.reasoning_estimate", "assumed_reasoning")(self.reasoning, model, arrived)
 
     def worst_case(self, model: ModelLimits | None, sent: bytes | None = None) -> TokenCounts:
-        return worst_case_tokens(self.fields, self.body, self.output_limit, model, sent, self.estimates)
+        body, origin = self.body, self.origin
+        if origin is not None and origin.body is not None and origin.add_lost_fields is not None:
+            body = origin.add_lost_fields(body)
+        return worst_case_tokens(self.fields, body, self.output_limit, model, sent, self.estimates)
 
     def prompt_texts(self) -> Iterator[str]:
         return iter(message_texts(self.fields.messages))

@@ -67,6 +67,12 @@ _SENT_BUDGET = re.compile(rb'"(?:thinking_budget|budgetTokens)":\s?([0-9]{1,9})\
 _CALLER_TOOLS = ("function", "custom")
 """Types of the tools that the caller runs; the provider runs all others."""
 
+_MCP_SERVERS = "mcp_servers"
+"""Anthropic's field for servers whose tools it calls, while it answers.
+
+Source: https://platform.claude.com/docs/en/agents-and-tools/mcp-connector (2026-11): only tokens are charged.
+"""
+
 IMAGE_ANSWER_TOKENS = 2_000
 """Tokens of an image in the answer, whatever the limit: Gemini's take 1,120 to 2,000, by their size
 (https://ai.google.dev/gemini-api/docs/pricing, 2026-11).
@@ -94,7 +100,7 @@ def worst_case_tokens(
     """
     estimates = estimates or PromptEstimates()
     bound = _image_factor(estimates.bound(sent or encode(body)), model)
-    prompt = max(_estimated_prompt(fields, estimates), bound.input) + _tool_tokens(fields, model)
+    prompt = max(_estimated_prompt(fields, estimates), bound.input) + _tool_tokens(fields, body, model, sent)
     thinking = max(map(int, _SENT_BUDGET.findall(sent or b"")), default=0)
     answer = ((output_limit or _longest_answer(model, sent)) + thinking) * (fields.n or 1)
     if body.get("prediction") is not None:
@@ -188,10 +194,20 @@ def _estimated_prompt(fields: ChatFields, estimates: PromptEstimates) -> int:
     return math.ceil(estimates.estimate(fields) * PROMPT_FACTOR) + TEMPLATE_TOKENS + media
 
 
-def _tool_tokens(fields: ChatFields, model: ModelLimits | None) -> int:
+def _tool_tokens(fields: ChatFields, body: JsonObject, model: ModelLimits | None, sent: bytes | None) -> int:
     """Return the tokens to hold for what providers add to tool definitions, and for what their own tools read."""
     extra = TOOLS_TOKENS if fields.tools or fields.functions else 0
     own_tools = fields.web_search_options is not None or any(t.type not in _CALLER_TOOLS for t in fields.tools or ())
-    if own_tools or _own_searches(model):
+    if own_tools or body.get(_MCP_SERVERS) or _own_searches(model) or _sends_own_tool(body, sent):
         extra += SEARCH_RESULT_TOKENS
     return extra
+
+
+def _sends_own_tool(body: JsonObject, sent: bytes | None) -> bool:
+    """True if the provider is sent one of its own tools, which a translated request may lack."""
+    tools = body.get("tools")
+    for tool in tools if isinstance(tools, list) else ():
+        if isinstance(tool, dict) and (tool_type := tool.get("type")) not in _CALLER_TOOLS:
+            if sent is None or f'"{tool_type}"'.encode() in sent:
+                return True
+    return False

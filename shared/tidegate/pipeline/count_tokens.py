@@ -40,8 +40,8 @@ def _estimate(request: Request, sent: bytes) -> int:
     tools = request.body.get("tools")
     listed = tools if isinstance(tools, list) else []
     kept = [tool for tool in listed if isinstance(tool, dict) and tool.get("type") in _CALLER_TOOLS]
-    if len(kept) < len(listed):
-        names = ("tool_choice", "parallel_tool_calls") if not kept else ()
+    if len(kept) < len(listed) or "mcp_servers" in request.body:
+        names = ("mcp_servers", *(("tool_choice", "parallel_tool_calls") if not kept else ()))
         request = request.with_body({**request.body, "tools": [*kept]}).without_fields(names)
     return request.worst_case(None, sent).input
 

@@ -39,15 +39,16 @@ class PriceField(Struct, frozen=True):
 
 
 class PriceTool(Struct, frozen=True):
-    """A tool that a provider runs for a price that the catalogue does not have; `type_pattern` matches its type.
+    """A tool that providers run for a price that the catalogue does not have; `type_pattern` matches its type.
 
-    The operator allows it by its `path`.
+    It is free at the providers `free_at`. All others may charge for it, also one that only hands it on to another. The
+    operator allows it by its `path`.
     """
 
     path: str
     type_pattern: str
-    providers: frozenset[str]
     source: str
+    free_at: frozenset[str] = frozenset()
 
 
 class ModelField(Struct, frozen=True):
@@ -139,22 +140,24 @@ PRICE_FIELDS = (
 )
 
 _GOOGLE = frozenset({"gemini", "vertex"})
-_OPENAI = frozenset({"openai", "azure"})
 _GROUNDING = "https://ai.google.dev/gemini-api/docs/pricing"
 _TOOLS = "https://developers.openai.com/api/docs/pricing"
+_XAI_TOOLS = "https://docs.x.ai/developers/pricing"
 
 PRICE_TOOLS = (
     PriceTool(
         "tools.code_execution",
-        r"code_execution_\d+",
-        frozenset({"anthropic"}),
-        "https://platform.claude.com/docs/en/about-claude/pricing#code-execution-tool",
+        r"code_execution(_\d+)?",
+        f"https://platform.claude.com/docs/en/about-claude/pricing#code-execution-tool {_XAI_TOOLS}",
+        _GOOGLE,
     ),
-    PriceTool("tools.code_interpreter", "code_interpreter", _OPENAI, _TOOLS),
-    PriceTool("tools.file_search", "file_search", _OPENAI, _TOOLS),
-    PriceTool("tools.image_generation", "image_generation", _OPENAI, _TOOLS),
-    PriceTool("tools.google_maps", "google_maps|googleMaps", _GOOGLE, _GROUNDING),
-    PriceTool("tools.enterprise_web_search", "enterprise_web_search|enterpriseWebSearch", _GOOGLE, _GROUNDING),
+    PriceTool("tools.code_interpreter", "code_interpreter", f"{_TOOLS} {_XAI_TOOLS}", _GOOGLE),
+    PriceTool("tools.file_search", "file_search", f"{_TOOLS} {_XAI_TOOLS}"),
+    PriceTool("tools.image_generation", "(openrouter:)?image_generation", _TOOLS),
+    PriceTool("tools.x_search", "x_search", _XAI_TOOLS),
+    PriceTool("tools.attachment_search", "attachment_search", _XAI_TOOLS),
+    PriceTool("tools.google_maps", "google_maps|googleMaps", _GROUNDING),
+    PriceTool("tools.enterprise_web_search", "enterprise_web_search|enterpriseWebSearch", _GROUNDING),
 )
 
 _OPENROUTER = "https://openrouter.ai/docs/features/model-routing https://openrouter.ai/docs/features/presets"
@@ -278,7 +281,7 @@ def _tools(body: JsonObject) -> list[Json]:
 @lru_cache(maxsize=64)
 def _unpriced_tools(provider: str, allowed: frozenset[str]) -> re.Pattern[str] | None:
     """Return the pattern of the types of tools that the provider must not get; None if it may get all."""
-    patterns = [tool.type_pattern for tool in PRICE_TOOLS if provider in tool.providers and tool.path not in allowed]
+    patterns = [tool.type_pattern for tool in PRICE_TOOLS if provider not in tool.free_at and tool.path not in allowed]
     return re.compile("|".join(patterns)) if patterns else None
 
 
