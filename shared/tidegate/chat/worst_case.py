@@ -207,7 +207,7 @@ def _sends_own_tool(body: JsonObject, sent: bytes | None) -> bool:
     """True if the provider is sent one of its own tools, which a translated request may lack."""
     tools = body.get("tools")
     for tool in tools if isinstance(tools, list) else ():
-        if isinstance(tool, dict) and (tool_type := tool.get("type")) not in _CALLER_TOOLS:
-            if sent is None or f'"{tool_type}"'.encode() in sent:
-                return True
+        tool_type = tool.get("type") if isinstance(tool, dict) else "function"
+        if tool_type not in _CALLER_TOOLS and (sent is None or f'"{tool_type}"'.encode() in sent):
+            return True
     return False
