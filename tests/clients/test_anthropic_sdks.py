@@ -1,4 +1,4 @@
-"""Anthropic's SDKs, in Python and in TypeScript, in front of providers in Anthropic's dialect and in OpenAI's."""
+"""Anthropic's SDKs and the AI SDK with its provider, in front of providers in Anthropic's dialect and in OpenAI's."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 import anthropic
 import pytest
 
-from tests.clients.actor import SIGNATURE, Actor, Turn, acting
+from tests.clients.actor import DOT, SIGNATURE, Actor, Turn, acting
 from tests.clients.programs import MODULES, printed
 from tests.clients.world import DEMO_KEY, serving
 
@@ -127,3 +127,27 @@ def test_typescript_does_all_of_it(gateway: tuple[Actor, str], model: str) -> No
     }
     assert (seen["second"], seen["models"], seen["count"] > 0) == (["21 degrees."], True, True)
     assert seen["failed"] == {"name": "NotFoundError", "status": 404, "type": "not_found_error"}
+
+
+@MODELS
+def test_the_ai_sdk_runs_tools_over_turns(gateway: tuple[Actor, str], model: str) -> None:
+    if not (MODULES / "@ai-sdk/anthropic/package.json").exists():
+        pytest.skip("@ai-sdk/anthropic is not installed: run `npm ci` in tests/clients")
+    actor, url = gateway
+    calls = Turn("", "Which city?", (CALL, ("get_weather", {"city": "Tokyo"})))
+    again = Turn("One more.", "And Rome?", (("get_weather", {"city": "Rome"}),))
+    turns = [turn for answer in ("Warm.", "Warm again.") for turn in (calls, again, Turn(answer))]
+    actor.plays(*turns, Turn('{"degrees": 21}'), Turn("The tide comes in", cut=True))
+    assert printed("ai_anthropic.mjs", f"{url}/v1", DEMO_KEY, model, DOT) == {
+        "whole": ["Warm.", 3, "Which city?", 360],
+        "streamed": ["One more.Warm again.", "Which city?And Rome?", 3, "stop"],
+        "typed": {"degrees": 21},
+        "cut": True,
+        "failed": [404, "not_found_error"],
+    }
+    for _, _, body in (actor.requests[2], actor.requests[5]):
+        sent = json.dumps(body["messages"])
+        assert [sent.count(f"21 degrees in {city}") for city in ("Paris", "Tokyo", "Rome")] == [1, 1, 1]
+        assert (sent.count("Which city?"), sent.count("And Rome?")) == (1, 1)
+        assert sent.count(SIGNATURE) == (2 if model == ANTHROPIC else 0)
+    assert DOT in json.dumps(actor.requests[0][2]["messages"])
