@@ -27,16 +27,26 @@ changes with each session, and defeat their caches."""
 
 _ROLES = ("user", "assistant", "system")
 _ROLE_EXPECTED = "Input should be 'user' or 'assistant'"
+_UNEXPECTED = (
+    "unexpected `tool_use_id` found in `tool_result` blocks: %s. Each `tool_result` block must have a corresponding "
+    "`tool_use` block in the previous message."
+)
+_MISSING = (
+    "`tool_use` ids were found without `tool_result` blocks immediately after: %s. Each `tool_use` block must have a "
+    "corresponding `tool_result` block in the next message"
+)
+_MULTIPLE = "each tool_use must have a single result. Found multiple `tool_result` blocks with id: %s"
 
 
 def translate(system: Json, turns: Json, refusals: dict[str, str]) -> tuple[list[Json], list[str], set[str]]:
     """Return the messages, the paths of blocks that only Anthropic knows, and the ids of all calls.
 
-    Roles that are not known are added to `refusals`, see `Origin`. Raises `InvalidRequest`.
+    Roles that are not known, and calls without their result, are added to `refusals`, see `Origin`. Raises
+    `InvalidRequest`.
     """
     ignored: list[str] = []
     messages: list[Json] = [*_system_messages(system)]
-    call_ids: set[str] = set()
+    calls = _Calls(refusals)
     for index, turn in enumerate(turns if isinstance(turns, list) else []):
         path = f"messages[{index}]"
         role = turn.get("role") if isinstance(turn, dict) else None
@@ -51,13 +61,55 @@ def translate(system: Json, turns: Json, refusals: dict[str, str]) -> tuple[list
         match role:
             case "assistant":
                 message = assistant_message(listed, path, ignored)
-                call_ids.update(_call_ids(message))
                 messages.append(message)
+                calls.add(message, path, len(messages))
             case "system":
                 messages += _system_messages(content)
             case _:
-                messages += _user_messages(listed, path, call_ids, ignored)
-    return messages, ignored, call_ids
+                results, rest = _user_messages(listed, path, calls, ignored)
+                messages[calls.end : calls.end] = results
+                messages += rest
+                calls.end += len(results)
+    calls.check_results()
+    return messages, ignored, calls.ids
+
+
+class _Calls:
+    """The calls of tools in a conversation, each of which must have one result before the next turn of the assistant.
+
+    `end` is where the results of the last turn's calls end: they follow their calls at once, as every provider wants.
+    `is_answered` is true once a user's turn has followed.
+    """
+
+    def __init__(self, refusals: dict[str, str]) -> None:
+        self.ids: set[str] = set()
+        self.end = 0
+        self._open: dict[str, str] = {}
+        self._refusals = refusals
+        self.is_answered = False
+
+    def add(self, message: JsonObject, path: str, end: int) -> None:
+        """Add the calls of an assistant's turn, whose message ends at that place."""
+        self.check_results()
+        self.end, self.is_answered = end, False
+        for call_id in _call_ids(message):
+            self.ids.add(call_id)
+            self._open[call_id] = path
+
+    def take_result(self, call_id: Json, path: str) -> str:
+        """Return the id of a result's call. Raises `InvalidRequest` if there is no such call."""
+        if not isinstance(call_id, str) or call_id not in self.ids:
+            raise refusal(path, _UNEXPECTED % str(call_id)[:80])
+        if self._open.pop(call_id, None) is None:
+            self._refusals.setdefault(path, _MULTIPLE % call_id[:80])
+        return call_id
+
+    def check_results(self) -> None:
+        """Refuse calls without a result where a user has answered. A conversation may end with calls."""
+        if self.is_answered:
+            for call_id, path in self._open.items():
+                self._refusals.setdefault(path, _MISSING % call_id[:80])
+            self._open.clear()
 
 
 def _system_messages(system: Json) -> list[Json]:
@@ -80,29 +132,23 @@ def _system_part(entry: Json) -> Json:
             return None
 
 
-def _user_messages(listed: list[Json], path: str, call_ids: set[str], ignored: list[str]) -> Iterable[Json]:
-    """Return the results of tools first, each as a message, and then the rest of the turn."""
+def _user_messages(listed: list[Json], path: str, calls: _Calls, ignored: list[str]) -> tuple[list[Json], list[Json]]:
+    """Return the results of tools, each as a message, and the message for the rest of the turn."""
     results: list[Json] = []
     parts: list[Json] = []
     for number, block in enumerate(listed):
         block_path = f"{path}.content[{number}]"
         if isinstance(block, dict) and block.get("type") == "tool_result":
-            results.append(_tool_message(block, block_path, call_ids, ignored))
+            results.append(_tool_message(block, block_path, calls, ignored))
         else:
             parts += blocks.user_parts(block, block_path, ignored)
-    if parts or not results:
-        return [*results, {"role": "user", "content": blocks.as_text(parts)}]
-    return results
+    calls.is_answered = True
+    rest: list[Json] = [{"role": "user", "content": blocks.as_text(parts)}] if parts or not results else []
+    return results, rest
 
 
-def _tool_message(block: JsonObject, path: str, call_ids: set[str], ignored: list[str]) -> Json:
-    call_id = block.get("tool_use_id")
-    if not isinstance(call_id, str) or call_id not in call_ids:
-        raise refusal(
-            path,
-            f"unexpected `tool_use_id` found in `tool_result` blocks: {str(call_id)[:80]}. Each `tool_result` block "
-            "must have a corresponding `tool_use` block in the previous message.",
-        )
+def _tool_message(block: JsonObject, path: str, calls: _Calls, ignored: list[str]) -> Json:
+    call_id = calls.take_result(block.get("tool_use_id"), path)
     content = blocks.result_content(block.get("content"), f"{path}.content", ignored)
     if block.get("is_error") is True:
         content = blocks.as_error(content)

@@ -13,6 +13,7 @@ Sources: https://platform.openai.com/docs/api-reference/responses/create (`tools
 …/docs/guides/tools-apply-patch (2026-11).
 """
 
+from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.surfaces.responses.calls import CallNames, CallTarget, CallType
 
@@ -71,8 +72,13 @@ class Tools:
         self._added: set[str] = set()
 
     def add(self, listed: Json, path: str, ignored: list[str], namespace: str | None = None) -> None:
-        """Add the tools of a list. The paths of those that no other provider can run are reported."""
-        for number, tool in enumerate(listed if isinstance(listed, list) else []):
+        """Add the tools of a list. The paths of those that no other provider can run are reported.
+
+        Raises `InvalidRequest` for what is not a list.
+        """
+        if listed is not None and not isinstance(listed, list):
+            raise InvalidRequest(f"Invalid type for '{path}': expected an array.", param=path)
+        for number, tool in enumerate(listed or ()):
             tool_path = f"{path}[{number}]"
             match tool:
                 case {"type": "namespace", "name": str(name), "tools": list(inner)} if namespace is None:
