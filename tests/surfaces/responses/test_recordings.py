@@ -1,4 +1,4 @@
-"""Every recorded reply as a response: what the SDK and the order of events make of it, against an independent reading."""
+"""Every recorded reply as a response that the SDK and the order of events read, against an independent reading."""
 
 import json
 from collections.abc import Sequence
