@@ -6,7 +6,10 @@ from typing import TypeVar
 from anyio import to_thread
 
 LONG_BYTES = 256 * 1024
-"""The size from which on translating a request or counting its words would delay other calls."""
+"""The size of a request from which on translating a request or counting its words would delay other calls."""
+
+PART_BYTES = 512
+"""How many bytes of text take as long as one message or one text of a request does by itself: 3.3 µs (2026-11)."""
 
 _T = TypeVar("_T")
 

@@ -64,16 +64,18 @@ class Count(Struct, frozen=True):
         return sum(self.by_room.values())
 
 
-async def count_call(steps: Steps, gateway: InProcess, call: Call) -> Count:
+async def count_call(
+    steps: Steps, gateway: InProcess, call: Call, warm_calls: int = _WARM_CALLS, counted_calls: int = _COUNTED_CALLS
+) -> Count:
     """Return the median of some equal calls, after others. Their prompts begin with different numbers."""
     counts: list[Count] = []
-    for number in range(_WARM_CALLS + _COUNTED_CALLS):
+    for number in range(warm_calls + counted_calls):
         body = call.encode().replace(b"Write", b"%05d Write" % number, 1)
         steps.start()
         await gateway.send(call, body)
         steps.stop()
         counts.append(Count(steps.by_room(), steps.longest_turn))
-    return sorted(counts[_WARM_CALLS:], key=lambda count: count.total)[_COUNTED_CALLS // 2]
+    return sorted(counts[warm_calls:], key=lambda count: count.total)[counted_calls // 2]
 
 
 async def count_all() -> dict[str, Count]:

@@ -45,6 +45,9 @@ class Scripted:
     async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
         """See `Transport.open`."""
         path = request.url.partition("?")[0]
+        if path.endswith("/embeddings"):
+            yield _Pieces("application/json", [replies.embeddings(len(json.loads(request.body)["input"]))])
+            return
         if path.endswith("/chat/completions") and b'"stream":true' not in request.body:
             yield _Pieces("application/json", [self._completion])
             return

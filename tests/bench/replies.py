@@ -43,6 +43,13 @@ def _usage(chunks: int) -> dict[str, int]:
     return {"prompt_tokens": INPUT_TOKENS, "completion_tokens": chunks, "total_tokens": INPUT_TOKENS + chunks}
 
 
+def embeddings(texts: int) -> bytes:
+    """Return OpenAI's reply with a short vector for each text."""
+    data = [{"object": "embedding", "index": index, "embedding": [0.5] * 8} for index in range(texts)]
+    usage = {"prompt_tokens": texts, "total_tokens": texts}
+    return compact({"object": "list", "data": data, "model": "text-embedding-3-small", "usage": usage})
+
+
 def openai(chunks: int = CHUNKS) -> list[bytes]:
     """Return a role, the texts, a finish, usage and `[DONE]`: each item is one event."""
     deltas = [{"role": "assistant", "content": ""}, *({"content": TOKEN} for _ in range(chunks)), {}]

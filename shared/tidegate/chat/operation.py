@@ -109,7 +109,7 @@ class ChatOperation(Struct, frozen=True):
 
     def with_other_prompt(self, request: Request, text: str) -> ChatRequest:
         message: JsonObject = {"role": "user", "content": text}
-        return build_chat_request({**request.body, "messages": [message]}, request.size)
+        return build_chat_request({**request.body, "messages": [message]}, request.sent_bytes)
 
     def dependent_fields(self, name: str) -> tuple[str, ...]:
         return _DEPENDENT_FIELDS.get(name, ())

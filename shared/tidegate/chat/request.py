@@ -22,6 +22,7 @@ from tidegate.domain.origin import Origin
 from tidegate.domain.usage import TokenCounts
 from tidegate.json import Json, JsonObject, encode
 from tidegate.lazy import load
+from tidegate.offload import PART_BYTES
 
 FIELDS_NOT_IN_KEY = GATEWAY_FIELDS | {
     *("model", "stream", "stream_options"),
@@ -35,7 +36,7 @@ _DEFAULTS: dict[str, Json] = {"n": 1, "logprobs": False, "logit_bias": {}, "stop
 
 
 class ChatRequest(Struct, frozen=True):
-    """A chat request: its validated `fields`, and the `body` as sent, in `size` bytes. Never change `body`.
+    """A chat request: its validated `fields`, and the `body` as sent, in `sent_bytes`. Never change `body`.
 
     `origin` is the request as its caller sent it, if that was in another dialect.
     """
@@ -44,6 +45,7 @@ class ChatRequest(Struct, frozen=True):
     body: JsonObject
     reasoning: Reasoning | None
     ignored: tuple[str, ...] = ()
+    sent_bytes: int = 0
     size: int = 0
     estimates: PromptEstimates = field(default_factory=PromptEstimates)
     origin: Origin | None = None
@@ -114,10 +116,9 @@ class ChatRequest(Struct, frozen=True):
     def _with_fields(self, fields: ChatFields, body: JsonObject) -> "ChatRequest":
         reasoning = unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking)
         ignored, estimates = ignored_paths(body), PromptEstimates()
-        origin = self.origin and self.origin.without_body()
-        return replace(
-            self, fields=fields, body=body, reasoning=reasoning, ignored=ignored, estimates=estimates, origin=origin
-        )
+        origin, size = self.origin and self.origin.without_body(), _size(self.sent_bytes, fields)
+        changes = {"reasoning": reasoning, "ignored": ignored, "estimates": estimates, "origin": origin, "size": size}
+        return replace(self, fields=fields, body=body, **changes)
 
     def estimate_prompt(self) -> int:
         return self.estimates.estimate(self.fields)
@@ -182,8 +183,8 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     return build_chat_request(decode_body(body), len(body))
 
 
-def build_chat_request(raw: JsonObject, size: int = 0) -> ChatRequest:
-    """Validate the object `raw`, which was sent in `size` bytes.
+def build_chat_request(raw: JsonObject, sent_bytes: int = 0) -> ChatRequest:
+    """Validate the object `raw`, which was sent in so many bytes.
 
     Raises `InvalidRequest`, with the field's path in `param`.
     """
@@ -193,8 +194,13 @@ def build_chat_request(raw: JsonObject, size: int = 0) -> ChatRequest:
         body=raw,
         reasoning=unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking),
         ignored=ignored_paths(raw),
-        size=size,
+        sent_bytes=sent_bytes,
+        size=_size(sent_bytes, fields),
     )
+
+
+def _size(sent_bytes: int, fields: ChatFields) -> int:
+    return sent_bytes + PART_BYTES * len(fields.messages)
 
 
 def _normalise_number(value: Json) -> Json:

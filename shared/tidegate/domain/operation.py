@@ -66,8 +66,15 @@ class Request(Protocol):
         ...
 
     @property
-    def size(self) -> int:
+    def sent_bytes(self) -> int:
         """The size of the body in bytes, as sent."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """The work that the request makes, as bytes of one text that would make it: `sent_bytes`, and more for each of
+        its messages or texts.
+        """
         ...
 
     @property

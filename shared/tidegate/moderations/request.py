@@ -47,8 +47,8 @@ class ModerationRequest(TextsRequest, frozen=True):
         return convert({"model": DEFAULT_MODEL, **body}, ModerationFields)
 
     @classmethod
-    def build(cls, body: JsonObject, size: int) -> "ModerationRequest":
-        return cls(cls.parse_fields(body), {"model": DEFAULT_MODEL, **body}, size)
+    def build(cls, body: JsonObject, sent_bytes: int) -> "ModerationRequest":
+        return cls(cls.parse_fields(body), {"model": DEFAULT_MODEL, **body}, sent_bytes)
 
     @property
     def has_parts(self) -> bool:

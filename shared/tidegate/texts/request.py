@@ -13,6 +13,7 @@ from tidegate.domain.operation import AnswerSchema, ModelLimits, Text
 from tidegate.domain.origin import Origin
 from tidegate.domain.usage import TokenCounts
 from tidegate.json import JsonObject, encode
+from tidegate.offload import PART_BYTES
 from tidegate.texts.fields import TextsFields
 
 TEXT_TOKENS = 3
@@ -24,8 +25,9 @@ RequestT = TypeVar("RequestT", bound="TextsRequest")
 
 
 class TextCounts(Struct):
-    """The tokens and searches of one request, counted once. All are equal: none changes a request."""
+    """The size, tokens and searches of one request, counted once. All are equal: none changes a request."""
 
+    size: int | None = None
     estimate: int | None = None
     bound: int | None = None
     searches: int | None = None
@@ -35,14 +37,14 @@ class TextCounts(Struct):
 
 
 class TextsRequest(Struct, frozen=True):
-    """One request on texts. Never change `body`, which was sent in `size` bytes.
+    """One request on texts. Never change `body`, which was sent in `sent_bytes`.
 
     A subclass has the texts of its operation: `texts`, `body_with_texts`, and the type of `fields` in `parse_fields`.
     """
 
     fields: TextsFields
     body: JsonObject
-    size: int = 0
+    sent_bytes: int = 0
     ignored: tuple[str, ...] = ()
     origin: Origin | None = None
     stream: bool = False
@@ -81,9 +83,16 @@ class TextsRequest(Struct, frozen=True):
         return 0
 
     @classmethod
-    def build(cls: type[RequestT], body: JsonObject, size: int) -> RequestT:
-        """Validate the object `body`, which was sent in `size` bytes. Raises `InvalidRequest`."""
-        return cls(cls.parse_fields(body), body, size)
+    def build(cls: type[RequestT], body: JsonObject, sent_bytes: int) -> RequestT:
+        """Validate the object `body`, which was sent in so many bytes. Raises `InvalidRequest`."""
+        return cls(cls.parse_fields(body), body, sent_bytes)
+
+    @property
+    def size(self) -> int:
+        """See `Request.size`."""
+        if self.counts.size is None:
+            self.counts.size = self.sent_bytes + PART_BYTES * self.parts
+        return self.counts.size
 
     @property
     def model(self) -> str:
@@ -104,7 +113,7 @@ class TextsRequest(Struct, frozen=True):
         return self
 
     def with_body(self: RequestT, body: JsonObject) -> RequestT:
-        return self.build(body, self.size)
+        return self.build(body, self.sent_bytes)
 
     def without_fields(self: RequestT, names: Iterable[str]) -> RequestT:
         removed = frozenset(names)

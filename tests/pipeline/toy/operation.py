@@ -30,7 +30,7 @@ class ToyFields(GatewayFields, frozen=True):
 class ToyRequest(Struct, frozen=True):
     fields: ToyFields
     body: JsonObject
-    size: int
+    sent_bytes: int
     ignored: tuple[str, ...] = ()
     origin: Origin | None = None
     stream: bool = False
@@ -38,6 +38,10 @@ class ToyRequest(Struct, frozen=True):
     choices: int = 1
     output_limit: int | None = None
     streams_plain_text: bool = False
+
+    @property
+    def size(self) -> int:
+        return self.sent_bytes
 
     @property
     def model(self) -> str:
@@ -57,10 +61,10 @@ class ToyRequest(Struct, frozen=True):
         return self
 
     def with_body(self, body: JsonObject) -> "ToyRequest":
-        return build(body, self.size)
+        return build(body, self.sent_bytes)
 
     def without_fields(self, names: Iterable[str]) -> "ToyRequest":
-        return build({name: value for name, value in self.body.items() if name not in set(names)}, self.size)
+        return build({name: value for name, value in self.body.items() if name not in set(names)}, self.sent_bytes)
 
     def estimate_prompt(self) -> int:
         return estimate_text(self.fields.input)
@@ -94,9 +98,9 @@ class ToyRequest(Struct, frozen=True):
         return None
 
 
-def build(raw: JsonObject, size: int) -> ToyRequest:
+def build(raw: JsonObject, sent_bytes: int) -> ToyRequest:
     try:
-        return ToyRequest(msgspec.convert(raw, ToyFields), raw, size)
+        return ToyRequest(msgspec.convert(raw, ToyFields), raw, sent_bytes)
     except msgspec.ValidationError as error:
         raise InvalidRequest(str(error)) from None
 

@@ -89,8 +89,8 @@ def candidates(
         known = {candidate.request.model for candidate in found}
         if named.model in known and not named.overrides:
             raise InvalidRequest(f"{named.model!r} is already in the list of models to try.", param=named.path)
-        if len(found) == max_models(request.size):  # before the work for one more
-            raise _too_many_models(request.size)
+        if len(found) == max_models(request.sent_bytes):  # before the work for one more
+            raise _too_many_models(request.sent_bytes)
         fallback_resolution = resolve(named.model, named.path)
         found.append(Candidate(named.path, _with_overrides(request, named), fallback_resolution))
     if len(found) == 1:
