@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from tidegate.json import Json
 
 _BYTES = 4
+_NUMBERS = {int, float}
 
 
 def as_encoding(vector: Json, encoding: str) -> Json:
@@ -18,7 +19,7 @@ def as_encoding(vector: Json, encoding: str) -> Json:
     match vector:
         case str():
             return vector if encoding == "base64" else [*_numbers(vector)]
-        case [*numbers] if numbers and all(type(number) in (int, float) for number in numbers):
+        case [*numbers] if numbers and set(map(type, numbers)) <= _NUMBERS:
             return vector if encoding == "float" else _base64(numbers)
         case _:
             raise ValueError("it is not a vector")
