@@ -10,8 +10,8 @@ dry_run:    count the call, report what these steps would do without asking or s
 count_tokens: count the call, ask its first deployment for the input tokens or estimate them, and record it
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import TypeVar
 
 from msgspec import Struct
@@ -29,6 +29,7 @@ from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.components import CallReuse, Components, no_response_states
 from tidegate.pipeline.dispatch import dispatch
 from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.open_connections import OpenConnections
 from tidegate.pipeline.prepare import count_call
 from tidegate.pipeline.respond import respond
 from tidegate.pipeline.settle import send_telemetry, settle
@@ -140,28 +141,17 @@ class Gateway(Components, frozen=True):
         trace_context = load("tidegate.domain.traceparent", "trace_context")
         return trace_context(headers.traceparent, headers.tracestate, is_exported=self.open_telemetry is not None)
 
-    @asynccontextmanager
-    async def answer(self, call: Call) -> AsyncGenerator[Answer]:
+    def answer(self, call: Call) -> "AnswerContext":
         """Answer a call. Leaving the context settles it: a call has one outcome and one record, also if it failed.
 
         Raises `TidegateError`; once a stream has begun, its batches raise it.
         """
-        observation = Observation(call=call, clock=self.clock)
-        if call.received is not None:
-            observation.trace = load("tidegate.pipeline.trace", "start_trace")(self, call)
-        call_reuse = self.reuse.for_call(call)
-        try:
-            async with AsyncExitStack() as stack:
-                with observation.recording_failures():
-                    async with deadline_scope(call.deadline, self.clock, on_timeout=observation.as_provider_timeout):
-                        answer = await self._answer(call, observation, call_reuse, stack)
-                yield answer if observation.trace is None else observation.trace.record_answer(answer)
-        finally:
-            await run_shielded(_finish(self, observation, call_reuse))
+        return AnswerContext(self, call)
 
-    async def _answer(
-        self, call: Call, observation: Observation, call_reuse: CallReuse | None, stack: AsyncExitStack
+    async def run_steps(
+        self, call: Call, observation: Observation, call_reuse: CallReuse | None, connections: OpenConnections
     ) -> Answer:
+        """Run the steps 3 to 11, and return the answer. Closing `connections` ends it."""
         guard_run = self.guardrails.for_call(call)
         stored_answer = await call_reuse.replay(self, observation) if call_reuse else None
         if stored_answer is not None:
@@ -174,7 +164,7 @@ class Gateway(Components, frozen=True):
         if stored_answer is not None:
             return stored_answer
         try:
-            dispatched = await dispatch(self, call, observation, stack)
+            dispatched = await dispatch(self, call, observation, connections)
         except TidegateError as error:
             if not isinstance(error, LimitReached):  # a call that no provider got is work as well
                 await count_call(self, observation)
@@ -203,6 +193,43 @@ class Gateway(Components, frozen=True):
                 return found
         finally:
             await run_shielded(_finish(self, observation, None))
+
+
+class AnswerContext:
+    """The context of `Gateway.answer`."""
+
+    __slots__ = ("_call", "_call_reuse", "_connections", "_gateway", "_observation")
+
+    def __init__(self, gateway: Gateway, call: Call) -> None:
+        self._gateway = gateway
+        self._call = call
+        self._connections = OpenConnections()
+
+    async def __aenter__(self) -> Answer:
+        gateway, call = self._gateway, self._call
+        self._observation = observation = Observation(call=call, clock=gateway.clock)
+        if call.received is not None:
+            observation.trace = load("tidegate.pipeline.trace", "start_trace")(gateway, call)
+        self._call_reuse = call_reuse = gateway.reuse.for_call(call)
+        try:
+            async with deadline_scope(call.deadline, gateway.clock, on_timeout=observation.as_provider_timeout):
+                answer = await gateway.run_steps(call, observation, call_reuse, self._connections)
+        except BaseException as error:
+            observation.record_error(error)
+            await self._end()
+            raise
+        return answer if observation.trace is None else observation.trace.record_answer(answer)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._end()
+
+    async def _end(self) -> None:
+        try:
+            await self._connections.close()
+        finally:
+            await run_shielded(_finish(self._gateway, self._observation, self._call_reuse))
 
 
 async def _finish(components: Components, observation: Observation, call_reuse: CallReuse | None) -> None:

@@ -1,48 +1,87 @@
 """Cancels a call when its client leaves: while the call waits for the provider, and while its reply is sent."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
 
-import anyio
-from msgspec import Struct
-from starlette.types import Message, Receive, Send
+from starlette.types import Message, Receive, Scope, Send
 
-
-class Disconnect(Struct, frozen=True):
-    """Watches one client. When the reply begins, call `stop_watching`, and send with `cancelling(send)`."""
-
-    stop_watching: Callable[[], object]
-    _block: anyio.CancelScope
-
-    def cancelling(self, send: Send) -> Send:
-        """Return `send`, which cancels the block when the server raises `OSError` because the client has left."""
-
-        async def send_or_cancel(message: Message) -> None:
-            try:
-                await send(message)
-            except OSError:
-                self._block.cancel()
-                await anyio.sleep_forever()
-
-        return send_or_cancel
+CLIENT_EXTENSION = "tidegate.client"
+"""The ASGI extension in which our own servers give the connection of a request: a `ClientConnection`."""
 
 
-@asynccontextmanager
-async def cancel_on_disconnect(receive: Receive) -> AsyncGenerator[Disconnect]:
-    """Cancel the block when the client leaves, until `stop_watching` is called. Read the request's body before.
+class ClientConnection(Protocol):
+    """The connection to one client. A server of others has none: then a task of its own waits for the disconnect."""
 
-    A cancelled block ends without an error.
+    def watch(self, callback: Callable[[], None]) -> None:
+        """Call `callback()` once when the client has left; at once if it already has."""
+        ...
+
+    def unwatch(self) -> None: ...
+
+
+class ClientWatch:
+    """Cancels the block of one request when its client leaves. Read the request's body before.
+
+    A cancelled block ends without an error. When the reply begins, call `stop`, and send with `send`.
     """
-    with anyio.CancelScope() as block:
-        watching = asyncio.ensure_future(_watch(receive, block))
+
+    __slots__ = (
+        *("_client", "_has_left", "_is_cancelled", "_other_cancellations", "_receive", "_send", "_task"),
+        "_watching",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._client: ClientConnection | None = scope.get("extensions", {}).get(CLIENT_EXTENSION)
+        self._receive = receive
+        self._send = send
+        self._task = asyncio.current_task()
+        self._has_left = self._is_cancelled = False
+        self._watching: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> Self:
+        self._other_cancellations = 0 if self._task is None else self._task.cancelling()
+        if self._client is not None:
+            self._client.watch(self.leave)
+        else:
+            self._watching = asyncio.ensure_future(self._wait_for_disconnect())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        self.stop()
+        if not self._has_left:
+            return False
+        is_own = not self._is_cancelled or self._task is None or self._task.uncancel() <= self._other_cancellations
+        return is_own and kind is not None and issubclass(kind, asyncio.CancelledError)
+
+    def stop(self) -> None:
+        """End the watch: `send` tells from now on whether the client is still there."""
+        if self._client is not None:
+            self._client.unwatch()
+        elif self._watching is not None:
+            self._watching.cancel()
+
+    def leave(self) -> None:
+        """Cancel the block, because the client has left."""
+        self._has_left = True
+        if not self._is_cancelled and self._task is not None:
+            self._is_cancelled = True
+            self._task.cancel()
+
+    async def send(self, message: Message) -> None:
+        """Send a message. If the server raises `OSError` because the client has left, the block is cancelled."""
         try:
-            yield Disconnect(watching.cancel, block)
-        finally:
-            watching.cancel()
+            await self._send(message)
+        except OSError:
+            self._has_left = True
+            if asyncio.current_task() is not self._task:
+                self.leave()
+            raise asyncio.CancelledError from None
 
-
-async def _watch(receive: Receive, block: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    block.cancel()
+    async def _wait_for_disconnect(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.leave()

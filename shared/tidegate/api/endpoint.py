@@ -12,7 +12,7 @@ from msgspec import Struct
 from starlette.types import Message, Receive, Scope, Send
 
 from tidegate.api import errors
-from tidegate.api.disconnect import cancel_on_disconnect
+from tidegate.api.disconnect import ClientWatch
 from tidegate.api.head import answer_headers, early_headers, trace_headers
 from tidegate.api.reply import header, send_json
 from tidegate.api.request_body import read_json_body
@@ -100,9 +100,9 @@ class OperationEndpoint(Struct, frozen=True):
             elif call.request.options.dry_run:
                 await _dry_run(gateway, call, progress.send)
             elif call.request.stream:
-                await self._stream(gateway, call, started, receive, progress.send)
+                await self._stream(gateway, call, started, ClientWatch(scope, receive, progress.send))
             else:
-                await self._reply(gateway, call, started, receive, progress.send)
+                await self._reply(gateway, call, started, ClientWatch(scope, receive, progress.send))
         except TidegateError as error:
             if not await progress.fail(error, call):
                 raise
@@ -144,31 +144,27 @@ class OperationEndpoint(Struct, frozen=True):
             body=body,
         )
 
-    async def _reply(self, gateway: Gateway, call: Call, started: float, receive: Receive, send: Send) -> None:
-        async with cancel_on_disconnect(receive) as client, gateway.answer(call) as answer:
-            client.stop_watching()
-            # The call does not stream, so its answer is a whole reply.
-            assert answer.reply is not None  # noqa: S101
-            headers = early_headers(call) + answer_headers(answer, started)
-            body = self.surface.reply(answer.reply, call.request)
-            keep_conversation = _conversation_keeper(gateway, call)
-            if keep_conversation is not None:
-                await keep_conversation()
-            await send_json(client.cancelling(send), 200, body, headers)
+    async def _reply(self, gateway: Gateway, call: Call, started: float, client: ClientWatch) -> None:
+        with client:
+            async with gateway.answer(call) as answer:
+                client.stop()
+                # The call does not stream, so its answer is a whole reply.
+                assert answer.reply is not None  # noqa: S101
+                headers = early_headers(call) + answer_headers(answer, started)
+                body = self.surface.reply(answer.reply, call.request)
+                keep_conversation = _conversation_keeper(gateway, call)
+                if keep_conversation is not None:
+                    await keep_conversation()
+                await send_json(client.send, 200, body, headers)
 
-    async def _stream(self, gateway: Gateway, call: Call, started: float, receive: Receive, send: Send) -> None:
-        stream = load(_STREAM, "EventStream")(
-            self.surface.open_stream(call.request),
-            receive,
-            send,
-            early_headers(call),
-            self.options.keep_alive_seconds,
-            _conversation_keeper(gateway, call),
-        )
-        async with stream.keep_alive(), gateway.answer(call) as answer:
-            # The call streams, so its answer has batches.
-            assert answer.batches is not None  # noqa: S101
-            await stream.run(answer_headers(answer, started), answer.batches)
+    async def _stream(self, gateway: Gateway, call: Call, started: float, client: ClientWatch) -> None:
+        surface_stream, keeper = self.surface.open_stream(call.request), _conversation_keeper(gateway, call)
+        seconds = self.options.keep_alive_seconds
+        with load(_STREAM, "EventStream")(surface_stream, client, early_headers(call), seconds, keeper) as stream:
+            async with gateway.answer(call) as answer:
+                # The call streams, so its answer has batches.
+                assert answer.batches is not None  # noqa: S101
+                await stream.run(answer_headers(answer, started), answer.batches)
 
 
 def _conversation_keeper(gateway: Gateway, call: Call) -> Callable[[], Awaitable[None]] | None:

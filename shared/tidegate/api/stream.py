@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from types import TracebackType
+from typing import Self
 
-import anyio
-from starlette.types import Message, Receive, Send
+from starlette.types import Message
 
+from tidegate.api.disconnect import ClientWatch
 from tidegate.api.reply import RawHeaders
 from tidegate.domain.operation import ReplyChunk
 from tidegate.domain.surface import SurfaceStream
@@ -25,100 +26,107 @@ def error_end(stream: SurfaceStream, error: TidegateError) -> Message:
 
 
 class EventStream:
-    """One streamed reply. After `keep_alive_seconds` without an event, it sends a keep-alive comment.
+    """One streamed reply. In its context, a keep-alive comment follows `keep_alive_seconds` without an event.
 
     A comment before the first event begins the reply with `headers` alone: those of the answer are not known yet.
-    `before_end` is awaited before the end of a complete stream is sent.
+    `before_end` is awaited before the end of a complete stream is sent. If the client leaves, the context is cancelled,
+    and ends without an error.
     """
 
     def __init__(
         self,
         surface_stream: SurfaceStream,
-        receive: Receive,
-        send: Send,
+        client: ClientWatch,
         headers: RawHeaders,
         keep_alive_seconds: float,
         before_end: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._surface_stream = surface_stream
-        self._receive = receive
-        self._send = send
+        self._client = client
         # Only a stream that is not made of server-sent events names its type.
         self._headers = [(b"content-type", getattr(surface_stream, "content_type", _EVENT_STREAM)), *headers]
-        self._keep_alive = keep_alive_seconds
+        self._keep_alive_seconds = keep_alive_seconds
         self._before_end = before_end
-        self._clock = asyncio.get_running_loop().time
-        self._last_sent = self._clock()
-        self._block = anyio.CancelScope()
-        self._began = False
-        self._ended = False
-        # A comment that waits for a slow client must not follow the end of the stream.
-        self._write_lock = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._last_sent = self._loop.time()
+        self._began = self._is_sending = False
+        self._comment: asyncio.Task[None] | None = None
 
-    @asynccontextmanager
-    async def keep_alive(self) -> AsyncGenerator[None]:
-        """Send comments while the block waits. If the client leaves, the block is cancelled, without an error."""
-        watching = asyncio.ensure_future(self._watch())
-        with self._block:
-            try:
-                yield
-            finally:
-                watching.cancel()
-        if watching.done() and not watching.cancelled():
-            watching.result()
+    def __enter__(self) -> Self:
+        self._client.__enter__()
+        self._timer = self._loop.call_later(self._keep_alive_seconds, self._on_timer)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        self._timer.cancel()
+        if self._comment is not None:
+            self._comment.cancel()
+        return self._client.__exit__(kind, error, traceback)
 
     async def run(self, headers: RawHeaders, batches: AsyncGenerator[Sequence[ReplyChunk]]) -> None:
-        """Send all batches and the end of the stream, or an error event. Stops if the client leaves.
+        """Send all batches and the end of the stream, or an error event.
 
         The reply's head gets `headers` too, unless a keep-alive comment has begun the reply.
         """
-        with anyio.CancelScope() as self._block:
+        try:
+            await self._begin(self._headers + headers)
             try:
-                await self._begin(self._headers + headers)
-                async with aclosing(batches):
-                    async for batch in batches:
-                        await self._write(self._surface_stream.events(batch))
-            except TidegateError as error:
-                await self._write(self._surface_stream.error(error), more=False)
-            else:
-                end = self._surface_stream.end()
-                if self._before_end is not None:
-                    await self._before_end()
-                await self._write(end, more=False)
+                async for batch in batches:
+                    await self._write(self._surface_stream.events(batch))
+            finally:
+                await batches.aclose()
+        except TidegateError as error:
+            await self._write(self._surface_stream.error(error), more=False)
+        else:
+            end = self._surface_stream.end()
+            if self._before_end is not None:
+                await self._before_end()
+            await self._write(end, more=False)
 
-    async def _watch(self) -> None:
-        while True:
-            silent_seconds = self._clock() - self._last_sent
-            with anyio.move_on_after(max(0.0, self._keep_alive - silent_seconds)):
-                message = await self._receive()
-                if message["type"] == "http.disconnect":
-                    self._block.cancel()
-                    return
-            if self._write_lock.locked():  # a slow client has not yet taken the last message
-                self._last_sent = self._clock()
-            elif self._clock() - self._last_sent >= self._keep_alive:
-                await self._begin(self._headers)
-                await self._write(self._surface_stream.keep_alive)
+    def _on_timer(self) -> None:
+        now = self._loop.time()
+        if self._is_sending:  # a slow client has not yet taken the last message
+            self._last_sent = now
+        due = self._last_sent + self._keep_alive_seconds
+        if due <= now:
+            due = now + self._keep_alive_seconds
+            self._comment = self._loop.create_task(self._send_comment())
+        self._timer = self._loop.call_at(due, self._on_timer)
+
+    async def _send_comment(self) -> None:
+        self._is_sending, self._last_sent = True, self._loop.time()
+        try:
+            if not self._began:
+                await self._send_head(self._headers)
+            await self._client.send(_body(self._surface_stream.keep_alive, more=True))
+        finally:
+            self._is_sending = False
 
     async def _begin(self, headers: RawHeaders) -> None:
-        async with self._write_lock:
-            if not self._began:
-                self._began = True
-                await self._send_or_cancel(
-                    {"type": "http.response.start", "status": 200, "headers": _HEADERS + headers}
-                )
+        if self._comment is not None and not self._comment.done():
+            await asyncio.wait({self._comment})
+        if not self._began:
+            await self._send_head(headers)
+
+    async def _send_head(self, headers: RawHeaders) -> None:
+        self._began = True
+        await self._client.send({"type": "http.response.start", "status": 200, "headers": _HEADERS + headers})
 
     async def _write(self, data: bytes, *, more: bool = True) -> None:
-        async with self._write_lock:
-            if self._ended:
-                return
-            self._last_sent = self._clock()
-            self._ended = not more
-            await self._send_or_cancel({"type": "http.response.body", "body": data, "more_body": more})
-
-    async def _send_or_cancel(self, message: Message) -> None:
+        # A comment that waits for a slow client must not follow the end of the stream.
+        if self._comment is not None and not self._comment.done():
+            await asyncio.wait({self._comment})
+        self._is_sending, self._last_sent = True, self._loop.time()
         try:
-            await self._send(message)
-        except OSError:  # the server's sign that the client has left
-            self._block.cancel()
-            await anyio.sleep_forever()
+            await self._client.send(_body(data, more=more))
+        finally:
+            self._is_sending = False
+        if not more:
+            self._timer.cancel()
+            self._client.stop()
+
+
+def _body(data: bytes, *, more: bool) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": more}

@@ -5,7 +5,6 @@ A failure before the first event leads to a retry or a fallback, unseen by the c
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack, nullcontext
 from functools import partial
 
 from msgspec import Struct
@@ -20,6 +19,7 @@ from tidegate.offload import offload
 from tidegate.pipeline.attempt import Hedge, attempt_timed_out, open_attempt, record_failure, start_attempt
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.open_connections import OpenConnections
 from tidegate.pipeline.prepare import PreparedCall, prepare
 from tidegate.policy.deadline import SLACK_SECONDS
 from tidegate.policy.metering import reservation
@@ -48,8 +48,10 @@ class Dispatched(Struct, frozen=True):
     request: Request
 
 
-async def dispatch(components: Components, call: Call, observation: Observation, stack: AsyncExitStack) -> Dispatched:
-    """Return the first answer; leaving `stack` closes its connection.
+async def dispatch(
+    components: Components, call: Call, observation: Observation, connections: OpenConnections
+) -> Dispatched:
+    """Return the first answer; closing `connections` closes its connection.
 
     If all candidates fail, raises the first error that a retry may avoid, or else the requested model's error.
     """
@@ -62,7 +64,9 @@ async def dispatch(components: Components, call: Call, observation: Observation,
         try:
             resolution = candidate.resolution or components.router.resolve(candidate.request.model, call.workspace)
             candidate_call = call if candidate.request is call.request else replace(call, request=candidate.request)
-            return await _try_deployments(components, candidate_call, resolution, observation, stack, len(candidates))
+            return await _try_deployments(
+                components, candidate_call, resolution, observation, connections, len(candidates)
+            )
         except TidegateError as error:
             best_error = fallback.best_error(best_error, error)
             candidates = fallback.remaining_candidates(error, candidate, candidates)
@@ -75,7 +79,7 @@ async def _try_deployments(
     call: Call,
     resolution: Resolution,
     observation: Observation,
-    stack: AsyncExitStack,
+    connections: OpenConnections,
     alternatives: int,
 ) -> Dispatched:
     """Return the answer of one candidate: tries each of its deployments once, then retries temporary failures.
@@ -100,9 +104,11 @@ async def _try_deployments(
                 prepared = await prepare(components, call, order.deployment, observation, hedged, prepared)
                 started_at = components.clock()
             if hedge is None or not prepared.covers_hedge:
-                return await _run_attempt(components, prepared, observation, stack, alternatives + order.has_untried)
+                return await _run_attempt(
+                    components, prepared, observation, connections, alternatives + order.has_untried
+                )
             race = load("tidegate.pipeline.hedging", "HedgeRace")(
-                components, call, resolution, observation, stack, order
+                components, call, resolution, observation, connections, order
             )
             return _dispatched(
                 *await race.run(prepared, hedge, _time_share(prepared.call, components.clock(), alternatives))
@@ -153,7 +159,11 @@ def _hedge(components: Components, call: Call, resolution: Resolution, order: At
 
 
 async def _run_attempt(
-    components: Components, prepared: PreparedCall, observation: Observation, stack: AsyncExitStack, alternatives: int
+    components: Components,
+    prepared: PreparedCall,
+    observation: Observation,
+    connections: OpenConnections,
+    alternatives: int,
 ) -> Dispatched:
     """Run one attempt. If there are alternatives, it gets only its share of the remaining time."""
     call, deployment = prepared.call, prepared.deployment
@@ -163,9 +173,13 @@ async def _run_attempt(
     if share is not None and not call.request.stream:
         # pyreqwest 0.15 cannot be cancelled before the response's head arrives: only its own timeout ends it.
         seconds = min(seconds, share + SLACK_SECONDS)
+    connection = open_attempt(components, prepared, observation, seconds, attempt)
     try:
-        async with nullcontext() if share is None else asyncio.timeout(share):
-            reply = await stack.enter_async_context(open_attempt(components, prepared, observation, seconds, attempt))
+        if share is None:
+            reply = await connections.open(connection)
+        else:
+            async with asyncio.timeout(share):
+                reply = await connections.open(connection)
     except TimeoutError:
         observation.fail_attempt(attempt, timeout := attempt_timed_out(deployment), components.clock())
         raise timeout from None

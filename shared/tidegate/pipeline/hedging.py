@@ -6,7 +6,7 @@ call that may be hedged.
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct
 
@@ -24,6 +24,7 @@ from tidegate.pipeline.attempt import (
 )
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.open_connections import OpenConnections
 from tidegate.pipeline.prepare import PreparedCall, translate
 from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.routing.attempt_order import AttemptOrder
@@ -86,13 +87,13 @@ class Attempt:
 
 
 class HedgeRace(Struct, frozen=True):
-    """The race between one deployment and its hedge. Leaving `stack` waits until both attempts have ended."""
+    """The race between one deployment and its hedge. Closing `connections` waits until both attempts have ended."""
 
     components: Components
     call: Call
     resolution: Resolution
     observation: Observation
-    stack: AsyncExitStack
+    connections: OpenConnections
     order: AttemptOrder
 
     async def run(
@@ -121,7 +122,7 @@ class HedgeRace(Struct, frozen=True):
         seconds = self.call.deadline - sent.started_at
         connection = open_attempt(self.components, prepared, self.observation, seconds, sent)
         attempt = Attempt(prepared, connection, sent)
-        self.stack.push_async_callback(attempt.stop)
+        self.connections.add(attempt.stop)
         return attempt
 
     async def _translate_for(self, prepared: PreparedCall, deployment: Deployment) -> PreparedCall | None:

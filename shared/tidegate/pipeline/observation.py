@@ -105,16 +105,20 @@ class Observation(ReplyLog, kw_only=True):
         """Record the failure that leaves the block."""
         try:
             yield
-        except TidegateError as error:
+        except Exception as error:
+            self.record_error(error)
+            raise
+
+    def record_error(self, error: BaseException) -> None:
+        """Record the exception that ended the call. A cancellation is no failure."""
+        if isinstance(error, TidegateError):
             if isinstance(error, UpstreamError):
                 error.sent_first_chunk = self.first_event_at is not None
             error.attempts, error.failed_attempts = self.attempts, tuple(map(str, self.failed_attempts()))
             self.error = error
             self._set_failed(error.code or error.type)
-            raise
-        except Exception:
+        elif isinstance(error, Exception):
             self._set_failed("internal_error")
-            raise
 
     def as_provider_timeout(self, error: GatewayTimeout, now: float) -> TidegateError:
         """Return `ProviderTimeout` if the call was waiting for a provider; otherwise `error`, the call's timeout."""

@@ -7,13 +7,16 @@ from collections.abc import Coroutine
 SETTLE_SECONDS = 35.0
 """The time limit of the work. Settling that takes longer is cancelled; the log line then has the call's outcome."""
 
-# From Python 3.12 on, a task can begin at once: work that never waits then needs no turn of the event loop.
-_EAGER: dict[str, bool] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+def _start(work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+    """Start the work as a task. From Python 3.12 on it begins at once: work that never waits then needs no turn."""
+    loop = asyncio.get_running_loop()
+    return asyncio.Task(work, loop=loop, eager_start=True) if sys.version_info >= (3, 12) else loop.create_task(work)
 
 
 async def run_shielded(work: Coroutine[object, object, None]) -> None:
     """Await `work` even if the caller is cancelled meanwhile; raise the cancellation afterwards."""
-    task = asyncio.Task(work, loop=asyncio.get_running_loop(), **_EAGER)
+    task = _start(work)
     if task.done():
         task.result()
         return
