@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tidegate.catalog.models import load_catalog
 from tidegate.cli.client_settings import CLIENTS, ClientSettings, GatewayAccess
 from tidegate.cli.server_access import add_server_options, find_server
 from tidegate.cli.settings_files import write_settings
@@ -33,7 +34,8 @@ def add_parser(commands: Subparsers, name: str, summary: str) -> None:
 def run(options: argparse.Namespace, env: Mapping[str, str] = os.environ) -> int:
     """Print the client's configuration, or write it. Returns an exit code. Raises `ConfigurationError`."""
     server = find_server(options, env)
-    access = GatewayAccess(server.base_url.removesuffix("/v1"), server.key, options.model, server.workspace_id)
+    row = load_catalog().find_model(options.model)
+    access = GatewayAccess(server.base_url.removesuffix("/v1"), server.key, options.model, server.workspace_id, row)
     settings = CLIENTS[options.client](access)
     if not options.write:
         sys.stdout.write(describe(settings))
