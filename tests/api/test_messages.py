@@ -246,3 +246,15 @@ async def test_the_account_in_an_error_that_goes_on_is_masked(is_streamed: bool)
     shown = events(reply)[-1][1] if is_streamed else reply.json
     masked = {**error, "message": "Stop, [redacted]", "details": [{"a": ["[redacted]", "[redacted]"]}]}
     assert shown == {"type": "error", "error": masked}
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/messages", "/api/v1/messages"])
+async def test_every_path_answers_counts_and_refuses_in_anthropics_terms(path: str) -> None:
+    """OpenRouter's clients have the prefix /api."""
+    async with world(ANTHROPIC.answer, **ANTHROPIC.env) as client:
+        assert (await client.post(NATIVE, path)).json["type"] == "message"
+        assert client.recorder.outcomes[0].call.endpoint == path
+        counted = await client.post({**TRANSLATED, "model": "mistral/m"}, f"{path}/count_tokens")
+        assert counted.json["input_tokens"] > 0
+        for refused in (await client.post({**NATIVE, "messages": 1}, path), await client.get(path)):
+            assert refused.json["type"] == "error" and "message" in refused.json["error"]

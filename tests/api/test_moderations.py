@@ -12,7 +12,7 @@ VERDICT = {"flagged": True, "categories": {"violence": True}, "category_scores":
 IMAGE: Any = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
 
 
-@pytest.mark.parametrize("path", ["/v1/moderations", "/moderations", "/openai/v1/moderations"])
+@pytest.mark.parametrize("path", ["/v1/moderations", "/moderations", "/openai/v1/moderations", "/api/v1/moderations"])
 async def test_a_text_is_judged_for_free_by_openais_usual_model(path: str) -> None:
     async with world({"id": "modr-1", "model": "omni-moderation-latest", "results": [VERDICT]}) as client:
         reply = await client.post({"input": "I want to harm them."}, path)

@@ -50,6 +50,7 @@ ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     "/api/v1/chat/completions": (OPENROUTER, CHAT),
     "/v1/messages": (MESSAGES, CHAT),
     "/messages": (MESSAGES, CHAT),  # for clients whose base URL lacks /v1
+    "/api/v1/messages": (MESSAGES, CHAT),  # where OpenRouter has it
     **{f"{prefix}/responses": (RESPONSES, CHAT) for prefix in RESPONSE_PREFIXES},  # Codex's base URL may lack /v1
     **{f"{prefix}/responses/compact": (COMPACTION, CHAT) for prefix in RESPONSE_PREFIXES},
     **dict.fromkeys(("/v1/completions", "/completions", "/openai/v1/completions"), (COMPLETIONS, CHAT)),
@@ -63,6 +64,7 @@ ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     **dict.fromkeys(("/v1/rerank", "/v2/rerank", "/rerank", "/openai/v1/rerank"), (OPENAI, RERANK)),  # v2: Cohere's SDK
     "/api/v1/rerank": (OPENROUTER, RERANK),
     **dict.fromkeys(("/v1/moderations", "/moderations", "/openai/v1/moderations"), (OPENAI, MODERATIONS)),
+    "/api/v1/moderations": (OPENROUTER, MODERATIONS),
     "/api/chat": (OLLAMA, CHAT),
     "/api/ds-prototypes/chat/completions": (NEUROFLASH, CHAT),
     "/api/ds-prototypes/content_generation/chat/completions": (NEUROFLASH, CHAT),
@@ -72,6 +74,7 @@ ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
 COUNTS: dict[str, tuple[Surface, Operation]] = {
     "/v1/messages/count_tokens": (MESSAGES_WITHOUT_LIMIT, CHAT),
     "/messages/count_tokens": (MESSAGES_WITHOUT_LIMIT, CHAT),
+    "/api/v1/messages/count_tokens": (MESSAGES_WITHOUT_LIMIT, CHAT),
     **{f"{prefix}/responses/input_tokens": (RESPONSES, CHAT) for prefix in RESPONSE_PREFIXES},
 }
 """The surface and the operation of each endpoint that counts the tokens of a prompt, by path."""

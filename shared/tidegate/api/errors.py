@@ -18,7 +18,7 @@ from tidegate.surfaces.openrouter import OPENROUTER
 OPENROUTER_PREFIX = "/api/v1/"
 """The paths of OpenRouter's clients."""
 
-_MESSAGES_PATHS = ("/v1/messages", "/messages")
+_MESSAGES_PATHS = ("/v1/messages", "/messages", "/api/v1/messages")
 
 
 _LASTING_ERRORS = (ConfigurationError, NotConfigured, ProviderAuth)
@@ -74,7 +74,8 @@ def body(error: TidegateError) -> bytes:
 
 def surface_of(path: str, headers: Mapping[str, str]) -> Surface:
     """Return the dialect of a request to a path that is not one of calls: OpenAI's, OpenRouter's or Anthropic's."""
+    if path.startswith(_MESSAGES_PATHS):
+        return MESSAGES
     if path.startswith(OPENROUTER_PREFIX):
         return OPENROUTER
-    is_anthropic = "anthropic-version" in headers or "x-api-key" in headers or path.startswith(_MESSAGES_PATHS)
-    return MESSAGES if is_anthropic else OPENAI
+    return MESSAGES if "anthropic-version" in headers or "x-api-key" in headers else OPENAI
