@@ -12,9 +12,8 @@ from openai.types.responses import Response, ResponseStreamEvent
 
 from tests.surfaces.responses.event_order import decoded, read
 from tests.surfaces.responses.sdk_stream import accumulated
-from tests.surfaces.responses.test_stream import LAST, chunk, request, streamed
+from tests.surfaces.responses.test_stream import chunk, request, streamed
 from tidegate.chat.operation import CHAT
-from tidegate.providers.openai_responses import completion
 from tidegate.providers.openai_responses.messages import input_items
 from tidegate.surfaces.late_dialects import RESPONSES
 
@@ -129,33 +128,6 @@ def test_messages_come_back_from_items_as_they_were(messages: list[Any]) -> None
     body = {"model": "m", "input": input_items(messages, False)}
     parsed: Any = RESPONSES.parse(CHAT, json.dumps(body).encode())
     assert parsed.body["messages"] == messages
-
-
-@given(
-    st.one_of(st.none(), _text),
-    st.one_of(st.none(), _text),
-    st.lists(_call, max_size=3),
-    st.sampled_from(["stop", "length", "content_filter"]),
-)
-def test_a_completion_comes_back_from_a_response_as_it_was(
-    content: str | None, reasoning: str | None, made: list[tuple[str, str]], reason: str
-) -> None:
-    tool_calls = [
-        {"id": f"c{number}", "type": "function", "function": {"name": name, "arguments": arguments}}
-        for number, (name, arguments) in enumerate(made)
-    ]
-    message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
-    message |= {"reasoning": reasoning} if reasoning else {}
-    message |= {"tool_calls": tool_calls} if made else {}
-    finish = "tool_calls" if made and reason == "stop" else reason
-    choice = {"index": 0, "message": message, "finish_reason": finish, "logprobs": None}
-    reply = {**STAMP, "choices": [choice], "usage": LAST["usage"]}
-    back: Any = completion.parse("openai", json.loads(RESPONSES.reply(reply, request())))
-    found = back["choices"][0]
-    assert found["finish_reason"] == finish
-    assert (found["message"]["content"] or None, found["message"].get("reasoning")) == (content, reasoning)
-    assert found["message"].get("tool_calls", []) == tool_calls
-    assert back["usage"]["prompt_tokens_details"]["cached_tokens"] == 4
 
 
 @given(st.lists(st.tuples(st.sampled_from(["reasoning", "content"]), _text), max_size=8))
