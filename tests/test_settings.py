@@ -118,7 +118,7 @@ def test_all_faults_are_named_at_once() -> None:
     assert caught.value.message == (
         "TIDEGATE_TABLE is not set; AWS_REGION is not set; TIDEGATE_TIMEOUT_SECONDS is not a number: 'soon'; "
         "TIDEGATE_MAX_BODY_BYTES must be positive: '-1'; "
-        "TIDEGATE_TRANSPORT must be one of pyreqwest, aiohttp, httpx: 'pigeon'."
+        "TIDEGATE_TRANSPORT must be one of pyreqwest, httptools, aiohttp, httpx: 'pigeon'."
     )
 
 

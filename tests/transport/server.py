@@ -8,12 +8,13 @@ import pytest
 
 from tidegate.transport.aiohttp import AiohttpTransport
 from tidegate.transport.base import Transport
+from tidegate.transport.httptools import HttptoolsTransport
 from tidegate.transport.httpx import HttpxTransport
 from tidegate.transport.reqwest import ReqwestTransport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Name: Value\r\n\r\nok"
 Behaviour = Callable[[int, int, asyncio.StreamWriter], Awaitable[None]]
-transports = pytest.mark.parametrize("make", [ReqwestTransport, AiohttpTransport, HttpxTransport])
+transports = pytest.mark.parametrize("make", [HttptoolsTransport, ReqwestTransport, AiohttpTransport, HttpxTransport])
 
 
 @asynccontextmanager

@@ -1,7 +1,17 @@
-"""Outgoing HTTP: one `Transport` protocol over three libraries, request signing for AWS, and media from URLs.
+"""Outgoing HTTP: one `Transport` protocol over four libraries, request signing for AWS, and media from URLs.
 
 base                the protocols `Transport` and `HttpResponse`, and the values that they take
 choose              a transport by the name of its library
+httptools           the transport on a client of our own over httptools
+connection_pool     kept connections to an origin: the inner interface, for calls that prepare their requests
+exchange            a request and its response on a connection: awaited, read or pushed
+connection          a connection, as an asyncio protocol
+dialer              makes connections: names, addresses, tunnels, certificates
+origin              scheme, host, port and proxy of a URL, and the head of a request to them
+tls                 certificates that are trusted
+proxies             the proxies of the environment
+response_parser     a response from bytes, with limits and refusals
+content_decoder     gzip and deflate
 reqwest             the transport on pyreqwest: the default
 aiohttp             the transport on aiohttp: for the local server
 httpx               the transport on httpx: for tests, and on Lambda in place of pyreqwest

@@ -1,7 +1,7 @@
 """The HTTP seam: every request to a provider, to DynamoDB or to Secrets Manager goes through a `Transport`.
 
-Three implementations: `transport/reqwest.py` (pyreqwest, the default: it loads fast), `transport/aiohttp.py` (for the
-local server: it aborts a cancelled request at once), and `transport/httpx.py` (tests replace its network).
+Four implementations: `transport/reqwest.py` (pyreqwest, the default: it loads fast), `transport/httptools.py` (our own
+client: the least processor time), `transport/aiohttp.py`, and `transport/httpx.py` (tests replace its network).
 """
 
 from collections.abc import AsyncGenerator, Iterable, Mapping

@@ -8,6 +8,7 @@ from tidegate.lazy import load
 from tidegate.transport.base import Transport
 
 _TRANSPORTS = {
+    "httptools": ("tidegate.transport.httptools", "HttptoolsTransport"),
     "pyreqwest": ("tidegate.transport.reqwest", "ReqwestTransport"),
     "aiohttp": ("tidegate.transport.aiohttp", "AiohttpTransport"),
     "httpx": ("tidegate.transport.httpx", "HttpxTransport"),

@@ -1,0 +1,133 @@
+"""One connection to a server, which sends a request after the other: an asyncio protocol."""
+
+import asyncio
+from typing import Protocol, cast
+
+from tidegate.transport.exchange import Exchange, ExchangeError
+
+_PIECE_BYTES = 64 * 1024
+"""A larger body is written in pieces of this size, as the connection takes them: other calls need the event loop."""
+
+
+class Owner(Protocol):
+    """Who keeps a connection between two requests. `connection_pool.ConnectionPool` implements it."""
+
+    def give_back(self, connection: "Connection") -> None: ...
+
+    def forget(self, connection: "Connection") -> None: ...
+
+
+class Connection(asyncio.Protocol):
+    """A connection of an `owner`; without one, it serves a single exchange. `idle_since` is the owner's."""
+
+    __slots__ = ("_exchange", "_is_writing_paused", "_owner", "_transport", "_unsent", "idle_since")
+
+    def __init__(self, owner: Owner | None) -> None:
+        self._owner = owner
+        self._exchange: Exchange | None = None
+        self._transport: asyncio.Transport | None = None
+        self._unsent: memoryview | None = None
+        self._is_writing_paused = False
+        self.idle_since = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def start(self, exchange: Exchange) -> None:
+        """Send the request of an exchange. The last exchange of this connection has ended."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            exchange.fail(ExchangeError("the connection was closed", was_dropped=True))
+            return
+        self._exchange = exchange
+        exchange.wire = self
+        head, body = exchange.head, exchange.body
+        if not body and head.startswith((b"GET ", b"HEAD ")):
+            transport.write(head + b"\r\n")
+        elif len(body) <= _PIECE_BYTES:
+            transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+        else:
+            self._unsent = memoryview(body)
+            transport.write(b"%bcontent-length: %d\r\n\r\n" % (head, len(body)))
+            self._write_unsent()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._exchange = self._unsent = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause_reading(self) -> None:
+        """Let the server wait."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on, after `pause_reading`."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # asyncio's types promise less than all event loops give.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:  # nobody has asked for anything
+            self.abort()
+            return
+        refusal = exchange.feed(data)
+        if refusal is not None:
+            exchange.fail(ExchangeError(refusal))
+            return
+        if exchange.is_complete:
+            self._finish(exchange)
+        exchange.deliver()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        exchange, self._exchange, self._unsent, self._transport = self._exchange, None, None, None
+        if self._owner is not None:
+            self._owner.forget(self)
+        if exchange is None:
+            return
+        exchange.wire = None
+        if exc is None and exchange.end_of_connection():
+            exchange.deliver()
+            return
+        reason = "the server closed the connection" if exc is None else describe(exc)
+        exchange.fail(ExchangeError(reason, was_dropped=exchange.is_unanswered))
+
+    def pause_writing(self) -> None:
+        self._is_writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_writing_paused = False
+        self._write_unsent()
+
+    def _write_unsent(self) -> None:
+        while self._unsent is not None and self._transport is not None and not self._is_writing_paused:
+            piece, self._unsent = self._unsent[:_PIECE_BYTES], self._unsent[_PIECE_BYTES:] or None
+            self._transport.write(piece)
+
+    def _finish(self, exchange: Exchange) -> None:
+        """Part from an exchange whose response is complete. A request that was not sent whole ends the connection."""
+        exchange.resume()
+        self._exchange = exchange.wire = None
+        if self._owner is not None and exchange.is_reusable and self._has_sent_everything():
+            self._owner.give_back(self)
+        else:
+            self.abort()
+
+    def _has_sent_everything(self) -> bool:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return False
+        return self._unsent is None and not transport.get_write_buffer_size()
+
+
+def describe(error: BaseException) -> str:
+    """Say what happened to a connection, without words of the request and the response."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or "the connection broke"

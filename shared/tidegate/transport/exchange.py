@@ -1,0 +1,205 @@
+"""One request and its response on a connection: awaited whole, read in chunks, or pushed to a receiver.
+
+It has no task and no timer: who opens an exchange limits its time, by `fail`.
+"""
+
+from asyncio import Future, get_running_loop
+from typing import Protocol
+
+from tidegate.errors import ProviderMalformed
+from tidegate.transport.response_parser import ResponseParser
+
+MAX_BUFFERED_BYTES = 256 * 1024
+"""Content that nobody has read, beyond which no more is taken from the connection."""
+
+_HEAD, _CHUNK, _END = range(3)
+
+
+class ExchangeError(Exception):
+    """A response that did not come, or not whole. `reason` is for the operator.
+
+    `was_sent` is False if there was no connection to send the request on; `was_dropped` is True if the connection
+    ended before a byte of the response arrived.
+    """
+
+    def __init__(
+        self, reason: str, *, was_sent: bool = True, was_dropped: bool = False, timed_out: bool = False
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.was_sent = was_sent
+        self.was_dropped = was_dropped
+        self.timed_out = timed_out
+
+
+class Receiver(Protocol):
+    """Gets the content of a response as it arrives. Its methods are called in the event loop and must not raise."""
+
+    def on_chunk(self, chunk: bytes) -> None: ...
+
+    def on_end(self) -> None: ...
+
+    def on_error(self, error: ExchangeError | ProviderMalformed) -> None: ...
+
+
+class Wire(Protocol):
+    """The connection of an exchange, as far as the exchange uses it. `connection.Connection` implements it."""
+
+    def abort(self) -> None: ...
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class Exchange(ResponseParser):
+    """One request and its response. `ConnectionPool.send` sends it.
+
+    `head` is the request's head without the field `content-length` and without the empty line at its end:
+    `ConnectionPool.encode_head` makes it. With `max_bytes`, `send` returns when the whole response has arrived and its
+    content is `take()`; without, when its head has.
+
+        exchange = Exchange(pool.encode_head("POST", "/v1/x", {}), b"{}")
+        try:
+            await pool.send(exchange, DialLimits(5.0))
+            print(exchange.status, await exchange.read(1_000_000))
+        finally:
+            exchange.close()
+    """
+
+    __slots__ = ("_goal", "_is_paused", "_max_bytes", "_receiver", "_waiter", "body", "failure", "head", "wire")
+
+    def __init__(self, head: bytes, body: bytes, max_bytes: int | None = None) -> None:
+        super().__init__(expects_body=not head.startswith(b"HEAD "))
+        self.head = head
+        self.body = body
+        self.wire: Wire | None = None
+        self.failure: ExchangeError | ProviderMalformed | None = None
+        self._max_bytes = max_bytes
+        self._goal = _HEAD if max_bytes is None else _END
+        self._is_paused = False
+        self._receiver: Receiver | None = None
+        self._waiter: Future[None] | None = None
+
+    def restart(self) -> None:
+        """Forget the response and the failure, to send the request once more."""
+        super().restart()
+        self.failure = None
+
+    async def wait(self) -> None:
+        """Return when the exchange has failed, or has what is awaited. Closes the exchange when it is cancelled."""
+        if self._is_reached():
+            return
+        self._waiter = get_running_loop().create_future()
+        try:
+            await self._waiter
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._waiter = None
+
+    async def read(self, max_bytes: int) -> bytes:
+        """The rest of the content. Raises `ExchangeError`, and `ProviderMalformed` if it has more than `max_bytes`."""
+        self._max_bytes, self._goal = max_bytes, _END
+        self._resume()
+        self._check_size()
+        await self.wait()
+        if self.failure is not None:
+            raise self.failure
+        return self.take()
+
+    async def read_chunk(self) -> bytes:
+        """The content that has arrived since the last read; empty at the end. Raises `ExchangeError`, after it."""
+        self._goal = _CHUNK
+        await self.wait()
+        if self.chunks:
+            return self.take()
+        if self.failure is not None:
+            raise self.failure
+        return b""
+
+    def take(self) -> bytes:
+        """The content that has arrived and was not taken."""
+        chunks, self.chunks, self.size = self.chunks, [], 0
+        self._resume()
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def push_to(self, receiver: Receiver) -> None:
+        """From now on, call `receiver` with all content, and once with the end or the error."""
+        self._receiver = receiver
+        self._resume()
+        self.deliver()
+
+    def pause(self) -> None:
+        """Take no more from the connection, because the receiver is slow. What has been taken may still be pushed."""
+        if self.wire is not None and not self._is_paused:
+            self._is_paused = True
+            self.wire.pause_reading()
+
+    def resume(self) -> None:
+        """Take content from the connection again, after `pause`."""
+        self._resume()
+
+    def fail(self, failure: ExchangeError | ProviderMalformed) -> None:
+        """End the exchange with an error, unless it has ended, and close the connection."""
+        if self.is_complete or self.failure is not None:
+            return
+        self.failure = failure
+        self._disconnect()
+        self.deliver()
+
+    def close(self) -> None:
+        """Close the connection, unless the whole response has arrived. Call it at the end of each exchange."""
+        self._receiver = None
+        self._disconnect()
+
+    def deliver(self) -> None:
+        """Wake who waits, or push: the connection calls it when something has arrived."""
+        receiver = self._receiver
+        if receiver is not None:
+            self._push(receiver)
+            return
+        self._check_size()
+        waiter = self._waiter
+        if waiter is not None and not waiter.done() and self._is_reached():
+            waiter.set_result(None)
+
+    def _push(self, receiver: Receiver) -> None:
+        if self.chunks:
+            chunks, self.chunks, self.size = self.chunks, [], 0
+            receiver.on_chunk(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        if self._receiver is None:  # it has closed the exchange
+            return
+        if self.failure is not None:
+            self._receiver = None
+            receiver.on_error(self.failure)
+        elif self.is_complete:
+            self._receiver = None
+            receiver.on_end()
+
+    def _is_reached(self) -> bool:
+        if self.is_complete or self.failure is not None:
+            return True
+        return self.has_head if self._goal == _HEAD else self._goal == _CHUNK and bool(self.chunks)
+
+    def _check_size(self) -> None:
+        if self._goal != _END:
+            if self.size > MAX_BUFFERED_BYTES:
+                self.pause()
+        elif self._max_bytes is not None and self.size > self._max_bytes and self.failure is None:
+            message = f"The response of the provider is larger than {self._max_bytes} bytes."
+            self.failure = ProviderMalformed(message)
+            self._disconnect()
+
+    def _resume(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            if self.wire is not None:
+                self.wire.resume_reading()
+
+    def _disconnect(self) -> None:
+        wire, self.wire = self.wire, None
+        if wire is not None:
+            wire.abort()
+        self.release()

@@ -1,0 +1,190 @@
+"""Parses one HTTP/1.1 response from bytes, over httptools (llhttp in strict mode), and refuses what is ambiguous.
+
+llhttp refuses bare line feeds, folded fields, two lengths, and a length beside chunks. This module adds limits for the
+head and the fields, a transfer encoding other than `chunked`, and bytes after the end of the response.
+
+Source: https://www.rfc-editor.org/rfc/rfc9112 (2022), sections 6 and 11.
+"""
+
+from typing import Protocol
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from tidegate.lazy import load
+
+MAX_HEAD_BYTES = 128 * 1024
+"""Bytes in a row that are not content: the head with all informational responses before it, or the trailers."""
+
+MAX_FIELDS = 256
+
+
+class ContentDecoder(Protocol):
+    """Undoes a content coding. `content_decoder.ZlibDecoder` implements it."""
+
+    def decode(self, data: bytes) -> bytes:
+        """The decoded bytes. Raises `ValueError`."""
+        ...
+
+    @property
+    def is_finished(self) -> bool:
+        """True if nothing is missing."""
+        ...
+
+
+class _Refused(Exception):
+    """Stops llhttp; what it has not parsed yet is not looked at."""
+
+
+_ENDED = HttpResponseParser(object())
+"""In place of the parser of a response that has ended."""
+
+
+class ResponseParser:
+    """Parses the response to one request. `chunks` are the decoded content that nobody has taken yet.
+
+    `fields` are the header fields as they were sent. httptools calls the methods `on_…`.
+    """
+
+    __slots__ = (
+        "_content_decoder",
+        "_expects_body",
+        "_parser",
+        "_refusal",
+        "_unproductive_bytes",
+        "chunks",
+        "fields",
+        "has_head",
+        "is_complete",
+        "is_reusable",
+        "size",
+        "status",
+    )
+
+    def __init__(self, *, expects_body: bool = True) -> None:
+        """`expects_body` is False for the response to a HEAD request."""
+        self._expects_body = expects_body
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget everything, for another response to the same request."""
+        self.status = 0
+        self.fields: list[tuple[bytes, bytes]] = []
+        self.chunks: list[bytes] = []
+        self.size = 0
+        self.has_head = self.is_complete = self.is_reusable = False
+        self._content_decoder: ContentDecoder | None = None
+        self._refusal: str | None = None
+        self._unproductive_bytes = 0
+        self._parser = HttpResponseParser(self)
+
+    @property
+    def is_unanswered(self) -> bool:
+        """True if not one byte has arrived."""
+        return not self.has_head and self._unproductive_bytes == 0
+
+    def feed(self, data: bytes) -> str | None:
+        """Parse what has arrived. Returns why the response is refused, or None."""
+        parser = self._parser
+        if parser is _ENDED:
+            return "the response has ended"
+        room = MAX_HEAD_BYTES - self._unproductive_bytes
+        self._unproductive_bytes += len(data)
+        try:
+            if len(data) > room and not self.has_head:
+                parser.feed_data(data[:room])
+                if not self.has_head:
+                    return "the head of the response is too large"
+                data = data[room:]
+            parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if not self.is_complete:
+                return self._refusal or f"the response is not valid HTTP: {error}"
+            self.is_reusable = False  # what follows a complete response is not looked at
+        if self.is_complete:
+            self.release()
+        elif self._unproductive_bytes > MAX_HEAD_BYTES:
+            return "the response has no content between too many bytes"
+        return None
+
+    def end_of_connection(self) -> bool:
+        """True if the end of the connection completes the response: it has neither a length nor chunks."""
+        if not self.has_head or self.is_complete:
+            return self.is_complete
+        framing = (b"content-length", b"transfer-encoding")
+        if any(name.lower() in framing for name, _ in self.fields) or not self._finish_content():
+            return False
+        self.is_complete = True
+        self.release()
+        return True
+
+    def release(self) -> None:
+        """Break the reference cycle of this object and httptools' parser."""
+        self._parser = _ENDED
+
+    def on_message_begin(self) -> None:
+        if self.is_complete:
+            raise _Refused
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.has_head:  # a trailer is dropped
+            self.fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 100 or status == 101:
+            self._refuse(f"the response has the status {status}")
+        if status < 200:
+            return
+        if len(self.fields) > MAX_FIELDS:
+            self._refuse("the response has too many fields")
+        is_chunked = False
+        for name, value in self.fields:
+            # The lengths of "transfer-encoding" and "content-encoding": most names need no other look.
+            if len(name) == 17 and name.lower() == b"transfer-encoding":
+                if is_chunked or value.strip().lower() != b"chunked":
+                    self._refuse("the response has a transfer encoding other than chunked")
+                is_chunked = True
+            elif len(name) == 16 and name.lower() == b"content-encoding":
+                self._set_content_coding(value)
+        self.status = status
+        self.has_head = True
+        self._unproductive_bytes = 0
+        if not self._expects_body:
+            self.is_complete = True
+            raise _Refused
+
+    def on_body(self, data: bytes) -> None:
+        self._unproductive_bytes = 0
+        if self._content_decoder is not None:
+            try:
+                data = self._content_decoder.decode(data)
+            except ValueError as error:
+                self._refuse(str(error))
+            if not data:
+                return
+        self.chunks.append(data)
+        self.size += len(data)
+
+    def on_message_complete(self) -> None:
+        if not self.has_head:  # an informational response
+            self.fields.clear()
+            return
+        self.is_reusable = self._parser.should_keep_alive()
+        if not self._finish_content():
+            self._refuse("the compressed content is incomplete")
+        self.is_complete = True
+
+    def _finish_content(self) -> bool:
+        return self._content_decoder is None or self._content_decoder.is_finished
+
+    def _set_content_coding(self, value: bytes) -> None:
+        coding = value.strip().lower()
+        if coding in (b"", b"identity"):
+            return
+        if coding not in (b"gzip", b"x-gzip", b"deflate") or self._content_decoder is not None:
+            self._refuse("the response has a content coding that was not asked for")
+        self._content_decoder = load("tidegate.transport.content_decoder", "ZlibDecoder")()
+
+    def _refuse(self, reason: str) -> None:
+        self._refusal = reason
+        raise _Refused
