@@ -20,6 +20,7 @@ chat                           the inner dialect, OpenAI's, and the operation ch
 catalog                        models and prices as data
 domain                         frozen values and the rules about them, the protocols of operations and surfaces
 errors, json, lazy, offload    the error tree; the JSON codec; the loader of modules that only some calls need; threads
+call_line                      log lines of calls
 """
 
 __version__ = "0.1.0"

@@ -13,6 +13,7 @@ from typing import cast
 
 import msgspec
 
+from tidegate.call_line import CallLine
 from tidegate.errors import StoreUnavailable
 from tidegate.lazy import load
 
@@ -70,6 +71,10 @@ def stack_of(error: BaseException | None) -> str:
     return "\n\n".join(reversed(parts))
 
 
+def _extra(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES}
+
+
 class JsonLines(logging.Formatter):
     """Formats the event and its `extra` values that are not None."""
 
@@ -80,7 +85,7 @@ class JsonLines(logging.Formatter):
         self._metrics_namespace = metrics_namespace
 
     def format(self, record: logging.LogRecord) -> str:
-        extra = {name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES}
+        extra = record.fields if isinstance(record, CallLine) else _extra(record)
         line: dict[str, object] = {
             "level": record.levelname,
             "location": f"{record.funcName}:{record.lineno}",

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 
 _CROCKFORD = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple(bytes((first, second)) for first in _CROCKFORD for second in _CROCKFORD)
 _ALPHANUMERIC = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # Tables from random byte to character: every call needs two identifiers.
 _RANDOM_CROCKFORD = _CROCKFORD * 8
@@ -15,15 +16,13 @@ def ulid(now: float) -> str:
 
     Source: https://github.com/ulid/spec
     """
-    milliseconds = int(now * 1000)
-    time = bytes([_CROCKFORD[(milliseconds >> shift) & 31] for shift in range(45, -1, -5)])
-    return (time + secrets.token_bytes(16).translate(_RANDOM_CROCKFORD)).decode()
+    return (_time_part(int(now * 1000)) + secrets.token_bytes(16).translate(_RANDOM_CROCKFORD)).decode()
 
 
 def min_ulid(at: float) -> str:
     """A bound for ranges: not larger than any `ulid` from `at` on, and larger than all earlier ones."""
     milliseconds = min(max(0, int(at * 1000)), (1 << 48) - 1)
-    return bytes([_CROCKFORD[(milliseconds >> shift) & 31] for shift in range(45, -1, -5)]).decode()
+    return _time_part(milliseconds).decode()
 
 
 def ulid_time(id: str) -> float:
@@ -43,3 +42,15 @@ def derived_ulid(at: float, seed: str) -> str:
 def random_letters(length: int) -> str:
     """Return `length` random letters and digits."""
     return secrets.token_bytes(length).translate(_RANDOM_ALPHANUMERIC).decode()
+
+
+def _time_part(milliseconds: int) -> bytes:
+    """Return the first ten characters of a ULID: 48 bits, in pairs of characters."""
+    pairs = _PAIRS
+    return (
+        pairs[(milliseconds >> 40) & 1023]
+        + pairs[(milliseconds >> 30) & 1023]
+        + pairs[(milliseconds >> 20) & 1023]
+        + pairs[(milliseconds >> 10) & 1023]
+        + pairs[milliseconds & 1023]
+    )

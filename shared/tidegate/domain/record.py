@@ -88,7 +88,17 @@ def call_record(outcome: Outcome) -> dict[str, RecordValue]:
 
 
 def call_details(outcome: Outcome) -> dict[str, RecordValue]:
-    """The part of a call's record that its log line has as well: where it came from, and the path that it took."""
+    """The part of a call's record that its log line has as well: where it came from, and the path that it took.
+
+    It is made once for an outcome. Do not change it.
+    """
+    calculated: dict[str, dict[str, RecordValue]] = vars(outcome)
+    if "call_details" not in calculated:
+        calculated["call_details"] = _call_details(outcome)
+    return calculated["call_details"]
+
+
+def _call_details(outcome: Outcome) -> dict[str, RecordValue]:
     call, hold, events, deployment = outcome.call, outcome.hold, outcome.events, outcome.deployment
     return {
         "endpoint": call.endpoint,

@@ -110,7 +110,7 @@ class Observation(ReplyLog, kw_only=True):
             raise
 
     def record_error(self, error: BaseException) -> None:
-        """Record the exception that ended the call. A cancellation is no failure."""
+        """Record the exception that ended the call. After a cancellation, the call has not failed."""
         if isinstance(error, TidegateError):
             if isinstance(error, UpstreamError):
                 error.sent_first_chunk = self.first_event_at is not None

@@ -9,7 +9,7 @@ _T = TypeVar("_T")
 
 
 class OpenConnections:
-    """What `contextlib.AsyncExitStack` does, as far as a call needs it, for a fifth of its time."""
+    """A list of contexts to leave, as in `contextlib.AsyncExitStack`, which takes five times as long."""
 
     __slots__ = ("_closers",)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
+from tidegate.call_line import log_call
 from tidegate.catalog import CatalogModel, price_options
 from tidegate.domain.call import Call, Outcome, SentAttempt
 from tidegate.domain.deployment import Resolution
@@ -117,7 +118,7 @@ async def _record(components: Components, observation: Observation) -> tuple[Out
     finally:  # also after a timeout
         usual_level = logging.INFO if outcome.call.batch_id is None else logging.DEBUG
         level, event = (usual_level, "call.settled") if is_recorded else (logging.ERROR, "meter.failed")
-        log.log(level, event, extra=log_fields(outcome))
+        log_call(log, level, event, log_fields(outcome))
     return outcome, bool(is_recorded)
 
 
