@@ -58,6 +58,12 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def end(self) -> None:
+        """Close the connection at once, and fail its exchange, because the client is closed."""
+        if self._exchange is not None:
+            self._exchange.fail(ExchangeError("the client was closed"))
+        self.abort()
+
     def pause_reading(self) -> None:
         """Let the server wait."""
         if self._transport is not None:

@@ -85,9 +85,10 @@ class ConnectionPool:
         return bool(self._idle)
 
     def close(self) -> None:
+        """Close all connections, also those in use: their exchanges fail."""
         self._idle.clear()
         for connection in tuple(self._open):
-            connection.abort()
+            connection.end()
 
     def _make(self) -> Connection:
         connection = Connection(self)
