@@ -3,7 +3,7 @@
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -38,7 +38,7 @@ def context(folder: Path, issuer: Authority | None, *, host: str = "127.0.0.1", 
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _named(host)
     builder = _builder(subject, issuer.certificate.subject if issuer else subject, key, days=days)
-    names = x509.IPAddress(IPv4Address(host)) if host[0].isdigit() else x509.DNSName(host)
+    names = x509.IPAddress(ip_address(host)) if host[0] in ":0123456789" else x509.DNSName(host)
     builder = builder.add_extension(x509.SubjectAlternativeName([names]), False)
     signed = builder.sign(issuer.key if issuer else key, hashes.SHA256())
     file = folder / f"{host}-{days}-{'trusted' if issuer else 'own'}.pem"

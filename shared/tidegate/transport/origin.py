@@ -14,7 +14,7 @@ from tidegate.domain.redacted import Redacted
 
 PORTS = {"http": 80, "https": 443}
 
-_URL = re.compile(r"(https?)://([^/?#\\]+)([^#]*)", re.IGNORECASE | re.DOTALL)
+_URL = re.compile(r"(https?)://([^/?#\\]+)(?=[/?#]|\Z)([^#]*)", re.IGNORECASE | re.DOTALL)
 _HOST = re.compile(r"[a-z0-9._~-]+|[0-9a-f:.]+")
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NOT_IN_A_TARGET = re.compile(r"[^!-~]")
