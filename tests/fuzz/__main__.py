@@ -16,6 +16,7 @@ from tests.fuzz import properties
 from tests.fuzz.batch_requests import batch_requests
 from tests.fuzz.replies import exchanges
 from tests.fuzz.requests import admin_requests, requests
+from tests.fuzz.state_requests import state_requests
 
 EXAMPLES = 300
 
@@ -25,6 +26,7 @@ def properties_of(check_admin: Callable[[Any], None]) -> list[tuple[str, Any, Ca
     return [
         ("requests", requests(), properties.check_request),
         ("requests about batches", batch_requests(), properties.check_batch_request),
+        ("requests about stored responses", state_requests(), properties.check_state_request),
         ("replies", exchanges(), properties.check_reply),
         ("admin requests", admin_requests(), check_admin),
     ]
@@ -39,13 +41,14 @@ def main() -> None:
     ends_at = time.monotonic() + 60 * arguments.minutes
     rounds = 0
     with properties.admin_api() as check_admin:
+        listed = properties_of(check_admin)
         while rounds == 0 or (arguments.seed is None and time.monotonic() < ends_at):
             number = random.getrandbits(32) if arguments.seed is None else arguments.seed
-            for name, strategy, check in properties_of(check_admin):
+            for name, strategy, check in listed:
                 print(f"{name}: seed {number}", flush=True)
                 run(strategy, check, number)
             rounds += 1
-    print(f"{rounds * EXAMPLES * 4:,} examples, no failure")
+        print(f"{rounds * EXAMPLES * len(listed):,} examples, no failure")
 
 
 def run(strategy: Any, check: Callable[[Any], None], number: int) -> None:

@@ -69,7 +69,7 @@ _MESSAGES: list[Any] = [
     },
 ]
 
-_ITEMS: list[Any] = [
+RESPONSE_ITEMS: list[Any] = [
     {
         "type": "message",
         "role": "user",
@@ -104,6 +104,8 @@ _ITEMS: list[Any] = [
     {"type": "additional_tools", "role": "developer", "tools": [{"type": "custom", "name": "exec"}]},
     {"role": "developer", "content": "Be brief."},
 ]
+"""Items of the Responses API."""
+
 _RESPONSES_TOOLS: list[Any] = [
     {"type": "function", "name": "get", "parameters": _SCHEMA, "strict": True},
     {"type": "custom", "name": "patch", "format": {"type": "grammar", "syntax": "lark", "definition": "start: /x/"}},
@@ -116,7 +118,7 @@ _RESPONSES: list[Any] = [
     {
         "model": "mistral/mistral-small-latest",
         "instructions": "Be brief.",
-        "input": _ITEMS,
+        "input": RESPONSE_ITEMS,
         "tools": _RESPONSES_TOOLS,
         "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "get"}]},
         "reasoning": {"effort": "low", "summary": "auto"},
@@ -125,7 +127,7 @@ _RESPONSES: list[Any] = [
         "store": False,
         "stream": True,
     },
-    {"model": "openai/gpt-5", "input": _ITEMS, "tools": _RESPONSES_TOOLS, "parallel_tool_calls": False},
+    {"model": "openai/gpt-5", "input": RESPONSE_ITEMS, "tools": _RESPONSES_TOOLS, "parallel_tool_calls": False},
     {"model": "openai/gpt-5", "input": "Hi", "previous_response_id": "resp_1", "metadata": {"a": "b"}},
     {"model": "anthropic/claude-sonnet-4-5", "input": [{"type": "item_reference", "id": "msg_1"}], "stream": True},
     {"model": "anthropic/claude-sonnet-4-5", "input": "Hi", "conversation": {"id": "conv_1"}, "background": False},

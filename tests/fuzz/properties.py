@@ -14,6 +14,7 @@ from tests.fuzz.batch_requests import KNOWN_IDS, KNOWN_PART
 from tests.fuzz.replies import Exchange
 from tests.fuzz.requests import Sent
 from tests.fuzz.shapes import check_answer
+from tests.fuzz.state_requests import KNOWN_CONVERSATION, KNOWN_ITEM, KNOWN_RESPONSE
 from tests.hostile import KEYS, answer
 from tests.providers.calls import CASES
 from tests.world import Client, Handler, world
@@ -40,6 +41,11 @@ def check_request(sent: Sent) -> None:
 def check_batch_request(sent: Sent) -> None:
     """A request about files and batches gets a reply, or an error that is defined; and nothing is left."""
     _run(lambda: _batch_exchange(sent), len(sent.body))
+
+
+def check_state_request(sent: Sent) -> None:
+    """A request about stored responses gets a reply, or an error that is defined; and nothing is left."""
+    _run(lambda: _state_exchange(sent), len(sent.body))
 
 
 def check_reply(exchange: Exchange) -> None:
@@ -107,13 +113,31 @@ def _bounded_memory(size: int) -> Iterator[None]:
 
 async def _exchange(provider: Handler, sent: Sent) -> None:
     async with world(provider, limits=LIMITS, **PROVIDERS) as client:
-        reply = await client.post(sent.body, sent.path, sent.headers, method=sent.method)
-        try:
-            check_answer(sent.path, sent.method, reply.status, reply.headers, reply.body)
-            _check_settled(client)
-        except AssertionError as error:
-            error.add_note(f"{sent!r}\n{reply!r}")
-            raise
+        await _answered(client, sent)
+
+
+async def _answered(client: Client, sent: Sent) -> None:
+    reply = await client.post(sent.body, sent.path, sent.headers, method=sent.method)
+    try:
+        check_answer(sent.path, sent.method, reply.status, reply.headers, reply.body)
+        _check_settled(client)
+    except AssertionError as error:
+        error.add_note(f"{sent!r}\n{reply!r}")
+        raise
+
+
+async def _state_exchange(sent: Sent) -> None:
+    async with world(answer, limits=LIMITS, **PROVIDERS) as client:
+        hello = {"model": "mistral/mistral-small-latest", "input": "Hello"}
+        response = (await client.post(hello, "/v1/responses")).json
+        items = [{"type": "message", "role": "user", "content": "Hello"}]
+        conversation = (await client.post({"items": items}, "/v1/conversations")).json
+        listed = (await client.get(f"/v1/conversations/{conversation['id']}/items")).json["data"]
+        path, body = sent.path, sent.body
+        ids = (response["id"], conversation["id"], listed[0]["id"])
+        for name, made in zip((KNOWN_RESPONSE, KNOWN_CONVERSATION, KNOWN_ITEM), ids, strict=True):
+            path, body = path.replace(name, made), body.replace(name.encode(), made.encode())
+        await _answered(client, Sent(sent.method, path, sent.headers, body))
 
 
 async def _batch_exchange(sent: Sent) -> None:

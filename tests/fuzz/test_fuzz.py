@@ -6,6 +6,7 @@ from tests.fuzz import properties
 from tests.fuzz.batch_requests import batch_requests
 from tests.fuzz.replies import Exchange, exchanges
 from tests.fuzz.requests import Sent, admin_requests, requests
+from tests.fuzz.state_requests import state_requests
 
 short = settings(
     max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
@@ -22,6 +23,12 @@ def test_requests_get_a_reply_or_a_defined_error(sent: Sent) -> None:
 @given(batch_requests())
 def test_requests_about_files_and_batches_get_a_reply_or_a_defined_error(sent: Sent) -> None:
     properties.check_batch_request(sent)
+
+
+@short
+@given(state_requests())
+def test_requests_about_stored_responses_get_a_reply_or_a_defined_error(sent: Sent) -> None:
+    properties.check_state_request(sent)
 
 
 @short
