@@ -138,7 +138,11 @@ class Forgetful:
     def backoff(self) -> Backoff:
         return self.inner.backoff
 
-    async def call(self, action: str, payload: Payload) -> Payload:
+    @property
+    def prefers_transactions(self) -> bool:
+        return self.inner.prefers_transactions
+
+    async def call(self, action: str, payload: Payload, *, repeats: bool = True) -> Payload:
         if action == "PutItem":
             await self.inner.call(action, payload)
         return await self.inner.call(action, payload)

@@ -1,27 +1,37 @@
 import pytest
 
-from tests.aws.script import ScriptedTransport, cancelled, fault, scripted_store
-from tests.store_worlds import NOON, World, outcome
+from tests.aws.script import Answer, ScriptedTransport, cancelled, fault, scripted_store
+from tests.store_worlds import NOON, Clock, World, outcome
 from tidegate.aws.meter import SETTLE_SECONDS, DynamoMeter
 from tidegate.aws.store import CONFLICT_BACKOFF
 from tidegate.errors import StoreUnavailable
 
-ID = "01KAKE0Q00AAAAAAAAAAAAAAAA"
+ID = "01M7YZMHG0AAAAAAAAAAAAAAAA"
 
 
-async def test_a_record_is_one_transaction_of_three_items() -> None:
+async def test_a_call_without_limits_is_two_single_writes() -> None:
     transport = ScriptedTransport([(200, {})])
     await DynamoMeter(scripted_store(transport)).record(outcome(id=ID))
+    assert transport.actions == ["PutItem", "UpdateItem"]
+    put, count = transport.bodies
+    assert put["ConditionExpression"] == "attribute_not_exists(#n0)"
+    assert put["Item"]["sk"] == {"S": f"CALL#{ID}"}
+    assert put["Item"]["ttl"] == {"N": str(int(NOON) + 400 * 86400)}
+    assert count["Key"] == {"pk": {"S": "WS#ws_one"}, "sk": {"S": "USE#D#2026-11-21T12"}}
+    assert count["UpdateExpression"].startswith("ADD ")
+
+
+async def test_a_late_call_is_one_transaction_of_two_items() -> None:
+    transport = ScriptedTransport([(200, {})])
+    await DynamoMeter(scripted_store(transport, Clock(NOON + 7200))).record(outcome(id=ID))
     assert transport.actions == ["TransactWriteItems"]
     body = transport.bodies[0]
-    put, month, day = body["TransactItems"]
+    put, day = body["TransactItems"]
     assert body["ClientRequestToken"] == ID
     assert put["Put"]["ConditionExpression"] == "attribute_not_exists(#n0)"
     assert put["Put"]["Item"]["sk"] == {"S": f"CALL#{ID}"}
-    assert put["Put"]["Item"]["ttl"] == {"N": str(int(NOON) + 400 * 86400)}
-    assert month["Update"]["Key"] == {"pk": {"S": "WS#ws_one"}, "sk": {"S": "USE#M#2026-11"}}
     assert day["Update"]["Key"] == {"pk": {"S": "WS#ws_one"}, "sk": {"S": "USE#D#2026-11-21"}}
-    assert month["Update"]["UpdateExpression"].startswith("ADD ")
+    assert day["Update"]["UpdateExpression"].startswith("ADD ")
 
 
 async def test_no_content_leaves_for_the_table() -> None:
@@ -33,21 +43,29 @@ async def test_no_content_leaves_for_the_table() -> None:
 async def test_a_record_fits_into_one_write_unit() -> None:
     transport = ScriptedTransport([(200, {})])
     await DynamoMeter(scripted_store(transport)).record(outcome())
-    item = transport.bodies[0]["TransactItems"][0]["Put"]["Item"]
+    item = transport.bodies[0]["Item"]
     assert sum(len(name) + len(str(next(iter(value.values())))) for name, value in item.items()) < 1024
 
 
 @pytest.mark.parametrize(
-    "answer", [cancelled("ConditionalCheckFailed", "None", "None"), fault("IdempotentParameterMismatchException")]
+    "answer", [cancelled("ConditionalCheckFailed", "None"), fault("IdempotentParameterMismatchException")]
 )
-async def test_a_call_that_is_recorded_already_is_no_error(answer: object) -> None:
-    await DynamoMeter(scripted_store(ScriptedTransport([answer]))).record(outcome())
+async def test_a_late_call_that_is_recorded_already_is_no_error(answer: Answer) -> None:
+    transport = ScriptedTransport([answer])
+    await DynamoMeter(scripted_store(transport, Clock(NOON + 7200))).record(outcome())
 
 
-async def test_a_store_that_stays_busy_is_unavailable() -> None:
-    transport = ScriptedTransport([cancelled("None", "TransactionConflict", "None")])
+async def test_a_call_that_is_recorded_already_is_not_counted() -> None:
+    transport = ScriptedTransport([fault("ConditionalCheckFailedException"), (200, {"Responses": {"t": []}})])
+    await DynamoMeter(scripted_store(transport)).record(outcome())
+    assert transport.actions == ["PutItem", "BatchGetItem"]
+
+
+@pytest.mark.parametrize("seconds", [0, 7200])
+async def test_a_store_that_stays_busy_is_unavailable(seconds: float) -> None:
+    transport = ScriptedTransport([cancelled("None", "TransactionConflict")])
     with pytest.raises(StoreUnavailable):
-        await DynamoMeter(scripted_store(transport)).record(outcome())
+        await DynamoMeter(scripted_store(transport, Clock(NOON + seconds))).record(outcome())
 
 
 def test_a_busy_store_is_asked_until_the_time_for_settling_is_over() -> None:

@@ -373,7 +373,7 @@ def test_the_keeper_may_do_no_more_than_it_does(stack: Stack) -> None:
     allowed = statements(stack, "KeeperRole")
     attributes = allowed["QueryCalls"]["Condition"].pop("StringEquals") | allowed["QueryCalls"]["Condition"]
     assert attributes["dynamodb:Select"] == "SPECIFIC_ATTRIBUTES"
-    assert {*attributes["ForAllValues:StringLike"].pop("dynamodb:Attributes")} == {*RECORD_ATTRIBUTES, "calls"}
+    assert {*attributes["ForAllValues:StringLike"].pop("dynamodb:Attributes")} == {*RECORD_ATTRIBUTES, "calls", "hours"}
     assert allowed == {
         "ReadItems": on_items("BatchGetItem", *CALLS, "STATS#*", "SWEEPER"),
         "Query": on_items("Query", "WORKSPACES", "WORKSPACE#*", "STATS#*"),

@@ -1,25 +1,29 @@
 """What a call's requests to DynamoDB cost: how many there are, and how many units they take."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.limits.units import WRITE, Charge, Counting, counting, item_bytes
-from tests.store_worlds import CREDENTIALS, REGION, Clock, World, aws_world, hold, outcome
+from tests.limits.units import READ, WRITE, Charge, Counting, counting, item_bytes
+from tests.store_worlds import CREDENTIALS, NOON, REGION, Clock, World, aws_world, hold, outcome, workspace
 from tests.world import KEY, USER, WORKSPACE, Exchange, completion
 from tidegate.api.app import build_app
+from tidegate.aws.aggregates import create_rollup
 from tidegate.aws.dynamo import create_dynamo_client
 from tidegate.aws.gateway import open_aws_gateway
 from tidegate.aws.key_lookup import DynamoKeyLookup
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter, record_item
 from tidegate.aws.store import Store
+from tidegate.aws.table import COUNTED_HOURLY
 from tidegate.aws.values import to_attributes
 from tidegate.compose import Overrides
 from tidegate.domain.account import AccountScope, Hold, Reservation
@@ -48,6 +52,9 @@ ALL = Limits(
 NONE = Limits()
 TRACE_BYTES = 32 + len("trace_id")
 """Room for the id of a trace."""
+
+SETTLED = [Charge("PutItem", written=1), Charge("UpdateItem", written=1)]
+"""A record, and its counters."""
 
 BODY: Any = {"model": "openai/gpt-4.1-mini", "messages": USER, "max_tokens": 1000}
 
@@ -115,12 +122,18 @@ async def place(endpoint: str, limits: Limits, key_limits: Limits) -> AsyncItera
 @pytest.mark.parametrize(
     ("limits", "key_limits", "writes"),
     [
-        (NONE, NONE, [Charge("TransactWriteItems", written=6)]),
-        (ALL, NONE, [Charge("UpdateItem", written=1), Charge("TransactWriteItems", written=8)]),
-        (ALL, ALL, [Charge("TransactWriteItems", written=4), Charge("TransactWriteItems", written=10)]),
+        (NONE, NONE, SETTLED),
+        (ALL, NONE, [Charge("UpdateItem", written=1), *SETTLED[:1], Charge("UpdateItem", written=1), *SETTLED[1:]]),
+        (
+            *(ALL, ALL),
+            [
+                Charge("TransactWriteItems", written=4),
+                *(*SETTLED[:1], Charge("UpdateItem", written=1), Charge("UpdateItem", written=1), *SETTLED[1:]),
+            ],
+        ),
     ],
 )
-async def test_a_call_is_one_write_or_two_and_one_read_at_most(
+async def test_a_call_is_two_to_five_writes_and_one_read_at_most(
     aws_endpoint: str, limits: Limits, key_limits: Limits, writes: list[Charge]
 ) -> None:
     read = Charge("BatchGetItem", read=2)
@@ -142,14 +155,45 @@ async def test_accounts_are_charged_by_their_open_calls(aws_endpoint: str) -> No
             await here.open(more)
             written.append(sum(charge.written for charge in await here.call()))
         # With 10, 25 and 100 calls open.
-        assert written == [12, 18, 51]
+        assert written == [6, 10, 32]
 
 
 async def test_what_is_refused_is_read_once(aws_endpoint: str) -> None:
     async with place(aws_endpoint, replace(ALL, tokens_per_day=1500), NONE) as here:
         await here.open(1)
         charges = await here.call(429)
-        assert [charge.action for charge in charges[-3:]] == ["UpdateItem", "BatchGetItem", "TransactWriteItems"]
+        assert charges[-4:] == [Charge("UpdateItem", written=1), Charge("BatchGetItem", read=1), *SETTLED]
+
+
+async def test_a_late_call_is_one_transaction(aws_endpoint: str) -> None:
+    async with aws_world(aws_endpoint) as world:
+        assert world.store is not None
+        counted = counting(aws_endpoint)
+        client = create_dynamo_client(counted, CREDENTIALS, REGION, aws_endpoint)
+        meter = DynamoMeter(Store(client, world.store.table, Clock(NOON + 7200), timeout_seconds=60))
+        await meter.record(outcome())
+        assert counted.charges == [Charge("TransactWriteItems", written=4)]
+        await counted.close()
+
+
+async def test_an_hour_is_closed_by_two_writes(aws_endpoint: str) -> None:
+    async with aws_world(aws_endpoint) as world:
+        assert world.store is not None
+        counted = counting(aws_endpoint)
+        client = create_dynamo_client(counted, CREDENTIALS, REGION, aws_endpoint)
+        rollup = create_rollup(Store(client, world.store.table, Clock(NOON + 7200), timeout_seconds=60))
+        await rollup.closer.close(workspace(), inf)
+        assert counted.charges == [Charge("Query", read=1)] * 2  # of a workspace without calls
+        counted.charges.clear()
+        for number in range(60):
+            await world.meter.record(outcome(at=NOON + number))
+        await rollup.closer.close(workspace(), inf)
+        assert sum(charge.written for charge in counted.charges) == 2
+        records = await world.store.query("WS#ws_one", "CALL#")
+        size = math.ceil(sum(item_bytes(to_attributes(record)) for record in records) / READ)
+        # Counters; the oldest record; all records.
+        assert [charge.read for charge in counted.charges if charge.read] == [1, 1, size]
+        await counted.close()
 
 
 async def test_the_record_of_a_usual_call_is_one_unit_also_with_long_names() -> None:
@@ -186,4 +230,4 @@ async def test_the_record_of_a_usual_call_is_one_unit_also_with_long_names() -> 
         generation_seconds=3.2,
     )
     size = item_bytes(to_attributes(record_item(build_settlement(ended))))
-    assert size + TRACE_BYTES < WRITE
+    assert size + TRACE_BYTES + len(COUNTED_HOURLY) + 8 < WRITE, size

@@ -21,6 +21,7 @@ from tests.limits.crowd import Job, Worker, begun, crowd, together
 from tests.store_worlds import NOON, World, aws_world, outcome
 from tests.world import KEY, USER, WORKSPACE
 from tidegate import catalog
+from tidegate.aws.aggregates import create_rollup
 from tidegate.aws.sweeper import Sweeper
 from tidegate.chat.request import parse_chat_request
 from tidegate.domain.account import AccountScope, Hold, used_amount
@@ -163,6 +164,8 @@ async def test_a_process_that_is_killed_at_any_moment_leaves_nothing_in_between(
         # What was on its way arrives after its process has ended.
         while await place.holds():
             await sweep(place)
+        await asyncio.sleep(1)
+        await close_hour(place)
         for _ in range(100):
             with suppress(AssertionError):
                 ended = await balanced(place.world, *place.scopes)
@@ -191,7 +194,7 @@ async def test_throttling_conflicts_and_lost_answers_change_nothing(stack: str, 
 
 
 async def test_transactions_that_are_in_each_others_way_change_nothing(stack: str, workers: list[Worker]) -> None:
-    async with table(stack, room(20)) as place:
+    async with table(stack, room(20), room(30)) as place:
         with conflicting(stack) as (url, conflicts):
             ended = together(workers, [replace(place.job(15), endpoint=url)] * 4)
         assert ended == {"ok": 20, "insufficient_quota": 40}
@@ -218,6 +221,13 @@ async def test_a_minute_is_exact_for_clocks_that_are_two_seconds_apart(mock: str
         assert together(workers[:2], [late, late]) == {"ok": 15, "rate_limit_exceeded": 1}
         assert together(workers[:2], [early, early]) == {"rate_limit_exceeded": 16}
         assert (await place.world.ledger.account(place.scopes[0])).minute_calls == 15
+
+
+async def close_hour(place: Table) -> None:
+    """As soon as no call can be counted in it any more."""
+    assert place.world.store is not None
+    place.world.clock.now = NOON + 7200
+    assert (await create_rollup(place.world.store).run()).failed == 0
 
 
 async def sweep(place: Table) -> None:

@@ -10,9 +10,11 @@ from moto.dynamodb.models import dynamodb_backends
 
 from tests.store_worlds import NOON, aws_world, outcome
 from tests.store_worlds import REGION as STORE_REGION
+from tidegate.aws.meter import write_settlement
 from tidegate.aws.reply_store import DynamoReplyStore
 from tidegate.aws.trace_keys import TraceKeys
 from tidegate.aws.traces import DynamoTraces
+from tidegate.domain.settlement import build_settlement
 from tidegate.errors import ConfigurationError
 from tidegate.local.embedded import embedded_aws
 from tidegate.local.listener import listen
@@ -119,8 +121,8 @@ async def test_a_refused_record_moves_no_counter() -> None:
 async def test_a_transaction_copies_counters_and_nothing_that_is_only_replaced() -> None:
     with embedded_aws(0) as endpoint:
         async with aws_world(endpoint) as world:
-            await world.meter.record(outcome())
             assert world.store
+            await write_settlement(world.store, build_settlement(outcome()))
             await world.signatures.keep("ws_one", "turn", [{"type": "reasoning.text"}])
             await DynamoReplyStore(world.store).keep("ws_one", "reply", b"{}", 60)
             await DynamoTraces(world.store, TraceKeys(world.store)).keep("ws_one", "call", b"{}", NOON + 60)
@@ -128,5 +130,5 @@ async def test_a_transaction_copies_counters_and_nothing_that_is_only_replaced()
             copies = copy.deepcopy(table).items
     places = [(partition, at) for partition, items in table.items.items() for at in items]
     shared = {at.value for partition, at in places if table.items[partition][at] is copies[partition][at]}
-    assert {at.value for _, at in places} - shared == {"USE#D#2026-11-21", "USE#M#2026-11", "KEY"}
+    assert {at.value for _, at in places} - shared == {"USE#D#2026-11-21", "KEY"}
     assert sorted(at.partition("#")[0] for at in shared) == ["CACHE", "CALL", "TRACE", "TURN"]

@@ -18,7 +18,7 @@ from tidegate.domain.settlement import build_settlement
 from tidegate.domain.usage import TokenCounts
 
 RECORD: dict[str, Any] = {
-    "id": "01KAKE0Q00AAAAAAAAAAAAAAAA",
+    "id": "01M7YZMHG0AAAAAAAAAAAAAAAA",
     "time": "2026-11-21T12:00:00.000Z",
     "surface": "openai",
     "endpoint": None,

@@ -15,7 +15,7 @@ from tidegate.domain.limits import Amounts, Limits
 from tidegate.domain.settlement import Settlement
 from tidegate.memory.meter import MemoryMeter
 
-ID = "01KAKE0Q00AAAAAAAAAAAAAAAA"
+ID = "01M7YZMHG0AAAAAAAAAAAAAAAA"
 LIMITS = Limits(usd_per_month=Decimal(10), tokens_per_day=10_000)
 WORKSPACE, KEY = AccountScope("workspace", "ws_one", LIMITS), AccountScope("key", "key_one", LIMITS)
 SCOPES = [(WORKSPACE,), (WORKSPACE, KEY)]

@@ -16,6 +16,8 @@ resources         the control plane's resources and their audit log
 ledger            the accounts of limits
 full_shards       a process's memory of shards without headroom
 meter             call records and usage counters
+counters          usage counters of days, whose hours are added one by one
+hour_closer       counts the calls of an hour anew when it is over, and adds them to its day
 sweeper           the sweeper of a world: settles lost calls, sends missing budget alerts, prunes accounts
 aggregates        aggregates of call records, and the run of their roller
 batches           the batch engine of a world

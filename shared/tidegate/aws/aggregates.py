@@ -20,19 +20,20 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from tidegate.aws.counters import ADDED_HOURS, find_day_counters
 from tidegate.aws.expressions import Attr, Delete, Put
+from tidegate.aws.hour_closer import HourCloser
 from tidegate.aws.store import ConditionFailed, Item, ItemKey, Store
 from tidegate.aws.table import (
     CALLS_PREFIX,
+    COUNTED_HOURLY,
     WORKSPACES_PARTITION,
     aggregate_item_key,
     aggregates_partition,
-    counters_item_key,
     roll_part_item_key,
     roll_progress_item_key,
     workspace_from_item,
     workspace_partition,
-    workspace_partitions,
 )
 from tidegate.domain.aggregate import Aggregate, Record
 from tidegate.domain.aggregate_document import decode_aggregate, encode_aggregate
@@ -49,11 +50,11 @@ RECORD_ATTRIBUTES = (
     *("pk", "sk", "ttl", "id", "model", "provider", "answered_model", "key_id", "app_id", "endpoint", "session_id"),
     *("status", "error_code", "attempts", "seconds", "first_event_seconds", "cost_usd", "lines", "lines_failed"),
     *("input_tokens", "output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens", "searches"),
-    *("words", "input_words"),
+    *("words", "input_words", COUNTED_HOURLY),
 )
 """The attributes that the roller reads of a record. The keeper's role allows no others in the partitions of calls."""
 
-COUNTER_ATTRIBUTES = ("pk", "sk", "ttl", "calls")
+COUNTER_ATTRIBUTES = ("pk", "sk", "ttl", "calls", ADDED_HOURS)
 
 ROLLUP_ITEM_KEY = ItemKey("SWEEPER", "ROLLER")
 """The progress of a run that ran out of time: `reached` is the sort key of its last workspace in `WORKSPACES`."""
@@ -162,13 +163,8 @@ class DynamoAggregates(Struct, frozen=True):
 
     async def count_calls(self, workspace_id: str, first: str, last: str, shards: int) -> Mapping[str, int]:
         """See `RollStore.count_calls`."""
-        low, high = (counters_item_key(workspace_id, f"D#{day}").sk for day in (first, last))
-        calls: dict[str, int] = {}
-        for pk in workspace_partitions(workspace_id, shards):
-            for item in await self.store.query_range(pk, low, high, attributes=COUNTER_ATTRIBUTES):
-                day = str(item["sk"])[-len(first) :]
-                calls[day] = calls.get(day, 0) + int(str(item.get("calls", 0)))
-        return calls
+        days = await find_day_counters(self.store, workspace_id, first, last, shards, COUNTER_ATTRIBUTES)
+        return {day: sum(int(str(item.get("calls", 0))) for item in items) for day, items in days.items()}
 
     async def scan(self, workspace_id: str, shard: int, after: str, before: str, limit: int) -> Sequence[Record]:
         """See `RollStore.scan`."""
@@ -190,10 +186,11 @@ class RollupResult(Struct):
 
 
 class Rollup(Struct, frozen=True):
-    """Rolls up the records of all workspaces. A failure in one workspace does not stop the run."""
+    """Closes the hours of all workspaces, and rolls up their records. A failure in one does not stop the run."""
 
     store: Store
     roller: Roller
+    closer: HourCloser
     run_seconds: float = RUN_SECONDS
     monotonic: Callable[[], float] = time.monotonic
 
@@ -221,7 +218,9 @@ class Rollup(Struct, frozen=True):
         result.workspaces += 1
         counts = RollCounts()
         try:
-            await self.roller.roll(workspace_from_item(item), stop_at, counts)
+            workspace = workspace_from_item(item)
+            await self.closer.close(workspace, stop_at)
+            await self.roller.roll(workspace, stop_at, counts)
         except StoreUnavailable as error:
             result.failed += 1
             log.error("roller.failed", extra={"place": item["sk"], "error": type(error).__name__})
@@ -231,10 +230,13 @@ class Rollup(Struct, frozen=True):
 
 def create_rollup(store: Store) -> Rollup:
     """Create the run of the roller over the workspaces of a table."""
-    return Rollup(store, Roller(DynamoAggregates(store), store.clock))
+    aggregates = DynamoAggregates(store)
+    return Rollup(store, Roller(aggregates, store.clock), HourCloser(store, aggregates.scan))
 
 
 def create_server_rollup(store: Store) -> Rollup:
     """Create the run of the roller in a process that answers calls: in short runs, and few records at once."""
-    roller = Roller(DynamoAggregates(store), store.clock, page_records=SERVER_PAGE_RECORDS)
-    return Rollup(store, roller, run_seconds=SERVER_RUN_SECONDS)
+    aggregates = DynamoAggregates(store)
+    roller = Roller(aggregates, store.clock, page_records=SERVER_PAGE_RECORDS)
+    closer = HourCloser(store, aggregates.scan, SERVER_PAGE_RECORDS)
+    return Rollup(store, roller, closer, run_seconds=SERVER_RUN_SECONDS)

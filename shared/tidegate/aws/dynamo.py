@@ -23,12 +23,10 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 REQUEST_TIMEOUTS = Timeouts(total=2.0)
 """Short, so that a dead connection leaves time for another try."""
 
-_RETRYABLE_CODES = frozenset(
-    {
-        *("InternalServerError", "ProvisionedThroughputExceededException", "RequestLimitExceeded"),
-        *("ServiceUnavailable", "ThrottlingException"),
-    }
-)
+_REFUSALS = frozenset({"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"})
+"""Temporary refusals, after which nothing was executed."""
+
+_RETRYABLE_CODES = _REFUSALS | {"InternalServerError", "ServiceUnavailable"}
 
 
 class DynamoError(Exception):
@@ -68,7 +66,12 @@ class TableClient(Protocol):
     @property
     def backoff(self) -> Backoff: ...
 
-    async def call(self, action: str, payload: Payload) -> Payload:
+    @property
+    def prefers_transactions(self) -> bool:
+        """True if a transaction is cheaper than its writes one by one. DynamoDB charges twice for it."""
+        ...
+
+    async def call(self, action: str, payload: Payload, *, repeats: bool = True) -> Payload:
         """See `DynamoClient.call`."""
         ...
 
@@ -79,21 +82,24 @@ class DynamoClient(Struct, frozen=True):
     service: AwsService
     backoff: Backoff = Backoff()  # it is frozen
     timeouts: Timeouts = REQUEST_TIMEOUTS
+    prefers_transactions: bool = False
 
-    async def call(self, action: str, payload: Payload) -> Payload:
+    async def call(self, action: str, payload: Payload, *, repeats: bool = True) -> Payload:
         """The answer to one action, e.g. "BatchGetItem"; temporary failures are retried.
 
-        Raises `DynamoError`, `UpstreamError` and `StoreUnavailable`; `ValueError` if the answer is not a JSON object.
+        Without `repeats`, an action that may have been executed is not sent again. Raises `DynamoError`,
+        `UpstreamError` and `StoreUnavailable`; `ValueError` if the answer is not a JSON object.
         """
         body = encode(payload)
         for delay in self.backoff.delays():
             try:
                 return await self._send(action, body)
             except DynamoError as error:
-                if error.code not in _RETRYABLE_CODES or delay is None:
+                retryable = _RETRYABLE_CODES if repeats else _REFUSALS
+                if error.code not in retryable or delay is None:
                     raise
             except (UpstreamError, TimeoutError):
-                if delay is None:
+                if delay is None or not repeats:
                     raise
             await self.backoff.sleep(delay)
         raise AssertionError("unreachable: the last try returns or raises")

@@ -25,13 +25,7 @@ from msgspec.structs import replace
 from tidegate.aws.expressions import Attr, Condition, Put, Update, UpdateExpression, add_all
 from tidegate.aws.full_shards import FULL_SHARDS_TRIED, FullShards, choose_exceeded_limit
 from tidegate.aws.store import MAX_TRANSACTION_ITEMS, ConditionFailed, Item, ItemKey, Store
-from tidegate.aws.table import (
-    account_item_key,
-    counters_item_key,
-    decimals_to_int,
-    hold_item_keys,
-    workspace_partitions,
-)
+from tidegate.aws.table import account_item_key, decimals_to_int, hold_item_keys
 from tidegate.domain.account import (
     MINUTE_SLOTS,
     Account,
@@ -63,6 +57,7 @@ RESERVE_TRIES = 12
 MAX_REMEMBERED = 10_000
 
 _BATCH_HOLD = "batch#"
+_LAST_DAY = "9999-12-31"
 
 
 class DynamoLedger(Struct, frozen=True):
@@ -226,13 +221,13 @@ class DynamoLedger(Struct, frozen=True):
     async def _usage_before_limits(self, scope: AccountScope, at: float, first_day: int) -> dict[str, Number]:
         """Return one shard's equal part of the usage of the current day and month, from the counters."""
         month, today = period_at("month", at, first_day), period_at("day", at)
-        first_day_name = f"D#{month.name.removeprefix('M#')}"
+        first, day_name = month.name.removeprefix("M#"), today.name.removeprefix("D#")
+        find_day_counters = load("tidegate.aws.counters", "find_day_counters")
+        days = await find_day_counters(self.store, scope.id, first, _LAST_DAY, scope.shards)
         booked: dict[str, Number] = {}
-        for pk in workspace_partitions(scope.id, scope.shards):
-            for item in await self.store.query(pk, counters_item_key(scope.id, "D#").sk):
-                day = str(item["sk"]).removeprefix("USE#")
-                for span in [month] * (day >= first_day_name) + [today] * (day == today.name):
-                    used = _used_amounts(item)
+        for day, items in days.items():
+            for span in [month] + [today] * (day == day_name):
+                for used in map(_used_amounts, items):
                     add_amounts(booked, {booking_name(unit, span.name): amount for unit, amount in used.items()})
         return {name: part_of_shard(amount, scope.shards) for name, amount in booked.items() if amount}
 

@@ -145,13 +145,19 @@ class Store(Struct, frozen=True):
             if not request["ExclusiveStartKey"] or (limit is not None and len(items) >= limit):
                 return items[:limit]
 
-    async def put(self, put: Put) -> None:
+    async def put(self, put: Put, timeout_seconds: float | None = None) -> None:
         """Write one item, at half the price of a transaction. Raises `ConditionFailed`."""
-        await self._write("put", "PutItem", put.payload())
+        await self._write("put", "PutItem", put.payload(), timeout_seconds)
 
-    async def update(self, update: TransactWrite) -> Item:
-        """Make one conditional update; the item as it is afterwards. Raises `ConditionFailed`."""
-        answer = await self._write("update", "UpdateItem", {**update.payload(), "ReturnValues": "ALL_NEW"})
+    async def update(
+        self, update: TransactWrite, timeout_seconds: float | None = None, *, repeats: bool = True
+    ) -> Item:
+        """Make one conditional update; the item as it is afterwards. Raises `ConditionFailed`.
+
+        Without `repeats`, it is made at most once: it is not sent again if it got no answer.
+        """
+        request = {**update.payload(), "ReturnValues": "ALL_NEW"}
+        answer = await self._write("update", "UpdateItem", request, timeout_seconds, repeats=repeats)
         return from_attributes(cast("dict[str, AttributeValue]", answer.get("Attributes") or {}))
 
     async def delete(self, delete: TransactWrite) -> None:
@@ -171,11 +177,13 @@ class Store(Struct, frozen=True):
             request["ClientRequestToken"] = token
         await self._write("write", "TransactWriteItems", request, timeout_seconds)
 
-    async def _write(self, operation: str, action: str, request: Payload, max_seconds: float | None = None) -> Payload:
+    async def _write(
+        self, operation: str, action: str, request: Payload, max_seconds: float | None = None, *, repeats: bool = True
+    ) -> Payload:
         async with self._store_errors(operation, max_seconds):
             for delay in self.conflict_backoff.delays():
                 try:
-                    return await self.client.call(action, request)
+                    return await self.client.call(action, request, repeats=repeats)
                 except DynamoError as error:
                     if _is_failed_condition(error):
                         raise ConditionFailed from None

@@ -7,7 +7,7 @@
 | a workspace | `WORKSPACE#<id>` | `WS` |
 | a workspace, for listing | `WORKSPACES` | `WS#<id>` |
 | a workspace's key, for listing | `WORKSPACE#<id>` | `KEY#<key id>` |
-| usage counters | `WS#<id>` | `USE#M#2026-11`, `USE#D#2026-11-21` |
+| usage counters of a day, and of an hour | `WS#<id>` | `USE#D#2026-11-21`, `USE#D#2026-11-21T12` |
 | a call record | `WS#<id>` | `CALL#<ulid>` |
 | an aggregate of call records, by hour and by day | `STATS#<workspace id>` | `HOUR#2026-11-21T12`, `DAY#2026-11-21` |
 | how far the aggregates are, and a part of an hour | `STATS#<workspace id>` | `PROGRESS`, `PART` |
@@ -31,6 +31,7 @@
 | a part of a batch | `BATCH#<id>` | `PART#<six digits>` |
 | the pace of batches at a provider | `OPENBATCHES` | `PACE#<provider>` |
 | a name that is claimed once | `CLAIM#<sha-256 of the name>` | `CLAIM` |
+Counters of months, `USE#M#2026-11`, are from the time when each settlement was one transaction.
 A grant with the sort key `OIDC` is from the time when a subject had one grant in the whole gateway.
 A rotated key has a second `KEY#…` item with the hash of its previous secret, until that secret expires.
 A busy workspace has shards: its calls, counters and account are in `WS#<id>`, `WS#<id>#1`, `WS#<id>#2`, …
@@ -64,6 +65,8 @@ OPEN_BATCHES_PARTITION = "OPENBATCHES"
 MAX_ID = 128
 """Characters of an id in batches. All are shorter; DynamoDB refuses a sort key of more than 1,024 bytes."""
 COOLDOWNS_ITEM_KEY = ItemKey("HEALTH", "HEALTH")
+COUNTED_HOURLY = "hourly"
+"""The attribute of a record whose call was counted in its hour: the name of the write, which no other has."""
 
 _T = TypeVar("_T")
 

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from tidegate.aws.counters import find_day_counters
 from tidegate.aws.expressions import Attr, Delete, Put, Update
 from tidegate.aws.store import ConditionFailed, Item, ItemKey, Store, Write
 from tidegate.aws.table import (
     CALLS_PREFIX,
+    COUNTED_HOURLY,
     KEYS_PREFIX,
     WORKSPACES_PARTITION,
-    counters_item_key,
     key_from_item,
     key_items,
     listed_key_item_key,
@@ -24,8 +25,9 @@ from tidegate.domain.keys import is_subject_key
 from tidegate.domain.record import readable_counters, readable_record, sum_counters
 from tidegate.domain.workspace import VirtualKey, Workspace, WorkspaceStatus
 
-_DAY_PREFIX = "USE#D#"
-_TABLE_ATTRIBUTES = frozenset({"pk", "sk", "ttl"})
+_TABLE_ATTRIBUTES = frozenset({"pk", "sk", "ttl", COUNTED_HOURLY})
+_LAST_DAY = "YYYY-MM-31"
+"""The name of a last day: its end completes the name of a month."""
 
 
 class DynamoTenants(Struct, frozen=True):
@@ -78,8 +80,9 @@ class DynamoUsageReader(Struct, frozen=True):
 
     async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:
         """See `UsageReader.counters`; None if there were no calls in that period."""
-        item_keys = [counters_item_key(workspace_id, period, shard) for shard in range(shards)]
-        counters = [readable_counters(item) for item in (await self.store.read_all(item_keys)).values()]
+        name = period.partition("#")[2]
+        days = await find_day_counters(self.store, workspace_id, name, name + _LAST_DAY[len(name) :], shards)
+        counters = [readable_counters(item) for items in days.values() for item in items]
         return sum_counters(counters) if counters else None
 
     async def calls(self, workspace_id: str, limit: int, shards: int = 1) -> Sequence[dict[str, object]]:
@@ -92,11 +95,8 @@ class DynamoUsageReader(Struct, frozen=True):
     async def days(
         self, workspace_id: str, first: str, last: str, shards: int = 1
     ) -> Mapping[str, Mapping[str, int | str]]:
-        by_day: dict[str, list[Mapping[str, int | str]]] = {}
-        for pk in workspace_partitions(workspace_id, shards):
-            for item in await self.store.query_range(pk, f"{_DAY_PREFIX}{first}", f"{_DAY_PREFIX}{last}"):
-                by_day.setdefault(str(item["sk"]).removeprefix(_DAY_PREFIX), []).append(readable_counters(item))
-        return {day: sum_counters(of_shards) for day, of_shards in sorted(by_day.items())}
+        days = await find_day_counters(self.store, workspace_id, first, last, shards)
+        return {day: sum_counters(map(readable_counters, items)) for day, items in sorted(days.items())}
 
     async def records(
         self, workspace_id: str, after: str, before: str, limit: int, shards: int = 1

@@ -41,6 +41,8 @@ _LAST_CHARACTER = "\U0010ffff"
 class SqliteClient:
     """The client of a table in a file, for one event loop. It takes the place of a `DynamoClient`."""
 
+    prefers_transactions = True
+
     def __init__(self, path: Path) -> None:
         """Open the file. Raises `ConfigurationError` if it cannot be used."""
         self.path = path
@@ -48,7 +50,7 @@ class SqliteClient:
         self.writer = Writer(open_database(path))
         self._reader = open_reader(path)
 
-    async def call(self, action: str, payload: Payload) -> Payload:
+    async def call(self, action: str, payload: Payload, *, repeats: bool = True) -> Payload:
         """See `DynamoClient.call`. Raises `StoreUnavailable` if the file cannot be read or written."""
         try:
             match action:
