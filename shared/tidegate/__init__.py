@@ -6,6 +6,7 @@ functions                      the Lambda functions: wiring only (outside this p
 local                          the server on one machine
 cli                            the command line
 sqlite                         the table of `aws` on this machine: SQLite instead of DynamoDB, files instead of S3
+server                         an HTTP server for ASGI applications, on one machine
 api, runtime, aws, memory      what clients speak to; Lambda's Runtime API; the ports in AWS, and in dictionaries
 batch                          the batch engine: files of requests, answered over the path of a call
 compose                        composes a gateway from settings, connections and stores
@@ -21,6 +22,7 @@ catalog                        models and prices as data
 domain                         frozen values and the rules about them, the protocols of operations and surfaces
 errors, json, lazy, offload    the error tree; the JSON codec; the loader of modules that only some calls need; threads
 call_line                      log lines of calls
+garbage_collection             how Python collects garbage in a process that serves
 """
 
 __version__ = "0.1.0"

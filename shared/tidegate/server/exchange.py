@@ -1,0 +1,236 @@
+"""One request and its reply, as the application's `receive` and `send`, and as the connection of its client.
+
+Source: https://asgi.readthedocs.io/en/latest/specs/www.html. A reply is begun with its first body message: until then,
+an application that fails still gets its caller a 500.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine, Iterable
+from typing import cast
+
+from tidegate.runtime.asgi import Message, Scope
+from tidegate.server.flow import Flow
+from tidegate.server.refusal import CRASHED, SHUTTING_DOWN, Refusal
+from tidegate.server.response import Framing, encode_body, encode_head, join
+from tidegate.server.state import ServerState
+
+log = logging.getLogger(__name__)
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Exchange:
+    """Runs the application for one request. `on_reply_end` is called when nothing more will be written.
+
+    It is the `tidegate.client` of its scope: see `api.disconnect.ClientConnection`.
+    """
+
+    __slots__ = (
+        "_awaits_continue",
+        "_body",
+        "_callback",
+        "_changed",
+        "_flow",
+        "_head",
+        "_is_body_complete",
+        "_is_delivered",
+        "_method",
+        "_on_reply_end",
+        "_reply",
+        "_scope",
+        "_server",
+        "_version",
+        "has_reply_begun",
+        "is_gone",
+        "is_reply_complete",
+        "keeps_alive",
+        "task",
+    )
+
+    def __init__(
+        self,
+        server: ServerState,
+        flow: Flow,
+        scope: Scope,
+        *,
+        keeps_alive: bool,
+        awaits_continue: bool,
+        on_reply_end: "Callable[[Exchange], None]",
+    ) -> None:
+        self._scope: Scope | None = scope
+        self._method, self._version = scope["method"], scope["http_version"]
+        self.keeps_alive = keeps_alive
+        self.has_reply_begun = self.is_reply_complete = self.is_gone = False
+        self.task: asyncio.Task[None] | None = None
+        self._server, self._flow = server, flow
+        self._on_reply_end = on_reply_end
+        self._awaits_continue = awaits_continue
+        self._body: bytes | bytearray = b""
+        self._is_body_complete = self._is_delivered = False
+        self._changed: asyncio.Event | None = None
+        self._callback: Callable[[], object] | None = None
+        self._head: bytes | None = None
+        self._reply: Framing | None = None
+        scope["extensions"] = {"tidegate.client": self}
+
+    def start(self, *, at_once: bool) -> None:
+        """Run the application in a task. `at_once`: from Python 3.12 on, up to where it waits for the first time."""
+        scope, self._scope = self._scope, None  # the scope refers to this exchange
+        if scope is not None:
+            self.task = _create_task(self._run(scope), at_once=at_once)
+
+    @property
+    def is_over(self) -> bool:
+        """True once nothing of the request or the reply is wanted any more."""
+        return self.is_reply_complete or self.is_gone
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes of the body that wait for the application."""
+        return len(self._body)
+
+    def add_body(self, data: bytes) -> None:
+        """Take a piece of the body, unless nobody will read it."""
+        if self.is_over:
+            return
+        if not self._body:
+            self._body = data
+        else:
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += data
+        self._wake()
+
+    def end_body(self) -> None:
+        """Take note that the body is complete."""
+        self._is_body_complete = True
+        self._wake()
+
+    def lose_client(self) -> None:
+        """Tell the application that the client has gone. Nothing is sent any more."""
+        if self.is_over:
+            return
+        self.is_gone = True
+        self._body = b""
+        self._wake()
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
+
+    def watch(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once if the client goes before its reply is complete; at once if it has gone already."""
+        if self.is_gone:
+            callback()
+        elif not self.is_reply_complete:
+            self._callback = callback
+
+    def unwatch(self) -> None:
+        """Call nothing when the client goes."""
+        self._callback = None
+
+    async def receive(self) -> Message:
+        """The next piece of the body; after the last one, `http.disconnect` once the client has gone or its reply."""
+        if self._awaits_continue and not self.has_reply_begun:
+            self._awaits_continue = False
+            if not self._is_body_complete and not self._body:
+                self._flow.write([_CONTINUE])
+        while not self._has_news():
+            self._flow.resume_reading()
+            self._changed = self._changed or asyncio.Event()
+            await self._changed.wait()
+        if self.is_over:
+            return {"type": "http.disconnect"}
+        body, self._body = bytes(self._body), b""
+        self._is_delivered = self._is_body_complete
+        self._flow.resume_reading()
+        return {"type": "http.request", "body": body, "more_body": not self._is_body_complete}
+
+    async def send(self, message: Message) -> None:
+        """Take one message of the reply. Waits while the client has not taken what was written before."""
+        if self._flow.is_writing_paused:
+            await self._flow.drain()
+        if self.is_gone:
+            return
+        kind = message["type"]
+        if self._reply is None and kind == "http.response.start":
+            self._encode_head(message)
+        elif self._reply is not None and kind == "http.response.body" and not self.is_reply_complete:
+            body = cast("bytes", message.get("body", b""))
+            self._write(self._reply, body, more=bool(message.get("more_body", False)))
+        else:
+            raise RuntimeError(f"The application sent {kind!r} out of turn.")
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer with an error if the reply has not begun, and end the exchange and its connection in any case."""
+        if not self.has_reply_begun:
+            self._flow.write([refusal.encode(has_body=self._method != "HEAD")])
+        self.keeps_alive = False
+        self.lose_client()
+        self._on_reply_end(self)
+
+    def _has_news(self) -> bool:
+        if self.is_over:
+            return True
+        return bool(self._body) or (self._is_body_complete and not self._is_delivered)
+
+    def _wake(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    def _encode_head(self, message: Message) -> None:
+        # A body that is withheld until "100 Continue" comes may never come: the next request could not be told from it.
+        is_withheld = self._awaits_continue and not self._is_body_complete
+        self._head, self._reply = encode_head(
+            cast("int", message["status"]),
+            cast("Iterable[tuple[bytes, bytes]]", message.get("headers", ())),
+            stamp=self._server.stamp,
+            method=cast("str", self._method),
+            version=cast("str", self._version),
+            keeps_alive=self.keeps_alive and not is_withheld and not self._server.is_stopping,
+        )
+
+    def _write(self, framing: Framing, body: bytes, *, more: bool) -> None:
+        parts = encode_body(framing, body, more=more)
+        if self._head is not None:
+            parts.insert(0, self._head)
+            self._head = None
+            self.has_reply_begun = True
+        if parts:
+            self._flow.write(join(parts))
+        if not more:
+            self.keeps_alive = framing.keeps_alive
+            self.is_reply_complete = True
+            self._callback, self._body = None, b""
+            self._wake()
+            self._on_reply_end(self)
+
+    async def _run(self, scope: Scope) -> None:
+        """Call the application, and end the reply that it leaves open."""
+        self._server.exchanges.add(self)
+        try:
+            await self._server.app(scope, self.receive, self.send)
+            if not self.is_over:
+                log.error("reply.incomplete")
+        # The edge of the server: whatever the application raises, the connections of others go on.
+        except Exception as error:
+            log.error("application.crashed", exc_info=error)
+        finally:
+            self._server.exchanges.discard(self)
+            if not self.is_over:
+                self.refuse(SHUTTING_DOWN if self._server.is_stopping else CRASHED)
+
+
+if sys.version_info >= (3, 12):
+
+    def _create_task(work: Coroutine[object, object, None], *, at_once: bool) -> "asyncio.Task[None]":
+        if at_once:
+            return asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
+        return asyncio.get_running_loop().create_task(work)
+
+else:
+
+    def _create_task(work: Coroutine[object, object, None], *, at_once: bool) -> "asyncio.Task[None]":
+        return asyncio.get_running_loop().create_task(work)

@@ -1,0 +1,45 @@
+"""How long a connection may wait, and how much it may hold, before anybody knows whose it is.
+
+The application checks the key as soon as a request's head is complete, and reads the body of admitted callers only.
+The limits are for the rest: heads that do not end, bodies that stay away, and connections that wait.
+"""
+
+from msgspec import Struct
+
+
+class ConnectionLimits(Struct, frozen=True, kw_only=True):
+    """Limits of each connection; `max_waiting` is one of the whole server."""
+
+    head_seconds: float = 10.0
+    """From the connection, or the first byte of a further request, to the end of the head."""
+
+    body_seconds: float = 120.0
+    """From the end of the head to the end of the body, while the application reads it."""
+
+    idle_seconds: float = 75.0
+    """From a reply to the next request. Clients that keep connections longer than the server does lose requests: the
+    pools of common clients end after 5 to 60 seconds, those of load balancers after 60.
+    """
+
+    linger_seconds: float = 5.0
+    """How long the rest of a request is discarded after the reply, so that its sender can read the reply."""
+
+    stall_seconds: float = 120.0
+    """How long a client may take nothing of what is written. One that reads slowly has no limit."""
+
+    tick_seconds: float = 1.0
+    """The time between two looks at all deadlines: they pass up to so much later."""
+
+    max_head_bytes: int = 64 * 1024
+    """Bytes of a head, of a chunk's extensions, or of trailers."""
+
+    max_headers: int = 128
+
+    max_buffered_bytes: int = 64 * 1024
+    """Bytes of a body that wait for the application. Beyond them, the connection is not read."""
+
+    max_pipelined: int = 8
+    """Requests of a connection that may wait for the one before them."""
+
+    max_waiting: int = 500
+    """Connections without a request in progress. With more, the one that has waited the longest is closed."""

@@ -1,0 +1,127 @@
+"""The head of a request → an ASGI scope. Pure.
+
+Sources: RFC 9112 (sections 3.2: targets and Host; 6.1: Transfer-Encoding in HTTP/1.0),
+https://asgi.readthedocs.io/en/latest/specs/www.html (spec_version 2.3: `send` does nothing once the client has gone).
+"""
+
+from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+
+from tidegate.runtime.asgi import Headers, Scope
+from tidegate.server.proxies import TrustedProxies, scheme_of
+from tidegate.server.refusal import BAD_HOST, BAD_REQUEST, BAD_TARGET, WRONG_VERSION, Refusal
+
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+_FORWARDED = b"x-forwarded-for", b"x-forwarded-proto"
+
+
+class NotServed(Exception):
+    """The request is not one for the application."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class Peer(Struct, frozen=True):
+    """Both ends of a connection; None for what is not an address, such as a Unix socket."""
+
+    client: tuple[str, int] | None
+    server: tuple[str, int | None] | None
+    proxies: TrustedProxies | None = None
+    """Set if the client is a trusted proxy."""
+
+
+class Head(Struct):
+    """The head of one request. `fields` has the last value of each header."""
+
+    method: str
+    version: str
+    target: bytes
+    headers: Headers
+    fields: dict[bytes, bytes]
+
+    def check(self) -> None:
+        """Raise `NotServed` for what the parser lets pass, and other servers could understand differently."""
+        if self.method == "CONNECT":
+            raise NotServed(BAD_TARGET)
+        if self.version != "1.1":
+            if self.version != "1.0":
+                raise NotServed(WRONG_VERSION)
+            if b"transfer-encoding" in self.fields:
+                raise NotServed(BAD_REQUEST)
+        elif b"host" not in self.fields:
+            raise NotServed(BAD_HOST)
+        if len(self.fields) != len(self.headers):
+            self._check_repeated()
+        coding = self.fields.get(b"transfer-encoding")
+        if coding is not None and coding.lower() != b"chunked":  # no client compresses; a proxy could disagree with us
+            raise NotServed(BAD_REQUEST)
+
+    def scope(self, peer: Peer, state: dict[str, object]) -> Scope:
+        """Return the scope, without extensions. Raises `NotServed` for a target that is not a path."""
+        raw_path, query = _split_target(self.target)
+        path = raw_path.decode("ascii")
+        scope: Scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": self.version,
+            "method": self.method,
+            "scheme": "http",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "root_path": "",
+            "headers": self.headers,
+            "client": peer.client,
+            "server": peer.server,
+            "state": state.copy(),
+        }
+        if peer.proxies is not None and not self.fields.keys().isdisjoint(_FORWARDED):
+            self._read_forwarded(scope, peer.proxies)
+        return scope
+
+    def framing(self) -> bytes:
+        """Return the header that says where the body ends, or nothing if there is no body."""
+        if b"transfer-encoding" in self.fields:
+            return b"transfer-encoding: chunked\r\n"
+        length = int(self.fields.get(b"content-length", b"0"))
+        return b"content-length: %d\r\n" % length if length else b""
+
+    @property
+    def size(self) -> int:
+        """The bytes of the target and of all headers."""
+        return len(self.target) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+
+    def _check_repeated(self) -> None:
+        names = [name for name, _ in self.headers]
+        if names.count(b"host") > 1:
+            raise NotServed(BAD_HOST)
+        if names.count(b"transfer-encoding") > 1:
+            raise NotServed(BAD_REQUEST)
+
+    def _read_forwarded(self, scope: Scope, proxies: TrustedProxies) -> None:
+        scheme = scheme_of(self.fields.get(b"x-forwarded-proto", b""))
+        scope["scheme"] = scheme or "http"
+        scope["client"] = proxies.client_of(self._values(b"x-forwarded-for")) or scope["client"]
+
+    def _values(self, name: bytes) -> Iterator[bytes]:
+        return (value for each, value in self.headers if each == name)
+
+
+def _split_target(target: bytes) -> tuple[bytes, bytes]:
+    """Return the path and the query of a target in one of the forms that RFC 9112, section 3.2 has for servers."""
+    if target[:1] == b"/":
+        path, _, query = target.partition(b"#")[0].partition(b"?")
+        return path, query
+    if target == b"*":
+        return target, b""
+    try:
+        url = urlsplit(target)
+    except ValueError:
+        raise NotServed(BAD_TARGET) from None
+    if url.scheme not in (b"http", b"https") or not url.netloc:
+        raise NotServed(BAD_TARGET)
+    return url.path or b"/", url.query

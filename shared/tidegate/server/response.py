@@ -1,0 +1,101 @@
+"""An ASGI response → the head and the framing of HTTP/1.1. Pure.
+
+Source: RFC 9112, sections 6 and 7.
+"""
+
+from collections.abc import Iterable
+from email.utils import formatdate
+from http import HTTPStatus
+
+from msgspec import Struct
+
+_STATUS_LINES = {
+    **{code: b"HTTP/1.1 %d \r\n" % code for code in range(100, 600)},
+    **{status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus},
+}
+_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
+_BODILESS = frozenset((*range(100, 200), 204, 304))
+_LONG_BYTES = 64 * 1024
+"""From this length on, a body is not copied to join its head."""
+
+
+class Framing(Struct, gc=False):
+    """How the rest of a reply is written. `left` are the bytes of `content-length` that are still to come."""
+
+    has_body: bool = True
+    is_chunked: bool = False
+    left: int | None = None
+    keeps_alive: bool = True
+
+
+def stamp(now: float) -> bytes:
+    """Return the headers that every reply of that second has."""
+    return b"date: %b\r\nserver: tidegate\r\n" % formatdate(now, usegmt=True).encode()
+
+
+def encode_head(
+    status: int,
+    headers: Iterable[tuple[bytes, bytes]],
+    *,
+    stamp: bytes,
+    method: str,
+    version: str,
+    keeps_alive: bool,
+) -> tuple[bytes, Framing]:
+    """Return the head, and how the body is framed. Raises `ValueError` for headers that would break the framing.
+
+    A body without `content-length` is sent in chunks, to clients of HTTP/1.0 until the connection is closed.
+    """
+    framing = Framing(keeps_alive=keeps_alive, has_body=method != "HEAD" and status not in _BODILESS)
+    lines = [_STATUS_LINES[status], stamp]
+    for any_case_name, value in headers:
+        name = any_case_name.lower()
+        if name not in _FRAMING or _is_sent(framing, name, value):
+            lines.append(b"%b: %b\r\n" % (name, value))
+    count = len(lines)
+    if framing.left is None and framing.has_body:
+        framing.is_chunked = version == "1.1"
+        framing.keeps_alive &= framing.is_chunked
+        if framing.is_chunked:
+            lines.append(b"transfer-encoding: chunked\r\n")
+            count += 1
+    if not framing.keeps_alive:
+        lines.append(b"connection: close\r\n")
+        count += 1
+    lines.append(b"\r\n")
+    head = b"".join(lines)
+    # The status line, two lines of the stamp, and one line for each header. A header with a line break adds others.
+    if head.count(b"\n") != count + 2 or head.count(b"\r") != count + 2 or b"\0" in head:
+        raise ValueError("A header of the response has a line break or a NUL.")
+    return head, framing
+
+
+def encode_body(framing: Framing, body: bytes, *, more: bool) -> list[bytes]:
+    """Return the body's bytes as they are sent. Raises `ValueError` if they are not as many as was announced."""
+    if not framing.has_body:
+        return []
+    if framing.is_chunked:
+        parts = [] if not body else [b"%x\r\n" % len(body), body, b"\r\n"]
+        return parts if more else [*parts, b"0\r\n\r\n"]
+    if framing.left is not None:
+        framing.left -= len(body)
+        if framing.left < 0 or (framing.left and not more):
+            raise ValueError("The response's body is not as long as its content-length.")
+    return [body] if body else []
+
+
+def join(parts: list[bytes]) -> list[bytes]:
+    """Return the parts as few writes, without copying a long one."""
+    if len(parts) <= 1 or any(len(part) > _LONG_BYTES for part in parts):
+        return parts
+    return [b"".join(parts)]
+
+
+def _is_sent(framing: Framing, name: bytes, value: bytes) -> bool:
+    """Note a header that the framing depends on. False for one that the server writes itself."""
+    if name == b"content-length":
+        framing.left = int(value)
+        return True
+    if name == b"connection" and value.lower() == b"close":
+        framing.keeps_alive = False
+    return False

@@ -1,0 +1,59 @@
+"""State that the connections of one server share."""
+
+import asyncio
+from typing import Protocol
+
+from tidegate.runtime.asgi import App
+from tidegate.server.limits import ConnectionLimits
+from tidegate.server.proxies import TrustedProxies
+
+
+class ServedConnection(Protocol):
+    """`connection.Connection`, as the server sees it."""
+
+    def look_at_deadlines(self, now: float) -> None:
+        """End what has taken too long at `now`, a time of the event loop."""
+        ...
+
+    def end_soon(self) -> None:
+        """Close the connection, or close it once the running request has its reply."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection once all that was written is sent."""
+        ...
+
+
+class RunningExchange(Protocol):
+    """`exchange.Exchange`, as the server sees it."""
+
+    task: "asyncio.Task[None] | None"
+
+
+class ServerState:
+    """The application, the limits, all connections, and the requests that the application has not ended yet."""
+
+    def __init__(self, app: App, limits: ConnectionLimits, proxies: TrustedProxies) -> None:
+        self.app = app
+        self.limits = limits
+        self.proxies = proxies
+        self.lifespan: dict[str, object] = {}
+        """State that the application's start leaves for each request."""
+        self.stamp = b""
+        """The headers that all replies of a second have."""
+        self.is_stopping = False
+        self.connections: set[ServedConnection] = set()
+        self.exchanges: set[RunningExchange] = set()
+        self._waiting: dict[ServedConnection, None] = {}
+
+    def add_waiting(self, connection: ServedConnection) -> None:
+        """Count a connection without a request. With too many, the one that has waited the longest is closed."""
+        self._waiting[connection] = None
+        if len(self._waiting) > self.limits.max_waiting:
+            oldest = next(iter(self._waiting))
+            del self._waiting[oldest]
+            oldest.close()
+
+    def remove_waiting(self, connection: ServedConnection) -> None:
+        """Count a connection no longer: it has a request, or is closed."""
+        self._waiting.pop(connection, None)
