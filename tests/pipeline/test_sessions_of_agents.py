@@ -9,15 +9,11 @@ import pytest
 from tests.world import Client, world
 
 HELLO: Any = {"role": "user", "content": "Hello"}
-ROUTE = json.dumps(
-    [
-        {
-            "name": "codex",
-            "by": "weight",
-            "targets": [{"model": "openai/gpt-5"}, {"model": "openai/gpt-5", "key": "SECOND_OPENAI_API_KEY"}],
-        }
-    ]
-)
+TARGETS: Any = [{"model": "openai/gpt-5"}, {"model": "openai/gpt-5", "key": "SECOND_OPENAI_API_KEY"}]
+
+
+def route(by: str) -> str:
+    return json.dumps([{"name": "codex", "by": by, "targets": TARGETS}])
 
 
 def account(request: httpx.Request) -> httpx.Response:
@@ -26,7 +22,8 @@ def account(request: httpx.Request) -> httpx.Response:
     items = json.loads(request.content)["input"]
     sealed = [item["encrypted_content"] for item in items if item.get("type") == "reasoning"]
     if any(each != own for each in sealed):
-        return httpx.Response(400, json={"error": {"message": "The encrypted content could not be verified."}})
+        error = {"message": "The encrypted content could not be verified.", "code": "invalid_encrypted_content"}
+        return httpx.Response(400, json={"error": error})
     output: Any = [
         {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": own},
         {"id": "msg_1", "type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]},
@@ -44,7 +41,7 @@ async def turn(client: Client, items: list[Any], headers: dict[str, str] | None 
 
 @pytest.mark.parametrize("named", ["cache key", "header", "nothing", "stored"])
 async def test_a_session_with_encrypted_reasoning_stays_at_its_account(named: str) -> None:
-    async with world(account, TIDEGATE_ROUTES=ROUTE, SECOND_OPENAI_API_KEY="provider-secret-3") as client:
+    async with world(account, TIDEGATE_ROUTES=route("weight"), SECOND_OPENAI_API_KEY="provider-secret-3") as client:
         for number in range(12):
             opening = {"role": "user", "content": f"Task {number}" if named in ("nothing", "stored") else "Task"}
             fields = {"prompt_cache_key": f"session {number}"} if named == "cache key" else {}
@@ -60,8 +57,44 @@ async def test_a_session_with_encrypted_reasoning_stays_at_its_account(named: st
         assert len({request.headers["authorization"] for request in client.requests}) == 2
 
 
+async def test_a_session_stays_where_it_is_though_another_account_is_faster() -> None:
+    async with world(account, TIDEGATE_ROUTES=route("latency"), SECOND_OPENAI_API_KEY="provider-secret-3") as client:
+        for number in range(6):
+            items: list[Any] = [{"role": "user", "content": f"Task {number}"}]
+            for _ in range(3):
+                items += [*(await turn(client, items, store=False))["output"], HELLO]
+        keys = [request.headers["authorization"] for request in client.requests]
+        assert len(keys) == 18 and all(len({*keys[n : n + 3]}) == 1 for n in range(0, 18, 3))
+
+
+@pytest.mark.parametrize("is_stored", [False, True])
+async def test_reasoning_that_no_account_can_read_is_left_out_and_named(is_stored: bool) -> None:
+    """The first account fails in the middle of a session, and comes back: each has encrypted a part of it."""
+    down: set[str] = set()
+
+    def accounts(request: httpx.Request) -> httpx.Response:
+        is_down = request.headers["authorization"] in down
+        return httpx.Response(503, json={"error": {"message": "Down"}}) if is_down else account(request)
+
+    async with world(accounts, TIDEGATE_ROUTES=route("order"), SECOND_OPENAI_API_KEY="provider-secret-3") as client:
+        items: list[Any] = [HELLO]
+        previous: str | None = None
+        for number in range(3):
+            sent = items if not is_stored or previous is None else [HELLO]
+            reply = await turn(client, sent, store=is_stored, previous_response_id=previous)
+            items, previous = [*items, *reply["output"], HELLO], reply["id"] if is_stored else None
+            if number < 2:
+                first = client.requests[0].headers["authorization"]
+                down = {first} if number == 0 else set()
+        assert [item.get("type") for item in json.loads(client.requests[-1].content)["input"]].count("reasoning") == 0
+        body = {"model": "codex", "input": items, "store": False}
+        bare = await client.post(body, "/v1/responses")
+        named = [f"input[{n}]" for n, item in enumerate(items) if item.get("type") == "reasoning"]
+        assert bare.headers["x-tidegate-ignored-params"].split(",") == named
+
+
 async def test_the_session_and_the_agent_of_codex_are_on_the_record() -> None:
-    async with world(account, TIDEGATE_ROUTES=ROUTE, SECOND_OPENAI_API_KEY="provider-secret-3") as client:
+    async with world(account, TIDEGATE_ROUTES=route("weight"), SECOND_OPENAI_API_KEY="provider-secret-3") as client:
         await turn(client, [HELLO], {"session-id": "s-1", "x-openai-subagent": "review"})
         await turn(client, [HELLO], prompt_cache_key="s-2")
         calls = [outcome.call for outcome in client.recorder.outcomes]

@@ -39,7 +39,8 @@ class Origin(Struct, frozen=True):
     returns it with the paths of what it leaves out. `refusals` are the paths of what no other provider than one of this
     dialect can answer, each with the reason. `add_lost_fields` adds to the translated body what the translation
     has lost, and a provider of this dialect would get: it is checked for prices and for what belongs to accounts.
-    `conversation` is what is stored of the call; None if the caller wants nothing stored.
+    `conversation` is what is stored of the call; None if the caller wants nothing stored. `drop_sealed_reasoning`
+    returns the body without reasoning that only the account which has encrypted it can read, and the paths of that.
     """
 
     dialect: str
@@ -52,6 +53,7 @@ class Origin(Struct, frozen=True):
     add_lost_fields: Callable[[JsonObject], JsonObject] | None = None
     conversation: ConversationToStore | None = None
     refusals: Mapping[str, str] = field(default_factory=dict[str, str])
+    drop_sealed_reasoning: Callable[[JsonObject], tuple[JsonObject, tuple[str, ...]]] | None = None
 
     def check_translatable(self) -> None:
         """Raise `InvalidRequest` for the first of the refusals."""

@@ -119,6 +119,9 @@ async def _try_deployments(
             order.fail_over(error, at=components.clock(), may_move=remaining_seconds > 0)
             delay: float | None = 0.0
             if not order.is_first_attempt:
+                unread = order.unread_reasoning(call.request)
+                if unread is not None:  # the same deployments are asked again without it
+                    raise unread from None
                 delay = _retry_delay(components, call, order, remaining_seconds, alternatives)
             if delay is None:
                 raise as_final_error(order.best_error, order.retries, call.request.options.num_retries) from None

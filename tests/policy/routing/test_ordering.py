@@ -12,10 +12,12 @@ from tests.store_worlds import NOON, Clock, workspace
 from tidegate import catalog
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment, Resolution
+from tidegate.domain.origin import Origin
 from tidegate.domain.routes import Route, RouteOrder, RouteTarget
 from tidegate.errors import ProviderAuth, ProviderFailed, ProviderModelNotFound, ProviderTimeout, TidegateError
 from tidegate.policy.routing.health import DeploymentKey, Health, deployment_key_of
 from tidegate.policy.routing.ordering import Ordering
+from tidegate.policy.routing.sessions import MAX_SESSIONS, SESSION_SECONDS, Sessions
 
 MODELS = ("openai/gpt-4o", "openai/gpt-4o-mini", "vllm/nobody-knows")
 
@@ -29,7 +31,8 @@ class Scene:
         self.clock = Clock()
         self.health = Health(self.clock)
         chances = iter(draws)
-        self.balance = Ordering(catalog.load_catalog(), self.health, lambda: next(chances))
+        sessions = Sessions(self.clock)
+        self.balance = Ordering(catalog.load_catalog(), self.health, lambda: next(chances), sessions)
         route = Route("fast", tuple(map(RouteTarget, MODELS, weights)), by, **fields)
         pairs = [(name.split("/"), weight) for name, weight in zip(MODELS, weights, strict=True)]
         deployments = [Deployment(provider, model, "https://x", weight=weight) for (provider, model), weight in pairs]
@@ -144,6 +147,45 @@ def test_sessions_are_shared_out_by_weight() -> None:
     scene = Scene("weight", (6, 3, 1), sticky=True)
     firsts = Counter(scene.order(call(f"session {n}"))[0] for n in range(2_000))
     assert [round(firsts[n] / 200) for n in "012"] == [6, 3, 1]
+
+
+def of_agent(session_id: str, dialect: str = "messages") -> Call:
+    made = call(session_id)
+    return replace(made, request=replace(made.request, origin=Origin(dialect, {})))
+
+
+@pytest.mark.parametrize("by", ["latency", "price"])
+def test_an_agents_session_stays_with_what_has_answered_it_while_it_answers(by: RouteOrder) -> None:
+    scene = Scene(by)
+    for n, seconds in ((0, 0.9), (1, 0.3), (2, 0.6)):
+        scene.health.record_first_event(scene.place(n), seconds, False)
+    usual = scene.order(of_agent("new"))
+    scene.balance.record_success(scene.plan.deployments[2], scene.plan, of_agent("s"))
+    scene.balance.record_success(scene.plan.deployments[2], scene.plan, call("person"))
+    assert scene.order(of_agent("s")) == "2" + usual.replace("2", "")
+    assert scene.order(of_agent("new")) == scene.order(call("person")) == usual
+    scene.fail(2)
+    scene.clock.now -= 1
+    assert scene.order(of_agent("s"))[2] == "2"
+
+
+@pytest.mark.parametrize("by", ["order", "weight"])
+def test_a_fixed_order_remembers_no_session(by: RouteOrder) -> None:
+    scene, session = Scene(by), of_agent("s")
+    usual = scene.order(session)
+    scene.balance.record_success(scene.plan.deployments[int(usual[2])], scene.plan, session)
+    assert scene.order(session) == usual
+
+
+def test_sessions_are_forgotten_after_an_hour_and_beyond_a_number() -> None:
+    clock, route = Clock(), Route("r", (), "price")
+    sessions = Sessions(clock)
+    for n in range(MAX_SESSIONS + 1):
+        sessions.remember(route, call(f"s{n}"), "d")
+    found = [sessions.find_deployment_id(route, call(name)) for name in ("s0", "s1", f"s{MAX_SESSIONS}")]
+    assert found == [None, "d", "d"]
+    clock.now += SESSION_SECONDS
+    assert sessions.find_deployment_id(route, call("s1")) is None
 
 
 def test_only_the_sessions_of_what_cools_down_move() -> None:

@@ -6,6 +6,7 @@ router            a model's name → its deployments
 suggestions       the names that a caller may have meant
 fallback          the models to try when one does not answer
 ordering          the order of a route's deployments: listed, weighted, fastest or cheapest first
+sessions          the deployment that has answered each session last
 health            a circuit breaker and the latency for each deployment
 balancer          loads ordering and health with the first route that has a choice
 states            how providers are configured, and which targets cool down, for the control plane

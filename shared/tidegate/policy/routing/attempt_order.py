@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 from tidegate.domain.deployment import Deployment
+from tidegate.domain.operation import Request
 from tidegate.errors import (
     ContextLengthExceeded,
     InvalidRequest,
@@ -14,7 +15,7 @@ from tidegate.errors import (
     UpstreamError,
 )
 from tidegate.policy.routing import fallback
-from tidegate.policy.routing.retry import is_deployment_fault, is_retryable
+from tidegate.policy.routing.retry import cannot_read_reasoning, is_deployment_fault, is_retryable
 
 _MODEL_ERRORS = (ContextLengthExceeded, InvalidRequest, ModelUnpriced, QuotaExhausted)
 """Errors of the model: another model may take a longer prompt, know the field, or cost less."""
@@ -55,6 +56,12 @@ class AttemptOrder:
         """The error for the caller: the first deployment's, unless a retry may help with a later one only."""
         first, *others = (error for error, _ in self._failures.values())
         return reduce(fallback.best_error, others, first)
+
+    def unread_reasoning(self, request: Request) -> TidegateError | None:
+        """Return the error of a deployment that could answer if the request came without reasoning of another one."""
+        errors = (error for error, _ in self._failures.values() if isinstance(error, UpstreamError))
+        found = next(filter(cannot_read_reasoning, errors), None)
+        return None if found is None or fallback.without_sealed_reasoning(request) is None else found
 
     def fail_over(self, error: TidegateError, *, at: float, may_move: bool = True) -> None:
         """Note that the current deployment failed `at` UTC seconds, and move to the next that may succeed, if any."""

@@ -147,7 +147,9 @@ class Balancer:
         ordering = self._ordering
         if ordering is None:
             health = load("tidegate.policy.routing.health", "Health")(self._clock)
-            ordering = self._ordering = load("tidegate.policy.routing.ordering", "Ordering")(self._catalog, health)
+            sessions = load("tidegate.policy.routing.sessions", "Sessions")(self._clock)
+            load_ordering = load("tidegate.policy.routing.ordering", "Ordering")
+            ordering = self._ordering = load_ordering(self._catalog, health, sessions=sessions)
         return ordering
 
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.catalog import Catalog
+from tidegate.chat.request import ChatRequest
 from tidegate.domain.deployment import Resolution
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS, GatewayFields
 from tidegate.domain.limits import NO_LIMITS, Limits
@@ -32,6 +33,7 @@ from tidegate.errors import (
     UpstreamError,
 )
 from tidegate.json import Json
+from tidegate.policy.routing.retry import cannot_read_reasoning
 from tidegate.policy.routing.router import Router
 
 CERTAIN_PART = 0.5
@@ -99,8 +101,14 @@ def candidates(
 
 
 def remaining_candidates(error: TidegateError, failed: Candidate, remaining: Sequence[Candidate]) -> list[Candidate]:
-    """Return the models to try next: none if the store is down, or the requested model failed by the caller's fault."""
+    """Return the models to try next: none if the store is down, or the requested model failed by the caller's fault.
+
+    If no deployment could read the reasoning in the request, the model comes again without that.
+    """
     match error:
+        case UpstreamError() if cannot_read_reasoning(error):
+            bare = without_sealed_reasoning(failed.request)
+            return [*([replace(failed, request=bare)] if bare else ()), *remaining]
         case ContextLengthExceeded():
             bigger = context_window_fallback(failed.request)
             return list(remaining) if bigger is None else [bigger, *remaining]
@@ -123,6 +131,18 @@ def context_window_fallback(request: Request) -> Candidate | None:
     """Return the model that the caller named for prompts that are too long for this one; None without one."""
     model = (request.options.context_window_fallback_dict or {}).get(request.model)
     return Candidate(f"context_window_fallback_dict.{request.model}", request.with_model(model)) if model else None
+
+
+def without_sealed_reasoning(request: Request) -> Request | None:
+    """Return the request without reasoning that one account alone can read, and name that; None if it has none."""
+    origin = request.origin
+    if origin is None or origin.body is None or origin.drop_sealed_reasoning is None:
+        return None
+    body, paths = origin.drop_sealed_reasoning(origin.body)
+    if not paths:
+        return None
+    ignored = (*request.ignored, *paths)
+    return replace(cast(ChatRequest, request), origin=replace(origin, body=body), ignored=ignored)
 
 
 def _may_pass(error: TidegateError) -> bool:

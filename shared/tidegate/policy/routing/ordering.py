@@ -1,12 +1,14 @@
 """The order in which the deployments of a route are tried, by the route's `by`.
 
 `order` keeps the listed order; `weight` draws at random by weight; `latency` puts the fastest first event first, and
-before it deployments with unknown latency; `price` puts the lowest cost of this call first. In every order the
-deployments in cooldown come last, sorted by the end of their cooldown.
+before it deployments with unknown latency; `price` puts the lowest cost of this call first. By latency and by price, an
+agent's session stays with the deployment that has answered it. In every order the deployments in cooldown come last,
+sorted by the end of their cooldown.
 """
 
 import math
 import random
+import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from itertools import count
@@ -17,10 +19,12 @@ from msgspec.structs import replace
 from tidegate.catalog import Catalog, call_cost
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment, DeploymentKey, Resolution
+from tidegate.domain.routes import Route
 from tidegate.domain.usage import TokenCounts
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import TidegateError
 from tidegate.policy.routing.health import Health, deployment_key_of, may_be_callers_doing
+from tidegate.policy.routing.sessions import Sessions
 
 USUAL_ANSWER_TOKENS = 500
 """Tokens of answer by which prices are compared when the caller sets no limit."""
@@ -32,6 +36,7 @@ class Ordering(Struct, frozen=True):
     catalog: Catalog
     health: Health = field(default_factory=Health)
     draw: Callable[[], float] = random.random
+    sessions: Sessions = field(default_factory=lambda: Sessions(time.time))
 
     def order(self, resolution: Resolution, call: Call) -> Resolution:
         """Sort a route's deployments. Starts a trial of the first if it is half-open or its latency is unknown."""
@@ -52,6 +57,9 @@ class Ordering(Struct, frozen=True):
         deployments = resolution.deployments
         pairs = [_keys_of(deployment, resolution, call.workspace) for deployment in deployments]
         scores = self._scores(resolution, call, [deployment_key for deployment_key, _ in pairs])
+        if resolution.route is not None and _remembers_sessions(resolution.route, call):
+            kept_id = self.sessions.find_deployment_id(resolution.route, call)
+            scores = [-math.inf if pair[0].id == kept_id else each for pair, each in zip(pairs, scores, strict=True)]
         availabilities = [max(map(self._availability, pair)) for pair in pairs]
         ranked = sorted(zip(availabilities, scores, count(), deployments, strict=False))
         return replace(resolution, deployments=tuple(deployment for *_, deployment in ranked))
@@ -72,8 +80,11 @@ class Ordering(Struct, frozen=True):
         self.health.record_first_event(deployment_key, seconds, call.request.stream)
 
     def record_success(self, deployment: Deployment, resolution: Resolution, call: Call) -> None:
-        for deployment_key in _keys_of(deployment, resolution, call.workspace):
+        shared, own = _keys_of(deployment, resolution, call.workspace)
+        for deployment_key in (shared, own):
             self.health.record_success(deployment_key)
+        if resolution.route is not None and _remembers_sessions(resolution.route, call):
+            self.sessions.remember(resolution.route, call, shared.id)
 
     def record_failure(
         self,
@@ -145,6 +156,11 @@ class Ordering(Struct, frozen=True):
             price = None if model is None else call_cost(model, tokens, call.started_at)
             prices.append(math.inf if price is None else float(price))
         return prices
+
+
+def _remembers_sessions(route: Route, call: Call) -> bool:
+    """True for a call of an agent on a route whose order changes by itself."""
+    return route.by in ("latency", "price") and call.request.origin is not None
 
 
 def _keys_of(

@@ -35,6 +35,9 @@ _UNPAID_CODES = frozenset({"insufficient_quota", "insufficient_balance", "billin
 """Codes of a 429 for an account without credit, which a retry does not help."""
 
 
+_UNREADABLE = "invalid_encrypted_content"
+
+
 class RetryBudget(Struct):
     """Limits the retries of one provider to a fifth of its calls, and `MAX_BUDGET` more to begin with.
 
@@ -104,4 +107,12 @@ def as_final_error(error: TidegateError, retries_made: int, num_retries: int | N
 def is_deployment_fault(error: UpstreamError) -> bool:
     """True if another deployment of the model may succeed: the error is not the request's fault."""
     is_temporary = error.retryable or error.upstream_status in _RETRYABLE_STATUSES
-    return is_temporary or isinstance(error, ProviderAuth | ProviderModelNotFound)
+    return is_temporary or isinstance(error, ProviderAuth | ProviderModelNotFound) or cannot_read_reasoning(error)
+
+
+def cannot_read_reasoning(error: UpstreamError) -> bool:
+    """True if another account has encrypted reasoning that is in the request. That account's deployment can read it.
+
+    Source: https://platform.openai.com/docs/guides/reasoning (encrypted reasoning); the code is in OpenAI's replies.
+    """
+    return error.native_code == _UNREADABLE and not error.sent_first_chunk

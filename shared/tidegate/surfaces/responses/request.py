@@ -107,6 +107,7 @@ def build_request(raw: JsonObject, state: StateFields, size: int = 0) -> ChatReq
         add_lost_fields=partial(_with_lost_fields, raw),
         conversation=None if state.store is False else ConversationToStore(_kept_items(raw), state.conversation_id),
         refusals=conversation.refusals,
+        drop_sealed_reasoning=without_sealed_reasoning,
     )
     return replace(request, origin=origin)
 
@@ -171,6 +172,19 @@ def without_own_reasoning(raw: JsonObject) -> JsonObject:
     if not isinstance(items, list):
         return raw
     return {**raw, "input": [_as_message(item) for item in items if not _is_own_reasoning(item)]}
+
+
+def without_sealed_reasoning(raw: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
+    """See `Origin.drop_sealed_reasoning`."""
+    items = raw.get("input")
+    if not isinstance(items, list):
+        return raw, ()
+    kept: list[Json] = [item for item in items if not _is_sealed(item)]
+    return {**raw, "input": kept}, tuple(f"input[{number}]" for number, item in enumerate(items) if _is_sealed(item))
+
+
+def _is_sealed(item: Json) -> bool:
+    return isinstance(item, dict) and item.get("type") == "reasoning" and bool(item.get("encrypted_content"))
 
 
 def _as_message(item: Json) -> Json:
