@@ -40,9 +40,9 @@ async def translate_stream(
     """
     pairs: _Pairs | None = None
     async for batch in events:
-        if pairs is not None or any(map(_may_have_half_pair, batch)):
-            if pairs is None:
-                pairs = _create_pairs()
+        if pairs is None and _may_have_half_pair(batch):
+            pairs = _create_pairs()
+        if pairs is not None:
             batch = pairs.join(batch)
         chunks: list[Chunk] = []
         try:
@@ -70,10 +70,16 @@ def _create_pairs() -> _Pairs:
     return load("tidegate.providers.surrogate_pairs", "SurrogatePairs")()
 
 
-def _may_have_half_pair(event: StreamEvent) -> bool:
-    """True if the event may have an escaped surrogate: `\\ud83d`."""
-    data = event.data
-    return ("\\ud" in data or "\\uD" in data) if isinstance(data, str) else (b"\\ud" in data or b"\\uD" in data)
+def _may_have_half_pair(events: Iterable[StreamEvent]) -> bool:
+    """True if one of the events may have an escaped surrogate: `\\ud83d`."""
+    for event in events:
+        data = event.data
+        if isinstance(data, str):
+            if "\\u" in data and ("\\ud" in data or "\\uD" in data):
+                return True
+        elif b"\\ud" in data or b"\\uD" in data:
+            return True
+    return False
 
 
 def _has_more_than_role(chunk: Chunk) -> bool:

@@ -8,8 +8,10 @@ OpenRouter).
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import cast
 
 import msgspec
+from msgspec import structs
 
 from tidegate.chat.completion import Chunk
 from tidegate.domain.usage import merge_counts
@@ -20,6 +22,7 @@ from tidegate.providers.base import StreamEvent
 from tidegate.providers.openai import failure, normalise, usage
 from tidegate.providers.openai.choice_stream import OpenAIChoiceStream
 from tidegate.providers.openai.completion import choice_content, clean_logprobs
+from tidegate.providers.openai.plain import PlainChunk, decode_chunk
 from tidegate.providers.openai.quirks import Quirks
 
 _NOISE = frozenset({"obfuscation", "p", "x_groq", "choices", "usage", "object", "citations", "search_results"})
@@ -29,14 +32,25 @@ _OF_CHOICE = frozenset(
 )
 _NO_FIELDS: JsonObject = {}
 
+_MAX_MISSES = 8
+"""After so many chunks in a row that are not plain, the next ones of the stream are not tried."""
+
 
 def parse(provider: str, quirks: Quirks, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
     """Yield the chunks of each batch of events, then the last chunks. Raises `UpstreamError`."""
     return stream_loop.translate_stream(_OpenAIStreamTranslator(provider, quirks), events)
 
 
+def _envelope_of(chunk: PlainChunk) -> tuple[str | None, ...]:
+    return chunk.model, chunk.system_fingerprint, chunk.service_tier, chunk.provider
+
+
 class _OpenAIStreamTranslator:
-    """The state of one stream. Finish reasons and usage are held back until the end, so that nothing follows them."""
+    """The state of one stream. Finish reasons and usage are held back until the end, so that nothing follows them.
+
+    A plain chunk whose envelope is the one before (`_plain_envelope`) differs from it in id, time and choices alone:
+    the envelope is not cleaned again, but copied from `_plain_chunk`, which became of that one.
+    """
 
     def __init__(self, provider: str, quirks: Quirks) -> None:
         self.done = False
@@ -48,6 +62,9 @@ class _OpenAIStreamTranslator:
         self._sources: JsonObject = {}
         self._envelope: JsonObject = {}
         self._other_fields: JsonObject = {}
+        self._plain_envelope: tuple[str | None, ...] = ()
+        self._plain_chunk: JsonObject = {}
+        self._misses = 0
 
     def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
         """Append the chunk of this event to `out`, if there is one. Raises `UpstreamError`."""
@@ -55,19 +72,54 @@ class _OpenAIStreamTranslator:
         if data == "[DONE]":
             self.done = True
             return
+        plain = None
+        if self._misses < _MAX_MISSES and event.type == "message":
+            try:
+                plain = decode_chunk(data)
+                self._misses = 0
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                self._misses += 1
+        if plain is not None and _envelope_of(plain) == self._plain_envelope:
+            chunk = self._next_plain(plain)
+        else:
+            chunk = self._read(event)
+            if plain is not None and chunk is not None:
+                self._plain_envelope, self._plain_chunk = _envelope_of(plain), cast("JsonObject", {**chunk})
+        if chunk is not None:
+            out.append(chunk)
+
+    def _next_plain(self, plain: PlainChunk) -> Chunk | None:
+        """Return the chunk of a plain one whose envelope is the one before."""
+        if plain.usage:
+            self._usage = merge_counts(self._usage, plain.usage)
+        choices: list[Json] = []
+        for each in plain.choices:
+            filtered = each.content_filter_results
+            extras: JsonObject = {"content_filter_results": filtered} if filtered else _NO_FIELDS
+            finish = each.finish_reason, each.native_finish_reason
+            choice = self._add(each.index, each.delta, finish, None, extras)
+            if choice is not None:
+                choices.append(choice)
+        if not choices:
+            self._store_fields(structs.asdict(plain))
+            return None
+        changing: JsonObject = {"id": plain.id, "created": plain.created, "choices": choices}
+        return self._plain_chunk | changing  # pyright: ignore[reportReturnType]  # fields pass through a TypedDict
+
+    def _read(self, event: StreamEvent) -> Chunk | None:
+        """Return the chunk of any event. Raises `UpstreamError`."""
+        data = event.data
         try:
             raw = decode_reply(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raw = data if isinstance(data, str) else data.decode("utf-8", "replace")
             if not raw.strip() or event.type not in ("message", "error"):
-                return
+                return None
         if not isinstance(raw, dict) or event.type == "error" or raw.get("error"):
             if isinstance(raw, int | float | None):
-                return  # official SDKs skip it too
+                return None  # official SDKs skip it too
             raise self._error(event, raw)
-        chunk = self._chunk(raw)
-        if chunk is not None:
-            out.append(chunk)
+        return self._chunk(raw)
 
     def _error(self, event: StreamEvent, raw: Json) -> Exception:
         match raw:
@@ -134,29 +186,35 @@ class _OpenAIStreamTranslator:
         index, delta = raw.get("index"), raw.get("delta")
         if not isinstance(index, int):
             index = position
-        stream = self._streams.get(index)
         if not isinstance(delta, dict):
             # A late result of Azure's content filter has no delta; others send a whole message in its place.
-            delta = {} if stream is not None else choice_content(raw)
-        if stream is None:
-            stream = self._streams[index] = OpenAIChoiceStream(self._think_tags)
+            delta = {} if index in self._streams else choice_content(raw)
         if raw.get("error"):
             raise failure.from_event(self._provider, {"error": raw["error"]})
         if isinstance(raw_usage := raw.get("usage"), dict):  # Moonshot
             self._usage = merge_counts(self._usage, raw_usage)
-        clean_delta = stream.add(delta)
         extras: JsonObject = {}
-        if len(raw) > 3 or "delta" not in raw:
+        if not _OF_CHOICE.issuperset(raw):
             others = {name: value for name, value in raw.items() if name not in _OF_CHOICE}
             extras = {name: value for name, value in others.items() if value not in normalise.EMPTY_VALUES}
-        if raw.get("finish_reason"):
-            stream.set_finish(raw["finish_reason"], raw.get("native_finish_reason"), extras)
-        choice_logprobs = clean_logprobs(raw.get("logprobs"))
-        if clean_delta is None and choice_logprobs is None:
+        finish = raw.get("finish_reason"), raw.get("native_finish_reason")
+        return self._add(index, delta, finish, clean_logprobs(raw.get("logprobs")), extras)
+
+    def _add(
+        self, index: int, delta: JsonObject, finish: tuple[Json, Json], logprobs: Json, extras: JsonObject
+    ) -> JsonObject | None:
+        """Return the choice to pass on, None if it is empty. `finish` is its finish reason, and the native one."""
+        stream = self._streams.get(index)
+        if stream is None:
+            stream = self._streams[index] = OpenAIChoiceStream(self._think_tags)
+        clean_delta = stream.add(delta)
+        if finish[0]:
+            stream.set_finish(*finish, extras)
+        if clean_delta is None and logprobs is None:
             return None
         choice: JsonObject = {"index": index, "delta": clean_delta or {}, "finish_reason": None}
-        if choice_logprobs is not None:
-            choice["logprobs"] = choice_logprobs
+        if logprobs is not None:
+            choice["logprobs"] = logprobs
         if extras:
             choice.update(extras)
         return choice

@@ -1,0 +1,148 @@
+"""What an exact schema reads must be what all of the cleaning makes of it, byte for byte."""
+
+import json
+import random
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.providers.assembling import reads, run
+from tests.providers.calls import CASES
+from tests.providers.recorded import PROVIDERS, all_needed, chats, dialect
+from tidegate.errors import TidegateError
+from tidegate.providers import Registry
+from tidegate.providers.base import Provider, StreamEvent
+from tidegate.providers.openai.plain import decode_chunk
+from tidegate.providers.openai.provider import OpenAI
+from tidegate.upstream.sse import SseDecoder
+
+_registry = Registry()
+_STREAMS = sorted(path for path in CASES.glob("*/*/upstream.sse") if isinstance(_registry.load(path.parts[-3]), OpenAI))
+_PROVIDERS = [_registry.load(name) for name in ("openai", "ollama", "openrouter", "snowflake")]
+_MAX_MISSES = "tidegate.providers.openai.stream._MAX_MISSES"
+
+
+def _outcome(provider: Provider, batches: Iterable[Sequence[StreamEvent]]) -> bytes | tuple[type, str]:
+    """The chunks of a stream as bytes, or its error."""
+    try:
+        return msgspec.json.encode(run(provider, batches))
+    except TidegateError as error:
+        return type(error), error.message
+
+
+def _check(provider: Provider, batches: Sequence[Sequence[StreamEvent]]) -> None:
+    ours = _outcome(provider, batches)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_MAX_MISSES, 0)  # no schema is tried
+        assert _outcome(provider, batches) == ours
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_recorded_stream_gives_the_same_chunks_without_schemas(provider: str) -> None:
+    for one in chats(provider, streams=True):
+        _check(dialect(provider), list(reads(one.body.encode(), random.Random(one.id))))
+
+
+@pytest.mark.parametrize("path", _STREAMS, ids=lambda path: f"{path.parts[-3]}-{path.parts[-2]}")
+def test_the_stream_of_a_case_gives_the_same_chunks_without_schemas(path: Path) -> None:
+    _check(_registry.load(path.parts[-3]), list(reads(path.read_bytes(), random.Random(0))))
+
+
+_TEXTS = st.sampled_from(["", "a", " b", "é", "<think>", "</think>", "\ud83d\ude00"])
+_JUNK: st.SearchStrategy[Any] = st.sampled_from([None, "", "x", 0, -1, 1.0, True, [], {}, {"a": None}, 1 << 70])
+_FUNCTIONS = st.fixed_dictionaries({}, optional={"name": st.sampled_from(["", "f"]), "arguments": _TEXTS})
+_CALLS = st.fixed_dictionaries(
+    {"index": st.sampled_from([0, 1, "0", None]), "function": _FUNCTIONS},
+    optional={"id": st.sampled_from(["", "call_1", "call_2"]), "type": st.just("function")},
+)
+_USAGE = st.fixed_dictionaries({"prompt_tokens": st.integers(0, 3)}, optional={"completion_tokens": st.integers(0, 3)})
+_REASONS = st.sampled_from([None, None, None, "", "stop", "length", "tool_calls", "eos", "error"])
+_FILTERED = st.sampled_from([None, {}, {"hate": {"filtered": False}}])
+
+
+@st.composite
+def _objects(draw: st.DrawFn, plain: dict[str, st.SearchStrategy[Any]], **odd: st.SearchStrategy[Any]) -> Any:
+    """Objects with some of the plain fields, of which one in five has odd fields beside or in place of them."""
+    fields: dict[str, Any] = draw(st.fixed_dictionaries({}, optional=plain))
+    is_odd = draw(st.integers(0, 4)) == 4
+    return {**fields, **draw(st.fixed_dictionaries({}, optional=odd))} if is_odd else fields
+
+
+_DELTAS = _objects(
+    {"role": st.just("assistant"), "content": _TEXTS, "reasoning": _TEXTS, "tool_calls": st.lists(_CALLS, max_size=2)},
+    content=_JUNK,
+    reasoning=_JUNK,
+    reasoning_content=_TEXTS,
+    tool_calls=_JUNK,
+    annotations=_JUNK,
+)
+_ENDS = _objects(
+    {"finish_reason": _REASONS, "content_filter_results": _FILTERED, "native_finish_reason": _REASONS},
+    **{"usage": _USAGE, "error": _JUNK, "seed": _JUNK, "finish_reason": _JUNK, "logprobs": _JUNK, "index": _JUNK},
+)
+_ENVELOPES = _objects(
+    {
+        "system_fingerprint": st.just("fp"),
+        "service_tier": st.sampled_from(["default", "own"]),
+        "provider": st.just("P"),
+        "object": _TEXTS,
+        "obfuscation": _TEXTS,
+    },
+    **{"id": _JUNK, "created": _JUNK, "model": _JUNK, "system_fingerprint": _JUNK, "service_tier": _JUNK},
+    **{"choices": _JUNK, "citations": st.just(["https://example.com"]), "own": _JUNK, "error": _JUNK},
+)
+_CHANGES = _objects(
+    {"usage": st.none() | _USAGE, "created": st.integers(1, 2), "id": st.sampled_from("cd")},
+    **{"model": st.just("n"), "service_tier": st.just("flex"), "system_fingerprint": st.none(), "own": _JUNK},
+)
+_TYPES = st.sampled_from([*["message"] * 9, "error", "x"])
+
+
+@st.composite
+def _streams(draw: st.DrawFn) -> list[list[StreamEvent]]:
+    """The batches of a stream, whose envelopes are often the same."""
+    envelope: dict[str, Any] = {"id": "c", "created": 1, "model": "m", **draw(_ENVELOPES)}
+
+    def event() -> StreamEvent:
+        choices: list[dict[str, Any]] = [
+            {"index": draw(st.sampled_from([0, 0, 0, 1])), "delta": draw(_DELTAS), **draw(_ENDS)}
+            for _ in range(draw(st.sampled_from([1, 1, 1, 0, 2])))
+        ]
+        return StreamEvent(draw(_TYPES), json.dumps({"choices": choices, **envelope, **draw(_CHANGES)}))
+
+    batches = [[event() for _ in range(draw(st.integers(0, 2)))] for _ in range(draw(st.integers(1, 6)))]
+    return [*batches, [StreamEvent("message", "[DONE]")]] if draw(st.booleans()) else batches
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(_PROVIDERS), _streams())
+def test_any_stream_gives_the_same_chunks_without_schemas(provider: Provider, batches: list[list[StreamEvent]]) -> None:
+    _check(provider, batches)
+
+
+def test_the_chunks_of_a_text_are_cleaned_once() -> None:
+    events = SseDecoder().feed((CASES / "openai" / "stream" / "upstream.sse").read_bytes())
+    plain = [event for event in events if _is_plain(event)]
+    assert len(plain) == len(events) - 1  # `[DONE]`
+
+
+@all_needed
+@pytest.mark.parametrize(
+    ("provider", "share"), [("openai", 0.9), ("azure", 0.9), ("groq", 0.9), ("mistral", 0.9), ("openrouter", 0.9)]
+)
+def test_most_recorded_chunks_are_plain(provider: str, share: float) -> None:
+    events = [event for one in chats(provider, streams=True) for event in SseDecoder().feed(one.body.encode())]
+    assert sum(map(_is_plain, events)) >= share * len(events)
+
+
+def _is_plain(event: StreamEvent) -> bool:
+    try:
+        decode_chunk(event.data)
+    except msgspec.DecodeError:
+        return False
+    return True
