@@ -13,8 +13,8 @@ ALLOWED = {
     *("starlette", "anyio", "msgspec", "pyreqwest"),
     "typing_extensions",
 }
-BESIDE = {"sniffio"}
-"""Looked for by anyio. The artifact does not have it."""
+BESIDE = {"sniffio", "python_multipart"}
+"""Looked for by anyio and by Starlette. The artifact does not have them."""
 
 _LIST_MODULES = """
 import sys

@@ -59,7 +59,7 @@ class GatewayAccess(Redacted, Struct, frozen=True):
 
     @property
     def workspace_note(self) -> str:
-        """What to say of a client that cannot send further headers."""
+        """The words about the workspace for a client that cannot send further headers, empty if none is named."""
         return "" if self.workspace_id is None else " (It cannot name a workspace: use a key that has this one alone.)"
 
 

@@ -35,7 +35,7 @@ _TYPES = {
 _INDEX = re.compile(r"\[(\d+)\]")
 _TOO_LONG = "prompt is too long"
 _TOO_LONG_WORDS = (_TOO_LONG, "exceed context limit")
-"""What Anthropic says of a request that its model's context cannot hold. The second is about `max_tokens`."""
+"""Anthropic's words for a request that its model's context cannot hold. The second are about `max_tokens`."""
 _OVERLOADED = 529
 _MIN_ERROR_STATUS = 400
 

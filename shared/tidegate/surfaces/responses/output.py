@@ -9,13 +9,11 @@ Source: https://platform.openai.com/docs/api-reference/responses-streaming (2026
 
 from tidegate.chat.completion import Delta, ToolCall
 from tidegate.json import Json, JsonObject, decode_or_none
-from tidegate.lazy import load
 from tidegate.surfaces.responses.call_output import CallOutput
 from tidegate.surfaces.responses.calls import CallNames
 from tidegate.surfaces.responses.event_log import EventLog
 from tidegate.surfaces.responses.message_output import MessageOutput
 from tidegate.surfaces.responses.reasoning_output import ReasoningOutput
-from tidegate.surfaces.responses.request import Notes
 
 
 class ResponseOutput:
@@ -127,10 +125,3 @@ class ResponseOutput:
                 self._log.write("response.output_item.done", output_index=index, item=item)
             case _:
                 pass
-
-
-def open_output(suffix: str, notes: Notes, log: EventLog) -> ResponseOutput:
-    """Return the output for a reply to a request with these notes."""
-    if notes.compacts:
-        return load("tidegate.surfaces.responses.summary_output", "SummaryOutput")(suffix, notes.names, log)
-    return ResponseOutput(suffix, notes.names, log)

@@ -11,8 +11,7 @@ from tidegate.domain.origin import NATIVE
 from tidegate.json import JsonObject
 from tidegate.surfaces.responses.event_log import EventLog
 from tidegate.surfaces.responses.native_events import own_response
-from tidegate.surfaces.responses.output import open_output
-from tidegate.surfaces.responses.response import ResponseHead, end_status, notes_of
+from tidegate.surfaces.responses.response import ResponseHead, end_status, open_output
 
 _ORDER = (("reasoning", "reasoning_details"), ("content", "annotations"), ("refusal",), ("images",))
 
@@ -33,7 +32,7 @@ def _translated(reply: Reply, request: Request) -> JsonObject:
     """Return the response for the first choice of a completion: what the end of its stream would have."""
     choice = cast(Completion, reply)["choices"][0]
     head = ResponseHead(request, reply)
-    output = open_output(head.suffix, notes_of(request), EventLog())
+    output = open_output(request, head.suffix, EventLog())
     message = choice["message"]
     for names in _ORDER:
         fields = {name: value for name, value in cast(JsonObject, message).items() if name in names and value}

@@ -8,7 +8,10 @@ from typing import cast
 
 from tidegate.domain.operation import Request
 from tidegate.json import Json, JsonObject
+from tidegate.lazy import load
 from tidegate.surfaces.responses.calls import CallNames
+from tidegate.surfaces.responses.event_log import EventLog
+from tidegate.surfaces.responses.output import ResponseOutput
 from tidegate.surfaces.responses.request import Notes
 from tidegate.surfaces.responses.state_fields import StateFields
 from tidegate.surfaces.responses.usage import response_usage
@@ -47,6 +50,14 @@ def notes_of(request: Request) -> Notes:
     """Return what the request's surface noted for the reply."""
     notes = request.origin.notes if request.origin is not None else None
     return notes if isinstance(notes, Notes) else Notes({}, CallNames(), StateFields())
+
+
+def open_output(request: Request, suffix: str, log: EventLog) -> ResponseOutput:
+    """Return the output of a reply to the request; `suffix` ends the ids of its items."""
+    notes = notes_of(request)
+    if notes.compacts:
+        return load("tidegate.surfaces.responses.summary_output", "SummaryOutput")(suffix, notes.names, log)
+    return ResponseOutput(suffix, notes.names, log)
 
 
 class ResponseHead:

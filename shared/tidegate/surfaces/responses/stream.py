@@ -18,8 +18,8 @@ from tidegate.json import Json, JsonObject, decode_or_none
 from tidegate.surfaces.responses.errors import error_event, failure
 from tidegate.surfaces.responses.event_log import EventLog
 from tidegate.surfaces.responses.native_events import NativeEvents
-from tidegate.surfaces.responses.output import ResponseOutput, open_output
-from tidegate.surfaces.responses.response import ResponseHead, end_status, notes_of
+from tidegate.surfaces.responses.output import ResponseOutput
+from tidegate.surfaces.responses.response import ResponseHead, end_status, open_output
 from tidegate.surfaces.responses.usage import response_usage
 
 _COMMENT = b": keep-alive\n"  # one line end: some clients take a blank line for the end of an event
@@ -76,7 +76,7 @@ class ResponsesStream:
         head = ResponseHead(self._request, first)
         for kind in ("response.created", "response.in_progress"):
             self._log.write(kind, response=head.response("in_progress", []))
-        self._reply = head, open_output(head.suffix, notes_of(self._request), self._log)
+        self._reply = head, open_output(self._request, head.suffix, self._log)
         return self._reply
 
     def end(self) -> bytes:
@@ -119,4 +119,4 @@ class ResponsesStream:
         number = last.get("sequence_number") if isinstance(last, dict) else None
         self._log = EventLog(number + 1 if isinstance(number, int) else 0)
         head = ResponseHead(self._request, {**fields, "created": fields.get("created_at")})
-        return head, open_output(head.suffix, notes_of(self._request), self._log)
+        return head, open_output(self._request, head.suffix, self._log)
