@@ -61,6 +61,8 @@ def requests(draw: st.DrawFn, *, thinks: bool = False, **others: st.SearchStrate
     choices = st.sampled_from(["auto", "required", "none", {"type": "function", "function": {"name": "get"}}])
     if draw(st.booleans()):
         body |= {"tools": TOOLS, "tool_choice": draw(choices)}
+        if body["tool_choice"] != "none" and draw(st.booleans()):
+            body["parallel_tool_calls"] = False
     if draw(st.booleans()):
         json_schema = {"name": "answer", "schema": SCHEMA, "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": json_schema}
@@ -82,6 +84,9 @@ def completions(draw: st.DrawFn) -> dict[str, Any]:
     reasoning = draw(st.none() | texts)
     message |= {"reasoning": reasoning, "reasoning_content": reasoning} if reasoning else {}
     message |= {"tool_calls": calls} if calls else {}
+    if message["content"] and draw(st.booleans()):
+        cited = {"url": "https://a.example", "title": "A", "start_index": 0, "end_index": len(message["content"])}
+        message["annotations"] = [{"type": "url_citation", "url_citation": cited}]
     finish = draw(st.sampled_from(["tool_calls", "length"] if calls else ["stop", "length", "content_filter"]))
     # The first event of a message estimates the prompt, and readers of Anthropic's events keep the larger count.
     prompt, cached, answer = draw(st.integers(30, 90)), draw(st.integers(0, 50)), draw(st.integers(1, 50))

@@ -96,12 +96,15 @@ def test_a_request_comes_back_from_a_response(body: dict[str, Any]) -> None:
 
 
 def said(completion: Any) -> Any:
-    """What a completion says: its text, reasoning, calls and end, and what it counts."""
+    """What a completion says: its text, reasoning, calls, citations and end, and what it counts."""
     choice = completion["choices"][0]
     role, parts, calls, *_ = meant(choice["message"])
     usage, details = completion["usage"], completion["usage"].get("prompt_tokens_details") or {}
     counts = (usage["prompt_tokens"], usage["completion_tokens"], details.get("cached_tokens", 0))
-    return role, parts, choice["message"].get("reasoning"), calls, choice["finish_reason"], counts
+    pages = [each["url_citation"] for each in choice["message"].get("annotations", ())]
+    names = ("url", "title", "start_index", "end_index")
+    cited = [tuple(page.get(name) for name in names) for page in pages]
+    return role, parts, choice["message"].get("reasoning"), calls, cited, choice["finish_reason"], counts
 
 
 def request(surface: Surface, **fields: Any) -> Any:

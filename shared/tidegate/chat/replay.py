@@ -17,6 +17,8 @@ _NON_REPLY_FIELDS = frozenset({"object", "choices", "usage", NATIVE})
 _CHOICE_FIELDS = frozenset({"index", "message", "finish_reason", "logprobs"})
 _REASONING_FIELDS = ("reasoning", "reasoning_content", "reasoning_details")
 _CONTENT_FIELDS = ("content", "refusal", "function_call")
+_SOURCE_FIELDS = ("annotations", "citations")
+"""What says where the content comes from: it follows it at once, because dialects with blocks end the text then."""
 
 
 def completion_chunks(completion: Completion) -> Iterator[Chunk]:
@@ -48,12 +50,15 @@ def _deltas(message: JsonObject, logprobs: Json) -> Iterator[tuple[JsonObject, J
         parts.append(reasoning)
     contents: list[JsonObject] = [{name: message[name]} for name in _CONTENT_FIELDS if message.get(name) is not None]
     parts += contents
+    sources = {name: message[name] for name in _SOURCE_FIELDS if message.get(name) is not None}
+    if sources:
+        parts.append(sources)
     calls = message.get("tool_calls")
     for index, call in enumerate(calls if isinstance(calls, list) else []):
         if isinstance(call, dict):
             tool_calls: list[Json] = [{"index": index, **call}]
             parts.append({"tool_calls": tool_calls})
-    listed = {"role", "tool_calls", *_REASONING_FIELDS, *_CONTENT_FIELDS}
+    listed = {"role", "tool_calls", *_REASONING_FIELDS, *_CONTENT_FIELDS, *_SOURCE_FIELDS}
     others: JsonObject = {name: value for name, value in message.items() if name not in listed and value is not None}
     if others:
         parts.append(others)

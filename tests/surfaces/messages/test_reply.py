@@ -123,3 +123,8 @@ def test_usage_has_the_input_that_no_cache_gave_and_what_it_wrote() -> None:
 def test_a_reply_without_usage_still_has_all_counts() -> None:
     usage = message({"content": "x"})["usage"]
     assert (usage["input_tokens"], usage["output_tokens"], usage["cache_read_input_tokens"]) == (0, 0, 0)
+
+
+def test_citations_without_a_text_are_no_block() -> None:
+    found = message({"content": None, "citations": [{"type": "page_location"}], "tool_calls": [CALL]})["content"]
+    assert [block["type"] for block in found] == ["tool_use"]

@@ -124,6 +124,15 @@ def test_citations_belong_to_the_text_before_them() -> None:
     assert [(block["text"], "citation" in block) for block in blocks(found)] == [("x", True), ("y", False)]
 
 
+def test_citations_without_a_text_of_theirs_open_no_block() -> None:
+    annotation = {"type": "url_citation", "url_citation": {"url": "https://a.example", "title": "A"}}
+    cited, one_call = chunk({"annotations": [annotation]}), call(0, "{}", id="c", name="get")
+    late = blocks(events(chunk({"content": "x"}), one_call, cited))
+    assert [block["type"] for block in late] == ["text", "tool_use"]
+    early = blocks(events(cited, chunk({"content": "x"}), one_call))
+    assert [(block["type"], "citation" in block) for block in early] == [("text", True), ("tool_use", False)]
+
+
 def test_thinking_that_nobody_asked_for_is_left_out() -> None:
     stream = MESSAGES.open_stream(MESSAGES.parse(CHAT, json.dumps(ASKED).encode()))
     text = stream.events([chunk({"reasoning": "Hm"}), chunk({"content": "x"})]) + stream.end()

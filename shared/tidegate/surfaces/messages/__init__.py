@@ -12,7 +12,6 @@ content         reasoning and tool calls → content blocks
 citations       annotations → citations, and back
 notes           what the reply depends on beside the completion
 own_marks       a body for Anthropic without the gateway's marks
-signatures      signatures of thinking that hold another provider's reasoning
 usage           token counts and the reason for the end
 errors          errors in Anthropic's envelope, with its statuses
 """

@@ -54,17 +54,6 @@ def result_content(content: Json, path: str, ignored: list[str]) -> Json:
     return "\n".join(map(str, texts)) if len(texts) == len(parts) else parts
 
 
-def as_text(parts: list[Json]) -> Json:
-    """Return the text of the only part, if it is a plain text; the parts otherwise."""
-    match parts:
-        case []:
-            return ""
-        case [{"type": "text", "text": str(text), **rest}] if not rest:
-            return text
-        case _:
-            return parts
-
-
 def as_error(content: Json) -> Json:
     """Return the content of a failed tool's result: chat messages have no field that says so."""
     match content:

@@ -9,7 +9,7 @@ from typing import cast
 
 from tidegate.chat.completion import url_citation
 from tidegate.json import Json, JsonObject
-from tidegate.surfaces.messages import signatures
+from tidegate.surfaces import sealed_reasoning
 
 
 def cited_blocks(text: str, annotations: list[Json], citations: list[Json]) -> list[JsonObject]:
@@ -19,7 +19,7 @@ def cited_blocks(text: str, annotations: list[Json], citations: list[Json]) -> l
     if citations or ranges is None or len(ranges) != len(listed):
         cited: list[Json] = [*listed, *citations]
         block: JsonObject = {"type": "text", "text": text}
-        return [{**block, "citations": cited} if cited else block] if text or cited else []
+        return [{**block, "citations": cited} if cited else block] if text else []
     blocks: list[JsonObject] = []
     position = 0
     for start, end in dict.fromkeys(ranges):
@@ -44,7 +44,7 @@ def web_citation(annotation: Json, text: str = "") -> JsonObject | None:
                 "url": url,
                 "title": cited.get("title") or None,
                 "cited_text": content if isinstance(content, str) else text[start:end],
-                "encrypted_index": signatures.PREFIX,
+                "encrypted_index": sealed_reasoning.PREFIX,
             }
         case _:
             return None

@@ -17,6 +17,7 @@ Sources, read in 2026-11: https://platform.claude.com/docs/en/api/messages/creat
 from collections.abc import Iterable
 
 from tidegate.json import Json, JsonObject
+from tidegate.surfaces.content_parts import as_content
 from tidegate.surfaces.messages import blocks
 from tidegate.surfaces.messages.assistant_turn import assistant_message
 from tidegate.surfaces.messages.errors import refusal
@@ -143,7 +144,7 @@ def _user_messages(listed: list[Json], path: str, calls: _Calls, ignored: list[s
         else:
             parts += blocks.user_parts(block, block_path, ignored)
     calls.is_answered = True
-    rest: list[Json] = [{"role": "user", "content": blocks.as_text(parts)}] if parts or not results else []
+    rest: list[Json] = [{"role": "user", "content": as_content(parts)}] if parts or not results else []
     return results, rest
 
 

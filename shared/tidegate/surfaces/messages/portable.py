@@ -11,8 +11,10 @@ Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/bash-tool
 import operator
 import re
 
+from tidegate.chat.fields import TOOL_FIELDS
 from tidegate.chat.parse import FIELD_NAMES
 from tidegate.json import Json, JsonObject
+from tidegate.surfaces.content_parts import without_media
 
 _FIELDS = FIELD_NAMES | {"top_k"}
 _TEXT: JsonObject = {"type": "string"}
@@ -59,12 +61,9 @@ _CLIENT_TOOLS: dict[str, tuple[str, JsonObject, list[Json]]] = {
 _FUNCTION = ("type", "function")
 _VERSION = re.compile(r"_\d{8}$")
 _SEARCH_FIELDS = ("allowed_domains", "blocked_domains", "max_uses", "user_location")
-_TOOL_FIELDS = ("tools", "tool_choice", "parallel_tool_calls")
 _TIERS: dict[Json, Json] = {"standard_only": "default"}
 _REMINDER = "<system-reminder>\n%s\n</system-reminder>"
 """How Claude Code marks instructions in messages of the user."""
-
-_MEDIA = ("image_url", "document", "file")
 
 
 def portable_body(body: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
@@ -94,7 +93,7 @@ def _write_tools(portable: JsonObject, tools: list[Json], ignored: list[str]) ->
     if kept:
         portable["tools"] = _same_if_unchanged(tools, kept)
     else:
-        for name in _TOOL_FIELDS:
+        for name in TOOL_FIELDS:
             portable.pop(name, None)
 
 
@@ -158,20 +157,9 @@ def _with_media_after_results(messages: list[Json]) -> list[Json]:
         if media and not is_result:
             moved.append({"role": "user", "content": media})
             media = []
-        if is_result and isinstance(message, dict):
-            message, taken = _without_media(message)
+        if is_result and isinstance(message, dict) and isinstance(content := message.get("content"), list):
+            texts, taken = without_media(content, message.get("tool_call_id"))
             media += taken
+            message = {**message, "content": texts} if taken else message
         moved.append(message)
     return _same_if_unchanged(messages, [*moved, {"role": "user", "content": media}] if media else moved)
-
-
-def _without_media(message: JsonObject) -> tuple[JsonObject, list[Json]]:
-    content = message.get("content")
-    parts = content if isinstance(content, list) else []
-    media = [part for part in parts if isinstance(part, dict) and part.get("type") in _MEDIA]
-    if not media:
-        return message, []
-    texts = [part for part in parts if part not in media]
-    note: Json = {"type": "text", "text": f"[{len(media)} attached below]"}
-    label: Json = {"type": "text", "text": f"From the result of the tool call {message.get('tool_call_id')}:"}
-    return {**message, "content": [*texts, note]}, [label, *media]

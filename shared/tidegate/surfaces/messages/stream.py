@@ -123,6 +123,7 @@ class _Blocks:
         self._notes = notes
         self._index = -1
         self._kind, self._is_cited = "", False
+        self._citations: list[Json] = []
         self._details: list[Json] = []
         self._thoughts: list[str] = []
         self._call: int | None = None
@@ -142,6 +143,7 @@ class _Blocks:
                 self._close(out)  # what follows is not what the sources say
             self._open_text(out)
             out.append(self._delta({"type": "text_delta", "text": text}))
+            self._cite([], out)
         if "annotations" in delta or "citations" in delta:
             self._add_citations(delta, out)
         for call in delta.get("tool_calls") or ():
@@ -161,10 +163,15 @@ class _Blocks:
 
     def _add_citations(self, delta: Delta, out: list[bytes]) -> None:
         web = [citation for each in delta.get("annotations") or () if (citation := web_citation(each)) is not None]
-        for citation in (*web, *document_citations(delta.get("citations"))):
-            self._open_text(out)
+        self._cite([*web, *document_citations(delta.get("citations"))], out)
+
+    def _cite(self, citations: list[Json], out: list[bytes]) -> None:
+        """Add citations to the open text, or keep them for the next one: Anthropic refuses blocks without text."""
+        self._citations += citations
+        if self._citations and self._kind == "text":
             self._is_cited = True
-            out.append(self._delta({"type": "citations_delta", "citation": citation}))
+            out += (self._delta({"type": "citations_delta", "citation": each}) for each in self._citations)
+            self._citations = []
 
     def _add_detail(self, detail: Json, out: list[bytes]) -> None:
         match detail:
