@@ -97,6 +97,18 @@ def test_the_borders_of_the_bytes_change_nothing(lines: list[str], ending: str, 
     assert read(*pieces) == read(whole)
 
 
+_lines_of_blocks = st.sampled_from(
+    ["data: a", "data:b", "data: ", "data", "event: x", "event: ", "event:y", ":", "id: 1"]
+)
+_blocks = st.lists(_lines_of_blocks | st.sampled_from(["data: ü\r", "data: a\x00\x0b"]), max_size=3).map("\n".join)
+
+
+@given(st.lists(st.lists(_blocks, max_size=3).map("\n\n".join), max_size=4))
+def test_pieces_of_whole_events_are_read_as_their_bytes_one_by_one(texts: list[str]) -> None:
+    pieces = [f"{text}\n\n".encode() for text in texts]
+    assert read(*pieces) == read(*(bytes([byte]) for piece in pieces for byte in piece))
+
+
 def test_a_long_line_may_come_in_many_pieces() -> None:
     pieces = [b"data: ", *[b"x" * 1024] * 20_000, b"\n\n"]
     assert read(*pieces) == [StreamEvent("message", "x" * 1024 * 20_000)]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct, field
 
@@ -27,7 +27,7 @@ Dialect = Literal["own", "messages", "responses"]
 Responses."""
 
 
-class StreamEvent(NamedTuple):
+class StreamEvent(Struct, frozen=True, gc=False):
     """One event of an upstream's stream: a server-sent event, or one frame of an AWS event stream.
 
     `type` is the SSE `event:` field ("message" if none was sent) or the frame's `:event-type`; for a frame that

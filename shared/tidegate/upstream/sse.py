@@ -27,11 +27,22 @@ class SseDecoder:
         self._data_bytes = 0
         self._is_at_start = True
         self._skip_line_feed = False
+        self._is_between_events = False
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """The events that `data` completes. Raises `ProviderMalformed` for one of more than `MAX_EVENT_BYTES`."""
         if not data:
             return []
+        if self._is_between_events and data.endswith(b"\n\n"):
+            events = _whole_events(data)
+            if events is not None:
+                return events
+        events = self._feed_any(data)
+        is_within_event = self._partial_line or self._data_lines or self._event_type
+        self._is_between_events = not (is_within_event or self._is_at_start or self._skip_line_feed)
+        return events
+
+    def _feed_any(self, data: bytes) -> list[StreamEvent]:
         if self._skip_line_feed:
             data = data.removeprefix(b"\n")
             self._skip_line_feed = False
@@ -87,3 +98,24 @@ class SseDecoder:
             elif line == b"data":
                 self._data_lines.append(b"")
         return events
+
+
+def _whole_events(data: bytes) -> list[StreamEvent] | None:
+    """Return the events in `data`, which holds whole ones; None if they have more than a type and a line of data.
+
+    Most servers send nothing else, one event in each piece.
+    """
+    if b"\r" in data:
+        return None
+    if data.startswith(b"data: ") and data.count(b"\n") == 2:
+        return [StreamEvent("message", data[6:-2].decode("utf-8", "replace"))]
+    events: list[StreamEvent] = []
+    for block in data[:-2].split(b"\n\n"):
+        event_type = "message"
+        if block.startswith(b"event: "):
+            line, _, block = block.partition(b"\n")
+            event_type = line[7:].decode("utf-8", "replace") or "message"
+        if b"\n" in block or not block.startswith(b"data: "):
+            return None
+        events.append(StreamEvent(event_type, block[6:].decode("utf-8", "replace")))
+    return events
