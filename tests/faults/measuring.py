@@ -14,7 +14,7 @@ from typing import Any
 from tests.faults import certificates, plays
 from tests.faults.faults import Door, Fault
 from tests.faults.upstream import Exchange, Play, Upstream, hostile
-from tests.faults.world import USER, Seen, harbour
+from tests.faults.world import USER, Seen, TransportName, harbour
 
 SILENCE_SECONDS = 1.0
 """What the gateway is told to bear of a provider that says nothing; the default is longer than anybody waits here."""
@@ -55,25 +55,25 @@ def cases(faults: tuple[Fault, ...]) -> list[Case]:
     ]
 
 
-async def measure(wanted: list[Case]) -> dict[Case, Found]:
+async def measure(wanted: list[Case], transport: TransportName = "pyreqwest") -> dict[Case, Found]:
     """What was found of each, several at a time; each has a gateway and a provider of its own."""
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def one(case: Case) -> Found:
         async with turns, asyncio.timeout(_LONGEST_SECONDS):
-            return await _found(case)
+            return await _found(case, transport)
 
     return dict(zip(wanted, await asyncio.gather(*map(one, wanted)), strict=True))
 
 
-async def _found(case: Case) -> Found:
+async def _found(case: Case, transport: TransportName) -> Found:
     fault = case.fault
     async with _provider(fault.door, _played(case)) as (upstream, base_url, root):
         env = {f"{name}_API_KEY": "not-a-key" for name in _KEYS}
         env |= {f"{name}_BASE_URL": base_url + ("/v1" if name == "OPENAI" else "") for name in _KEYS}
         if fault.is_slow:
             env["TIDEGATE_TIMEOUTS"] = json.dumps({"*": dict.fromkeys(_PATIENCE, SILENCE_SECONDS)})
-        async with harbour(root, **env) as gateway:
+        async with harbour(root, transport=transport, **env) as gateway:
             body: dict[str, Any] = {"model": f"{fault.dialect.provider}/{fault.dialect.model}", "messages": USER}
             if fault.is_used:
                 await gateway.call(body)

@@ -11,10 +11,10 @@ from tests.faults.table import DOCUMENT, render
 Everything = dict[Case, Found]
 
 
-@pytest.fixture(scope="module")
-def found() -> Everything:
-    """What was found of every fault: played once for all tests that look at it."""
-    return asyncio.run(measure(cases(FAULTS)))
+@pytest.fixture(scope="module", params=["pyreqwest", "httptools"])
+def found(request: pytest.FixtureRequest) -> Everything:
+    """What was found of every fault with one transport: played once for all tests that look at it."""
+    return asyncio.run(measure(cases(FAULTS), request.param))
 
 
 def test_the_document_is_current(found: Everything) -> None:

@@ -6,7 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import uvicorn
@@ -22,6 +22,7 @@ from tidegate.policy.routing.retry import Retries
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
 from tidegate.transport.base import Transport
+from tidegate.transport.httptools import HttptoolsTransport
 from tidegate.transport.reqwest import ReqwestTransport
 
 SECRET = "sk-tidegate-test"
@@ -101,6 +102,10 @@ class Harbour:
         return Seen(reply.status_code, dict(reply.headers), b"".join(pieces), complete)
 
 
+TransportName = Literal["pyreqwest", "httptools"]
+_TRANSPORTS = {"pyreqwest": ReqwestTransport, "httptools": HttptoolsTransport}
+
+
 async def _at_once(seconds: float) -> None:
     pass
 
@@ -109,17 +114,19 @@ async def _at_once(seconds: float) -> None:
 async def harbour(
     root: bytes | None = None,
     *,
+    transport: TransportName = "pyreqwest",
     draw: float = 1.0,
     sleep: Callable[[float], Awaitable[None]] = _at_once,
     **env: str,
 ) -> AsyncIterator[Harbour]:
-    """A gateway with those settings, the default transport, and `root` as an authority that it trusts.
+    """A gateway with those settings and that transport, and `root` as an authority that it trusts.
 
     Before it asks again it draws `draw` of the longest delay, and sleeps by `sleep`: not at all.
     """
-    settings = Settings.from_env({"TIDEGATE_TABLE": "t", "AWS_REGION": "us-east-1", **env})
+    needed = {"TIDEGATE_TABLE": "t", "AWS_REGION": "us-east-1", "TIDEGATE_TRANSPORT": transport}
+    settings = Settings.from_env(needed | env)
     recorder = Recorder()
-    trusting = ReqwestTransport(root_certificate_pem=root) if root else None
+    trusting = _TRANSPORTS[transport](root_certificate_pem=root) if root else None
 
     def wrap(inner: Transport) -> Transport:
         return trusting or inner

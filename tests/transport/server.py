@@ -21,9 +21,11 @@ transports = pytest.mark.parametrize("make", [HttptoolsTransport, ReqwestTranspo
 async def server(answer: Behaviour) -> AsyncIterator[str]:
     """A server that reads requests and lets `answer(connection, request, writer)` reply; counts from 0."""
     connections = 0
+    tasks = set[asyncio.Task[object] | None]()  # asyncio has weak references only, and some behaviours wait forever
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal connections
+        tasks.add(asyncio.current_task())
         mine, requests = connections, 0
         connections += 1
         try:

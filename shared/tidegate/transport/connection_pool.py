@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from tidegate.transport.connection import Connection
 from tidegate.transport.dialer import Dialer, DialLimits
-from tidegate.transport.exchange import Exchange, ExchangeError
+from tidegate.transport.exchange import Exchange
 from tidegate.transport.origin import Origin
 from tidegate.transport.stale_connections import IDLE_SECONDS
 
@@ -51,17 +51,14 @@ class ConnectionPool:
             was_idle = self._clock() - connection.idle_since > IDLE_SECONDS
             connection.start(exchange)
             await exchange.wait()
-            failure = exchange.failure
-            if failure is None:
+            if not was_idle or not exchange.was_dropped:
+                exchange.check()
                 return
-            if not was_idle or not isinstance(failure, ExchangeError) or not failure.was_dropped:
-                raise failure
             exchange.restart()
         connection = await self._dialer.connect(self.origin, limits, self._make)
         connection.start(exchange)
         await exchange.wait()
-        if exchange.failure is not None:
-            raise exchange.failure
+        exchange.check()
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection whose exchange has ended."""

@@ -99,14 +99,23 @@ class Exchange(ResponseParser):
         finally:
             self._waiter = None
 
+    @property
+    def was_dropped(self) -> bool:
+        """True if the connection ended before a byte of the response arrived."""
+        return isinstance(self.failure, ExchangeError) and self.failure.was_dropped
+
+    def check(self) -> None:
+        """Raise the failure, unless the head has arrived and the content is read later: reading raises it then."""
+        if self.failure is not None and (not self.has_head or self._goal == _END):
+            raise self.failure
+
     async def read(self, max_bytes: int) -> bytes:
         """The rest of the content. Raises `ExchangeError`, and `ProviderMalformed` if it has more than `max_bytes`."""
         self._max_bytes, self._goal = max_bytes, _END
         self._resume()
         self._check_size()
         await self.wait()
-        if self.failure is not None:
-            raise self.failure
+        self.check()
         return self.take()
 
     async def read_chunk(self) -> bytes:

@@ -64,8 +64,7 @@ class HttptoolsTransport:
         connection = await self._dialer.connect(origin, limits, lambda: Connection(None), request.address)
         connection.start(exchange)
         await exchange.wait()
-        if exchange.failure is not None:
-            raise exchange.failure
+        exchange.check()
 
     def encode_head(self, request: HttpRequest, url: str, target: str) -> bytes:
         """The request's head. Raises `ValueError`."""

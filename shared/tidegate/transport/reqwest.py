@@ -259,7 +259,9 @@ def _is_dropped(error: PyreqwestError) -> bool:
 
 def _translate(error: PyreqwestError, request: HttpRequest) -> UpstreamError:
     causes = _causes(error)
-    connecting = isinstance(error, ConnectError | ConnectTimeoutError) and any("Connect" in cause for cause in causes)
+    # Not only "Connect": "Connection reset by peer" may come after the request, which is charged then.
+    is_connecting = any("(Connect)" in cause for cause in causes)
+    connecting = isinstance(error, ConnectError | ConnectTimeoutError) and is_connecting
     timed_out = isinstance(error, RequestTimeoutError | TimeoutError)
     reason = causes[-1] if causes else str(error.message)
     return connection_failure(request, reason, connecting=connecting, timed_out=timed_out)
