@@ -21,11 +21,13 @@ transports = pytest.mark.parametrize("make", [HttptoolsTransport, ReqwestTranspo
 async def server(answer: Behaviour) -> AsyncIterator[str]:
     """A server that reads requests and lets `answer(connection, request, writer)` reply; counts from 0."""
     connections = 0
-    tasks = set[asyncio.Task[object] | None]()  # asyncio has weak references only, and some behaviours wait forever
+    tasks = set[asyncio.Task[object]]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal connections
-        tasks.add(asyncio.current_task())
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
         mine, requests = connections, 0
         connections += 1
         try:
@@ -46,6 +48,9 @@ async def server(answer: Behaviour) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1/x"
     finally:
         listening.close()
+        for task in tasks:  # some behaviours wait forever
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager
