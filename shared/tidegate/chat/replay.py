@@ -18,7 +18,7 @@ _CHOICE_FIELDS = frozenset({"index", "message", "finish_reason", "logprobs"})
 _REASONING_FIELDS = ("reasoning", "reasoning_content", "reasoning_details")
 _CONTENT_FIELDS = ("content", "refusal", "function_call")
 _SOURCE_FIELDS = ("annotations", "citations")
-"""What says where the content comes from: it follows it at once, because dialects with blocks end the text then."""
+"""Fields with the sources of the content. They follow the content at once: dialects with blocks end the text there."""
 
 
 def completion_chunks(completion: Completion) -> Iterator[Chunk]:
