@@ -106,7 +106,7 @@ async def read_all(reader: asyncio.StreamReader) -> int:
     return count
 
 
-@pytest.mark.parametrize("transport", ["pyreqwest", "aiohttp", "httpx"])
+@pytest.mark.parametrize("transport", ["httptools", "pyreqwest", "aiohttp", "httpx"])
 async def test_the_local_server_reads_no_faster_than_its_client(transport: str) -> None:
     async with flooded(transport) as (app, flood):
         door = socket.create_server(("127.0.0.1", 0))

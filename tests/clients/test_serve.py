@@ -74,7 +74,7 @@ def dead(request: pytest.FixtureRequest) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("transport", ["pyreqwest", "aiohttp", "httpx"])
+@pytest.mark.parametrize("transport", ["httptools", "pyreqwest", "aiohttp", "httpx"])
 def test_an_endpoint_without_dynamodb_is_one_line(transport: str, dead: str) -> None:
     words = ("serve", "--port", "0", "--dynamodb-endpoint", dead)
     refused(words, f"DynamoDB does not answer at {dead}.", {"TIDEGATE_TRANSPORT": transport})

@@ -47,7 +47,7 @@ def collecting() -> Iterator[tuple[Collector, int]]:
         server.shutdown()
 
 
-@pytest.mark.parametrize("transport", ["aiohttp", "pyreqwest"])
+@pytest.mark.parametrize("transport", ["httptools", "aiohttp", "pyreqwest"])
 def test_each_call_of_a_client_arrives_as_a_trace_and_as_metrics(transport: str) -> None:
     with collecting() as (collector, port):
         env = {

@@ -7,7 +7,7 @@ from tests.faults.soak import soak
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("transport", ["pyreqwest", "aiohttp"])
+@pytest.mark.parametrize("transport", ["httptools", "pyreqwest", "aiohttp"])
 def test_nothing_is_lost_and_nothing_is_left(transport: str) -> None:
     soaked = soak(400, transport)
     assert (soaked.faults, len(soaked.results)) == ([], 400)

@@ -69,7 +69,7 @@ async def gateway(*hosts: Host, transport: str) -> AsyncIterator[Any]:
         yield made
 
 
-@pytest.mark.parametrize("transport", ["pyreqwest", "aiohttp", "httpx"])
+@pytest.mark.parametrize("transport", ["httptools", "pyreqwest", "aiohttp", "httpx"])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_nothing_is_left_of_the_slower_call(transport: str, stream: bool) -> None:
     async with Host(silent=True).listening() as slow, Host().listening() as fast:
