@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tests.native_providers import ANTHROPIC
 from tests.world import KEY, SECRET, WORKSPACE, Client, world
 from tidegate.domain.server_options import ServerOptions
-from tidegate.surfaces.messages import signatures
+from tidegate.surfaces import sealed_details
 
 CHAT_MODEL = "mistral/mistral-small-latest"
 HELLO: Any = {"role": "user", "content": "Hi"}
@@ -25,7 +25,7 @@ TOOL_RESULT: Any = {"role": "user", "content": [{"type": "tool_result", "tool_us
 CALL: Any = {"type": "function_call", "call_id": "c1", "name": "get", "arguments": "{}"}
 OUTPUT: Any = {"type": "function_call_output", "call_id": "c1", "output": "x"}
 WRONG_KEY = {"authorization": "Bearer sk-wrong", "x-api-key": ""}
-FORGED = signatures.PREFIX + "AAAA"
+FORGED = sealed_details.PREFIX + "AAAA"
 """What begins like a signature of the gateway's, and is none."""
 
 

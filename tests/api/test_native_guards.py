@@ -11,8 +11,8 @@ from tests.native_providers import ANTHROPIC
 from tests.world import world
 from tidegate.chat.operation import CHAT
 from tidegate.chat.request import ChatRequest
+from tidegate.surfaces import sealed_details
 from tidegate.surfaces.late_dialects import MESSAGES
-from tidegate.surfaces.messages import signatures
 
 ADDRESS = "jane@example.com"
 CALL: dict[str, Any] = {"model": ANTHROPIC.id, "max_tokens": 50, "messages": [{"role": "user", "content": "Hi"}]}
@@ -62,8 +62,8 @@ async def test_headers_that_name_an_account_do_not_go_on() -> None:
 
 def test_a_signature_of_ours_cannot_be_a_bomb() -> None:
     details = json.dumps([{"type": "reasoning.text", "text": "a" * 4_000_000}]).encode()
-    bomb = signatures.PREFIX + base64.urlsafe_b64encode(zlib.compress(details, 9)).decode()
-    assert signatures.unpack(bomb) is None
+    bomb = sealed_details.PREFIX + base64.urlsafe_b64encode(zlib.compress(details, 9)).decode()
+    assert sealed_details.unpack(bomb) is None
     thinking = {"type": "thinking", "thinking": "x", "signature": bomb}
     turns = [*CALL["messages"], {"role": "assistant", "content": [thinking]}, *CALL["messages"]]
     request = MESSAGES.parse(CHAT, json.dumps({**CALL, "messages": turns}).encode())

@@ -25,6 +25,9 @@ MAX_MEDIA = 1_024
 """The most images, documents, recordings and videos: each is decoded in part, and counted, which takes up to 30 µs
 (2026-11). OpenAI accepts 500 images, Anthropic 600."""
 
+TOOL_FIELDS = ("tools", "tool_choice", "parallel_tool_calls")
+"""The fields that a request without any tool must not have: providers refuse a choice among none."""
+
 SmallObject = Annotated[dict[str, object], Meta(max_length=MAX_FIELDS)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 TokenLimit = Annotated[int, Meta(ge=1, le=2**31 - 1)]

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tidegate.chat.fields import TOOL_FIELDS
 from tidegate.chat.messages import message_texts
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
@@ -66,7 +67,6 @@ TEXT_REFERENCES = {"qwen": "fileid://"}
 _NAMES = frozenset(field.name for field in ACCOUNT_FIELDS)
 _REFERENCES = ACCOUNT_KEYS | URL_KEYS
 _OF_CALLER = ("function", "custom", "namespace")
-_TOOL_FIELDS = ("tools", "tool_choice", "parallel_tool_calls")
 
 
 def has_account_ids(call: ChatCall, deployment: Deployment, tools: Json, items: Json) -> bool:
@@ -98,7 +98,7 @@ def without_account_ids(call: ChatCall, deployment: Deployment) -> tuple[ChatCal
         return call, ()
     changed: JsonObject = {name: value for name, value in body.items() if name not in names}
     if len(dropped) == len(tools) > 0:
-        changed = {name: value for name, value in changed.items() if name not in _TOOL_FIELDS}
+        changed = {name: value for name, value in changed.items() if name not in TOOL_FIELDS}
     elif dropped:
         unsent = frozenset(dropped)
         changed["tools"] = [tool for i, tool in enumerate(tools) if i not in unsent]

@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.catalog import load_catalog, price_options
+from tidegate.chat.fields import TOOL_FIELDS
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import ConfigurationError, UnsupportedParameter
@@ -302,5 +303,4 @@ def _without_tools(body: JsonObject, dropped: list[int]) -> JsonObject:
     tools = [tool for i, tool in enumerate(_tools(body)) if i not in dropped]
     if tools:
         return {**body, "tools": tools}
-    unused = ("tools", "tool_choice", "parallel_tool_calls")
-    return {name: value for name, value in body.items() if name not in unused}
+    return {name: value for name, value in body.items() if name not in TOOL_FIELDS}

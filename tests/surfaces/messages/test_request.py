@@ -8,7 +8,7 @@ import pytest
 from tidegate.chat.operation import CHAT
 from tidegate.chat.request import ChatRequest
 from tidegate.errors import InvalidRequest
-from tidegate.surfaces import sealed_reasoning
+from tidegate.surfaces import sealed_details
 from tidegate.surfaces.late_dialects import MESSAGES
 
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "get", "input": {"a": 1}}
@@ -86,7 +86,7 @@ def test_thinking_keeps_its_signature_and_its_place() -> None:
 
 def test_another_providers_reasoning_comes_back_out_of_the_signature_and_is_not_sent_to_anthropic() -> None:
     details: list[Any] = [{"type": "reasoning.encrypted", "data": "blob", "format": "openai-responses-v1"}]
-    thinking = {"type": "thinking", "thinking": "Hm.", "signature": sealed_reasoning.pack(details)}
+    thinking = {"type": "thinking", "thinking": "Hm.", "signature": sealed_details.pack(details)}
     request = parsed(messages=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": [thinking, CALL]}])
     messages: Any = request.body["messages"]
     assert messages[1]["reasoning_details"] == details
@@ -97,7 +97,7 @@ def test_another_providers_reasoning_comes_back_out_of_the_signature_and_is_not_
 
 @pytest.mark.parametrize("damaged", ["tg1.", "tg1.!!!", "tg1.AAAA", "tg1.eJyrVkrLz1eyUkpKLFKqBQAdhgQF"])
 def test_a_damaged_signature_of_ours_holds_nothing(damaged: str) -> None:
-    assert not sealed_reasoning.unpack(damaged)
+    assert not sealed_details.unpack(damaged)
 
 
 def test_tools_of_the_client_become_functions_for_other_providers() -> None:
@@ -150,7 +150,7 @@ def test_citations_of_earlier_texts_keep_their_places() -> None:
 
 def test_marks_of_the_gateways_are_not_sent_to_anthropic() -> None:
     call = {**CALL, "id": "functions.get:0"}
-    own = {"type": "web_search_result_location", "url": "https://a.example", "encrypted_index": sealed_reasoning.PREFIX}
+    own = {"type": "web_search_result_location", "url": "https://a.example", "encrypted_index": sealed_details.PREFIX}
     text = {"type": "text", "text": "x", "citations": [own]}
     result = {"type": "tool_result", "tool_use_id": "functions.get:0", "content": "42"}
     request = parsed(messages=[{"role": "assistant", "content": [text, call]}, {"role": "user", "content": [result]}])

@@ -12,7 +12,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest
 from tidegate.providers.chat_translator import ChatTranslator
 from tidegate.providers.registry import Registry
-from tidegate.surfaces import sealed_reasoning
+from tidegate.surfaces import sealed_details
 from tidegate.surfaces.late_dialects import RESPONSES
 
 REGISTRY = Registry()
@@ -30,7 +30,7 @@ REASONING = {
     "type": "reasoning",
     "id": "rs_1",
     "summary": [{"type": "summary_text", "text": "I look."}],
-    "encrypted_content": sealed_reasoning.pack([{"type": "reasoning.text", "text": "I look."}]),
+    "encrypted_content": sealed_details.pack([{"type": "reasoning.text", "text": "I look."}]),
 }
 TURN = [
     {"role": "user", "content": "Go"},

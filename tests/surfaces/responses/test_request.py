@@ -7,7 +7,7 @@ import pytest
 
 from tidegate.chat.operation import CHAT
 from tidegate.errors import InvalidRequest
-from tidegate.surfaces import sealed_reasoning
+from tidegate.surfaces import sealed_details
 from tidegate.surfaces.late_dialects import RESPONSES
 
 CALL = {"type": "function_call", "call_id": "c1", "name": "get", "arguments": "{}"}
@@ -65,7 +65,7 @@ def test_calls_of_one_turn_are_one_message_with_its_reasoning() -> None:
     reasoning = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm"}]}
     found = messages(
         user({"type": "input_text", "text": "Go"}),
-        {**reasoning, "encrypted_content": sealed_reasoning.pack([*details])},
+        {**reasoning, "encrypted_content": sealed_details.pack([*details])},
         {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "I look."}]},
         CALL,
         {**CALL, "call_id": "c2"},
@@ -131,7 +131,7 @@ def test_reasoning_of_another_provider_does_not_reach_openai() -> None:
     own = {
         "type": "reasoning",
         "summary": [],
-        "encrypted_content": sealed_reasoning.pack([{"type": "reasoning.text", "text": "x"}]),
+        "encrypted_content": sealed_details.pack([{"type": "reasoning.text", "text": "x"}]),
     }
     assert [
         item["type"] for item in parsed([own, user({"type": "input_text", "text": "Hi"})]).origin.body["input"]

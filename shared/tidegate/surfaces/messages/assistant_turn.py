@@ -2,7 +2,7 @@
 
 from tidegate.chat.reasoning_order import Place, place_fields
 from tidegate.json import Json, JsonObject, encode
-from tidegate.surfaces import sealed_reasoning
+from tidegate.surfaces import sealed_details
 from tidegate.surfaces.messages import blocks
 from tidegate.surfaces.messages.citations import message_fields
 
@@ -62,8 +62,8 @@ class _Turn:
 
     def _add_thinking(self, signature: Json, detail: JsonObject) -> None:
         """Add the details that a signature of ours holds, or else Anthropic's thinking with its own signature."""
-        if sealed_reasoning.is_ours(signature):
-            self._details += sealed_reasoning.unpack(signature) or []
+        if sealed_details.is_ours(signature):
+            self._details += sealed_details.unpack(signature) or []
             return
         placed = place_fields(Place(self._characters, len(self._calls)))
         signed: JsonObject = {}

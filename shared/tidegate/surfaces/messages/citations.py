@@ -9,7 +9,7 @@ from typing import cast
 
 from tidegate.chat.completion import url_citation
 from tidegate.json import Json, JsonObject
-from tidegate.surfaces import sealed_reasoning
+from tidegate.surfaces import sealed_details
 
 
 def cited_blocks(text: str, annotations: list[Json], citations: list[Json]) -> list[JsonObject]:
@@ -44,7 +44,7 @@ def web_citation(annotation: Json, text: str = "") -> JsonObject | None:
                 "url": url,
                 "title": cited.get("title") or None,
                 "cited_text": content if isinstance(content, str) else text[start:end],
-                "encrypted_index": sealed_reasoning.PREFIX,
+                "encrypted_index": sealed_details.PREFIX,
             }
         case _:
             return None

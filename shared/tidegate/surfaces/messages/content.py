@@ -6,7 +6,7 @@ gets a signature of ours, which holds it.
 
 from tidegate.chat.reasoning_order import Place, parse_place
 from tidegate.json import Json, JsonObject, decode_or_none
-from tidegate.surfaces import sealed_reasoning
+from tidegate.surfaces import sealed_details
 from tidegate.surfaces.messages.assistant_turn import ANTHROPIC
 from tidegate.surfaces.messages.notes import Notes
 
@@ -37,7 +37,7 @@ def own_thinking(text: str, details: list[Json], notes: Notes) -> JsonObject | N
     """
     if notes.thinking == "none" or not (text or details):
         return None
-    signature = sealed_reasoning.pack(details or [{"type": "reasoning.text", "text": text}])
+    signature = sealed_details.pack(details or [{"type": "reasoning.text", "text": text}])
     if not text:
         return {"type": "redacted_thinking", "data": signature}
     return {"type": "thinking", "thinking": text if notes.thinking == "shown" else "", "signature": signature}

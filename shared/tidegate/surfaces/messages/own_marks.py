@@ -10,7 +10,7 @@ error: "String should match pattern '^[a-zA-Z0-9_-]+$'".
 import re
 
 from tidegate.json import Json, JsonObject
-from tidegate.surfaces import sealed_reasoning
+from tidegate.surfaces import sealed_details
 
 CALL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 _OTHER = re.compile(r"[^a-zA-Z0-9_-]")
@@ -33,7 +33,7 @@ def without_own_marks(raw: JsonObject) -> JsonObject:
 
 
 def _is_own_thinking(block: Json) -> bool:
-    return isinstance(block, dict) and any(sealed_reasoning.is_ours(block.get(name)) for name in ("signature", "data"))
+    return isinstance(block, dict) and any(sealed_details.is_ours(block.get(name)) for name in ("signature", "data"))
 
 
 def _cleaned(block: Json) -> Json:
@@ -49,7 +49,7 @@ def _cleaned(block: Json) -> Json:
 
 
 def _is_own_citation(citation: Json) -> bool:
-    return isinstance(citation, dict) and sealed_reasoning.is_ours(citation.get("encrypted_index"))
+    return isinstance(citation, dict) and sealed_details.is_ours(citation.get("encrypted_index"))
 
 
 def _with_valid_id(block: Json, name: str) -> Json:

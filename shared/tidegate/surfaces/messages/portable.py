@@ -160,6 +160,8 @@ def _with_media_after_results(messages: list[Json]) -> list[Json]:
         if is_result and isinstance(message, dict) and isinstance(content := message.get("content"), list):
             texts, taken = without_media(content, message.get("tool_call_id"))
             media += taken
-            message = {**message, "content": texts} if taken else message
-        moved.append(message)
+            changed: JsonObject = {**message, "content": texts} if taken else message
+            moved.append(changed)
+        else:
+            moved.append(message)
     return _same_if_unchanged(messages, [*moved, {"role": "user", "content": media}] if media else moved)

@@ -14,7 +14,7 @@ from tidegate.chat.reasoning import EFFORTS
 from tidegate.chat.request import ChatRequest, build_chat_request
 from tidegate.domain.origin import Origin
 from tidegate.json import Json, JsonObject, decode_or_none
-from tidegate.surfaces import sealed_reasoning
+from tidegate.surfaces import sealed_details
 from tidegate.surfaces.messages import conversation, tools
 from tidegate.surfaces.messages.errors import refusal
 from tidegate.surfaces.messages.notes import take_notes
@@ -48,7 +48,7 @@ def parse(body: bytes, headers: Mapping[bytes, bytes], *, needs_limit: bool = Tr
     request = build_chat_request(chat_body, len(body))
     if needs_limit and request.output_limit is None:
         raise refusal("max_tokens", "Field required")
-    has_marks = sealed_reasoning.PREFIX.encode() in body or not all(map(CALL_ID.fullmatch, call_ids))
+    has_marks = sealed_details.PREFIX.encode() in body or not all(map(CALL_ID.fullmatch, call_ids))
     origin = Origin(
         DIALECT,
         without_own_marks(raw) if has_marks else raw,

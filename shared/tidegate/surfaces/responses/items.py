@@ -16,9 +16,10 @@ Source: https://platform.openai.com/docs/api-reference/responses/create (`input`
 
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
-from tidegate.surfaces.messages import signatures
+from tidegate.surfaces import sealed_details
+from tidegate.surfaces.content_parts import as_content
 from tidegate.surfaces.responses.calls import read_call
-from tidegate.surfaces.responses.parts import as_content, content_parts
+from tidegate.surfaces.responses.parts import content_parts
 from tidegate.surfaces.responses.results import OUTPUTS, call_id, is_hosted_search, result_parts
 from tidegate.surfaces.responses.summaries import PROMPT, SUMMARY_TYPES, own_summary
 from tidegate.surfaces.responses.tools import Tools
@@ -95,7 +96,7 @@ class Conversation:
     def _add_reasoning(self, item: JsonObject, path: str) -> None:
         """Add reasoning with what this gateway put into it. That of OpenAI's own can only go back to OpenAI."""
         sealed = item.get("encrypted_content")
-        details = signatures.unpack(sealed)
+        details = sealed_details.unpack(sealed)
         self.has_own_reasoning |= details is not None
         if details is None and sealed:
             self.ignored.append(path)

@@ -5,9 +5,6 @@ Source: https://platform.openai.com/docs/api-reference/responses/create (`input`
 
 from tidegate.json import Json, JsonObject, encode
 
-MEDIA = ("image_url", "document", "file", "input_audio")
-"""The types of parts that are not texts."""
-
 _TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
 _DETAILS = ("auto", "low", "high")
 _FILE_FIELDS = ("file_id", "file_data", "filename")
@@ -21,23 +18,6 @@ def content_parts(content: Json, path: str, ignored: list[str]) -> list[Json]:
     for number, part in enumerate(content if isinstance(content, list) else []):
         parts += _translate(part, f"{path}[{number}]", ignored)
     return parts
-
-
-def as_content(parts: list[Json]) -> Json:
-    """Return the text of the only part, if it is a plain text; the parts otherwise."""
-    match parts:
-        case []:
-            return ""
-        case [{"type": "text", "text": str(text), **rest}] if not rest:
-            return text
-        case _:
-            return parts
-
-
-def without_media(parts: list[Json]) -> tuple[list[Json], list[Json]]:
-    """Return the parts that are texts, and the others."""
-    media: list[Json] = [part for part in parts if isinstance(part, dict) and part.get("type") in MEDIA]
-    return [part for part in parts if part not in media], media
 
 
 def _translate(part: Json, path: str, ignored: list[str]) -> list[Json]:

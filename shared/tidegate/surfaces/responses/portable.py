@@ -1,8 +1,8 @@
 """Makes a translated request one that every provider takes."""
 
+from tidegate.chat.fields import TOOL_FIELDS
 from tidegate.json import Json, JsonObject
 
-_TOOL_FIELDS = ("tools", "tool_choice", "parallel_tool_calls")
 _SEARCH_OPTIONS = ("allowed_domains", "blocked_domains", "search_context_size", "user_location")
 
 
@@ -19,7 +19,7 @@ def portable_body(body: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
             ignored.append("tools.web_search")
         else:
             kept.append(translated)
-    portable: JsonObject = {name: value for name, value in body.items() if kept or name not in _TOOL_FIELDS}
+    portable: JsonObject = {name: value for name, value in body.items() if kept or name not in TOOL_FIELDS}
     match portable.get("tool_choice"):
         case {"type": "web_search"} if ignored:
             del portable["tool_choice"]

@@ -3,7 +3,7 @@
 from tidegate.chat.assemble import CompletionAssembler
 from tidegate.chat.completion import Completion
 from tidegate.json import Json, JsonObject
-from tidegate.surfaces.messages import signatures
+from tidegate.surfaces import sealed_details
 from tidegate.surfaces.responses.event_log import EventLog, delta_head
 
 
@@ -41,7 +41,7 @@ class ReasoningOutput:
             self._log.write("response.reasoning_summary_part.done", **self._place, part=part)
             parts.append(part)
         details = _whole(self._details) or [{"type": "reasoning.text", "text": text}]
-        item = self._item(parts, signatures.pack(details), status)
+        item = self._item(parts, sealed_details.pack(details), status)
         self._log.write("response.output_item.done", output_index=self.index, item=item)
         return item
 

@@ -16,7 +16,7 @@ from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.domain.origin import ConversationToStore, NeedsState, Origin
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
-from tidegate.surfaces.messages import signatures
+from tidegate.surfaces import sealed_details
 from tidegate.surfaces.responses.calls import CallNames
 from tidegate.surfaces.responses.items import Conversation
 from tidegate.surfaces.responses.portable import portable_body
@@ -194,7 +194,9 @@ def _as_message(item: Json) -> Json:
 
 def _is_own_reasoning(item: Json) -> bool:
     return (
-        isinstance(item, dict) and item.get("type") == "reasoning" and signatures.is_ours(item.get("encrypted_content"))
+        isinstance(item, dict)
+        and item.get("type") == "reasoning"
+        and sealed_details.is_ours(item.get("encrypted_content"))
     )
 
 

@@ -7,7 +7,7 @@ Source: https://platform.openai.com/docs/api-reference/responses/compact, and wh
 """
 
 from tidegate.json import Json, JsonObject
-from tidegate.surfaces.messages import signatures
+from tidegate.surfaces import sealed_details
 
 SUMMARY_TYPES = ("compaction", "compaction_summary", "context_compaction")
 PROMPT = """Write a summary of the conversation so far, for a model that continues it and sees nothing else of it but \
@@ -24,7 +24,7 @@ def is_trigger(item: Json) -> bool:
 
 def summary_item(item_id: str, text: str) -> JsonObject:
     """Return the item for a summary that a model has written."""
-    sealed = signatures.pack([{"type": _DETAIL, "text": _HEAD + text}])
+    sealed = sealed_details.pack([{"type": _DETAIL, "text": _HEAD + text}])
     return {"id": item_id, "type": "compaction", "encrypted_content": sealed}
 
 
@@ -32,7 +32,7 @@ def own_summary(item: JsonObject) -> str | None:
     """Return the text of a summary of this gateway's; None for other items."""
     if item.get("type") not in SUMMARY_TYPES:
         return None
-    match signatures.unpack(item.get("encrypted_content")):
+    match sealed_details.unpack(item.get("encrypted_content")):
         case [{"type": "compaction.summary", "text": str(text)}, *_]:
             return text
         case _:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
-from tidegate.surfaces.responses.parts import as_content, without_media
+from tidegate.surfaces.content_parts import as_content, without_media
 
 
 class AssistantTurn:
@@ -74,11 +74,8 @@ class AssistantTurn:
         for call_id in self._calls:
             if call_id not in self._results:
                 raise InvalidRequest(f"No tool output found for function call {call_id[:80]}.", param="input")
-            texts, media = without_media(self._results[call_id])
-            if media:
-                texts.append({"type": "text", "text": f"[{len(media)} attached below]"})
-                label: Json = {"type": "text", "text": f"From the result of the tool call {call_id}:"}
-                attached += [label, *media]
+            texts, media = without_media(self._results[call_id], call_id)
+            attached += media
             yield {"role": "tool", "tool_call_id": call_id, "content": as_content(texts)}
         if attached:
             yield {"role": "user", "content": attached}
