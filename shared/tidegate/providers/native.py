@@ -103,7 +103,7 @@ def _is_failure(event: StreamEvent) -> bool:
 
 def _with_events(chunks: list[Chunk], arrived: list[StreamEvent]) -> list[Chunk]:
     index = next((index for index, chunk in enumerate(chunks) if chunk["choices"]), None)
-    native = {NATIVE: list(arrived)}
+    native = {NATIVE: [(event.type, event.data) for event in arrived]}
     arrived.clear()
     if index is None:
         return [cast(Chunk, {**_NOTHING, **native}), *chunks]
