@@ -10,11 +10,17 @@ from typing import Any
 
 ENDS = ("response.completed", "response.incomplete", "response.failed")
 _DONE_ITEM_STATUSES = ("completed", "incomplete")
+_BEGINNING = ("response.created", "response.in_progress")
+_PROGRESS = ("in_progress", "searching", "interpreting", "generating", "completed")
+_WITHOUT_STATUS = ("reasoning", "compaction")
+"""Items that OpenAI sends without a status."""
+
 _BEFORE = {
     "response.output_text": ("message", "output_text"),
     "response.refusal": ("message", "refusal"),
     "response.function_call_arguments": ("function_call", "arguments"),
     "response.custom_tool_call_input": ("custom_tool_call", "input"),
+    "response.code_interpreter_call_code": ("code_interpreter_call", "code"),
 }
 
 
@@ -30,14 +36,19 @@ def decoded(stream: bytes) -> list[dict[str, Any]]:
 
 
 class Reading:
-    """Reads the events in order. Fails at the first that OpenAI would not send there."""
+    """Reads the events in order. Fails at the first that OpenAI would not send there.
 
-    def __init__(self) -> None:
+    With `is_openais`, items may be without a status, and what is encrypted may be encrypted again at the end.
+    """
+
+    def __init__(self, *, is_openais: bool = False) -> None:
+        self._is_openais = is_openais
         self.items: list[dict[str, Any]] = []
         self.done: dict[int, dict[str, Any]] = {}
         self.response: dict[str, Any] | None = None
         self.end: dict[str, Any] | None = None
-        self._number = -1
+        self._count = 0
+        self._first_number: int | None = None
         self._open_parts: dict[tuple[int, str, int], str] = {}
         self._texts: dict[tuple[int, str, int], str] = {}
         self._whole: set[tuple[int, str, int]] = set()
@@ -45,10 +56,11 @@ class Reading:
     def read(self, event: dict[str, Any]) -> None:
         kind = event["type"]
         assert self.end is None, f"{kind} after the end"
-        self._number += 1
-        assert event["sequence_number"] == self._number
-        if self._number < 2:
-            assert kind == ("response.created", "response.in_progress")[self._number]
+        self._first_number = event["sequence_number"] if self._first_number is None else self._first_number
+        assert event["sequence_number"] == self._first_number + self._count
+        self._count += 1
+        if self._count <= len(_BEGINNING):
+            assert kind == _BEGINNING[self._count - 1]
             assert (event["response"]["status"], event["response"]["output"]) == ("in_progress", [])
             self.response = self.response or event["response"]
             assert event["response"]["id"] == self.response["id"]
@@ -65,9 +77,12 @@ class Reading:
         item = event["item"]
         assert event["output_index"] == len(self.items)
         assert item["id"] not in [other["id"] for other in self.items]
-        assert item["status"] == "in_progress"
+        assert self._status(item) in ("in_progress", None)
         assert not item.get("content") and not item.get("summary")
         self.items.append(dict(item))
+
+    def _status(self, item: dict[str, Any]) -> str | None:
+        return item.get("status") if self._is_openais and item["type"] in _WITHOUT_STATUS else item["status"]
 
     def _end_item(self, event: dict[str, Any]) -> None:
         index, item = event["output_index"], event["item"]
@@ -76,7 +91,7 @@ class Reading:
         assert (item["type"], item["id"]) == (added["type"], added["id"])
         assert item.get("call_id") == added.get("call_id")
         assert item.get("name") == added.get("name")
-        assert item["status"] in _DONE_ITEM_STATUSES
+        assert self._status(item) in (*_DONE_ITEM_STATUSES, None)
         assert not [place for place in self._open_parts if place[0] == index]
         whole_fields = {"function_call": "arguments", "custom_tool_call": "input"}
         if item["type"] in whole_fields and "name" in added:
@@ -93,7 +108,9 @@ class Reading:
         assert index not in self.done
         assert event["item_id"] == item["id"]
         base, _, verb = kind.rpartition(".")
-        if base in ("response.content_part", "response.reasoning_summary_part"):
+        if base == f"response.{item['type']}":
+            assert verb in _PROGRESS  # a tool that OpenAI runs itself
+        elif base in ("response.content_part", "response.reasoning_summary_part"):
             self._read_bounds(base, verb, event, item)
         elif base == "response.output_text.annotation":
             place = (index, "content", event["content_index"])
@@ -146,11 +163,16 @@ class Reading:
         assert self.response is not None
         assert kind == f"response.{response['status']}"
         assert response["id"] == self.response["id"]
-        assert response["output"] == [item for _, item in sorted(self.done.items())]
+        done = [item for _, item in sorted(self.done.items())]
+        assert self._comparable(response["output"]) == self._comparable(done)
         assert (response["error"] is not None) == (kind == "response.failed")
         assert (response["incomplete_details"] is not None) == (kind == "response.incomplete")
         if kind != "response.failed":
             assert len(self.done) == len(self.items)
+
+    def _comparable(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        left_out = ("encrypted_content",) if self._is_openais else ()
+        return [{name: value for name, value in item.items() if name not in left_out} for item in items]
 
 
 def read(stream: bytes) -> Reading:

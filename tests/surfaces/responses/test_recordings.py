@@ -8,8 +8,10 @@ import pytest
 from openai.types.responses import Response
 
 from tests.providers.reading import Reading
+from tests.providers.recorded import COMPLETE, MISSING, exchanges
 from tests.surfaces.recorded_replies import PROVIDERS, recorded_replies
-from tests.surfaces.responses.event_order import read
+from tests.surfaces.responses import event_order
+from tests.surfaces.responses.event_order import decoded, read
 from tests.surfaces.responses.sdk_stream import accumulated
 from tidegate.chat.operation import CHAT
 from tidegate.surfaces.late_dialects import RESPONSES
@@ -61,3 +63,23 @@ def test_a_recorded_reply_is_read_by_openais_sdk(provider: str) -> None:
         check(response, one.reading, one.id)
         check(Response.model_validate(response).to_dict(), one.reading, one.id)
         check_stream(CHAT.replay(one.completion), one.reading, one.id)
+
+
+@pytest.mark.skipif(not COMPLETE, reason=f"{MISSING}: the sample has no streams of the Responses API.")
+@pytest.mark.parametrize(("provider", "count"), [("openai", 46), ("azure", 1), ("xai", 10)])
+def test_the_reading_of_the_order_reads_the_streams_of_its_makers(provider: str, count: int) -> None:
+    """All but those of the background and of MCP servers, which the gateway does not have, and two without numbers."""
+    found = 0
+    for one in exchanges(provider):
+        if (one.endpoint, one.status, one.kind) != ("responses", 200, "sse"):
+            continue
+        events = decoded(one.body.replace("\r\n", "\n").encode())
+        first = events[0]
+        is_known = first["response"]["status"] == "in_progress" and "mcp_list_tools" not in one.body
+        if "sequence_number" in first and is_known:
+            order = event_order.Reading(is_openais=True)
+            for event in events:
+                order.read(event)
+            assert order.end is not None, one.id
+            found += 1
+    assert found == count
