@@ -100,7 +100,7 @@ clean: ## remove everything that was installed or built
 
 # Not quiet: it takes some seconds, and says what it downloads.
 .venv/.run: infra/constraints-run.txt | .venv/bin/python
-	@echo 'Installing 50 packages into .venv (120 MB), once:'
+	@echo 'Installing 49 packages into .venv (120 MB), once:'
 	$(BIN)/python $(filter-out --quiet,$(PIP_INSTALL)) --require-hashes --requirement $<
 	$(BIN)/python $(PIP_INSTALL) --no-build-isolation --editable .
 	@touch $@

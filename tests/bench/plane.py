@@ -1,4 +1,4 @@
-"""`python -m tests.bench.plane`: the data plane under uvicorn, on the in-memory store, and nothing else.
+"""`python -m tests.bench.plane`: the data plane under our own server, on the in-memory store, and nothing else.
 
 Prints its port.
 """
@@ -6,13 +6,12 @@ Prints its port.
 import os
 import socket
 
-import uvicorn
-
 from tidegate.api.app import build_app
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.memory.world import open_memory_gateway
 from tidegate.ports import Keys, Tenants
+from tidegate.server.process import run
 from tidegate.settings import Settings
 
 # As in `tidegate.local.embedded`, which would bring moto with it.
@@ -31,7 +30,7 @@ def main() -> None:
     app = build_app(lambda: open_memory_gateway(settings, seed=seed), settings.server_options())
     door = socket.create_server(("127.0.0.1", 0))
     print(door.getsockname()[1], flush=True)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on")).run(sockets=[door])
+    run(app, [door])
 
 
 if __name__ == "__main__":

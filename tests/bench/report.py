@@ -41,7 +41,7 @@ def machine(generator: str) -> list[str]:
     return [
         f"{os.cpu_count()} cores ({_processor()}), {platform.system()} {platform.release().partition('-')[0]}, "
         f"load average {os.getloadavg()[0]:.1f} before the run",
-        f"Python {platform.python_version()} for the gateway under uvicorn; load from {generator}, "
+        f"Python {platform.python_version()} for the gateway under its own server; load from {generator}, "
         "gateway, provider and load generator on the same cores",
     ]
 

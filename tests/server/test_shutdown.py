@@ -44,7 +44,7 @@ async def started(app: Any, grace_seconds: float = 3.0) -> tuple[Server, "asynci
     listener = socket.create_server(("127.0.0.1", 0))
     server, ready = Server(app, limits=QUICK, grace_seconds=grace_seconds), asyncio.Event()
     port = listener.getsockname()[1]
-    task = asyncio.create_task(server.serve([listener], ready))
+    task = asyncio.create_task(server.serve([listener], ready.set))
     await ready.wait()
     return server, task, port
 

@@ -14,7 +14,6 @@ banner               what the server prints when it is ready
 background_sweeper   runs the sweeper once a minute, and the roller of call records
 background_batches   runs the batch engine
 drop_folder          makes batches of files that are dropped into a folder
-connection_guard     limits of time and memory for connections of strangers
 graceful_shutdown    finishes running calls before the process ends
 openapi              the OpenAPI document of the data plane
 openapi_headers      its headers, and the gateway's own request fields

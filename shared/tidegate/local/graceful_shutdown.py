@@ -1,16 +1,11 @@
 """Graceful shutdown: every answered call is settled before the process ends, however slow the embedded table is.
 
-By default uvicorn cancels slow calls, closes the application at once, and ends the process with the signal that it
-received; both would lose records.
+A server cancels slow calls, and then closes the application: without the guard, records would be lost.
 """
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import Generator
-from types import FrameType
 
-import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SETTLE_SECONDS = 10.0
@@ -61,20 +56,3 @@ class SettlementGuard:
         if message["type"] == "lifespan.shutdown" and self._running:
             await asyncio.wait(self._running, timeout=SETTLE_SECONDS)
         return message
-
-
-class GracefulServer(uvicorn.Server):
-    """A uvicorn server whose `run` returns after SIGINT or SIGTERM, instead of raising the signal again."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        previous_handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in previous_handlers.items():
-                signal.signal(number, handler)
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self.force_exit = self.should_exit and number == signal.SIGINT
-        self.should_exit = True

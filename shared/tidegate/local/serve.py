@@ -8,7 +8,6 @@ import socket
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 
-import uvicorn
 from fastapi import FastAPI
 from msgspec.structs import replace
 from starlette.types import ASGIApp
@@ -23,14 +22,16 @@ from tidegate.gateway import Gateway
 from tidegate.local.admin import PlaneRouter
 from tidegate.local.background_batches import open_batches
 from tidegate.local.banner import banner
-from tidegate.local.connection_guard import ConnectionGuard
 from tidegate.local.demo_keys import KEY_SETTING
-from tidegate.local.graceful_shutdown import GracefulServer, SettlementGuard
+from tidegate.local.graceful_shutdown import SettlementGuard
 from tidegate.local.host_check import ALLOWED_HOSTS_SETTING, HostCheck, allowed_hosts, is_wildcard
 from tidegate.local.listener import listen
 from tidegate.local.openapi_routes import document_routes
 from tidegate.local.stores import LocalStore, Planes, StoreOptions, open_store
 from tidegate.policy.routing.states import RoutingStates
+from tidegate.runtime.lifespan import StartupFailed
+from tidegate.server.process import run as run_server
+from tidegate.server.proxies import LOOPBACK, TrustedProxies
 from tidegate.sqlite.folder import DATA_VARIABLE, DataFolder, find_data_folder
 
 SERVER_DEFAULTS = {"TIDEGATE_TRANSPORT": "aiohttp"}
@@ -38,19 +39,10 @@ SERVER_DEFAULTS = {"TIDEGATE_TRANSPORT": "aiohttp"}
 server can notice; it is too slow to load for a cold start.
 """
 
-GRACE_SECONDS = 3
-"""How long running calls may continue once the server is asked to stop."""
-
 DEFAULT_EMBEDDED_HOST, DEFAULT_EMBEDDED_PORT = "127.0.0.1", 8001
 
-UVICORN_LOG: dict[str, object] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"lines": {"()": logs.JsonLines}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
-    "loggers": {"uvicorn": {"handlers": ["stderr"], "propagate": False}},
-}
-"""uvicorn logs crashes as lines like ours: the message of an exception, which it would show, can repeat a prompt."""
+PROXIES_SETTING = "FORWARDED_ALLOW_IPS"
+"""Names the proxies whose `x-forwarded-for` is believed, as it does for uvicorn and gunicorn."""
 
 
 def add_parser(commands: Subparsers, name: str, summary: str) -> None:
@@ -85,7 +77,7 @@ def add_parser(commands: Subparsers, name: str, summary: str) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until interrupted. Raises `ConfigurationError` and `StoreUnavailable` before the first request."""
     env = SERVER_DEFAULTS | os.environ
-    choice = choose_store(options, env)
+    choice, proxies = choose_store(options, env), _trusted_proxies(env)
     with ExitStack() as stack:
         listener = stack.enter_context(listen(options.host, options.port))
         logging.getLogger("tidegate").addHandler(logging.NullHandler())  # until it serves, errors are one printed line
@@ -106,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
             open_batches=lambda _: open_batches(admin.state.batches),
         )
         hosts = allowed_hosts(options.host, env.get(ALLOWED_HOSTS_SETTING, ""))
-        _serve(HostCheck(PlaneRouter(gateway, admin), hosts), listener)
+        _serve(HostCheck(PlaneRouter(gateway, admin), hosts), listener, proxies)
     return 0
 
 
@@ -171,15 +163,17 @@ def _record_server(folder: DataFolder, store: LocalStore, host: str, port: int, 
         stack.callback(folder.forget_server, server.pid)
 
 
-def _serve(app: ASGIApp, listener: socket.socket) -> None:
-    config = uvicorn.Config(
-        SettlementGuard(app),
-        http=ConnectionGuard,
-        ws="none",
-        log_config=UVICORN_LOG,
-        log_level="warning",
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    GracefulServer(config).run(sockets=[listener])
+def _serve(app: ASGIApp, listener: socket.socket, proxies: TrustedProxies) -> None:
+    try:
+        run_server(SettlementGuard(app), [listener], proxies=proxies)
+    except StartupFailed as error:
+        raise error.__cause__ or error from None
+
+
+def _trusted_proxies(env: Mapping[str, str]) -> TrustedProxies:
+    try:
+        return TrustedProxies.parse(env.get(PROXIES_SETTING, LOOPBACK))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{PROXIES_SETTING} must be addresses or networks, separated by commas: {error}."
+        ) from None

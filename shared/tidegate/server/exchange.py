@@ -212,7 +212,7 @@ class Exchange:
         self._server.exchanges.add(self)
         try:
             await self._server.app(scope, self.receive, self.send)
-            if not self.is_over:
+            if not self.is_over and not self._server.is_stopping:
                 log.error("reply.incomplete")
         # The edge of the server: whatever the application raises, the connections of others go on.
         except Exception as error:

@@ -23,15 +23,10 @@ def run(app: App, sockets: Sequence[socket.socket], *, proxies: TrustedProxies |
 
 
 async def _serve(app: App, sockets: Sequence[socket.socket], proxies: TrustedProxies | None) -> None:
-    server, started = Server(app, proxies=proxies), asyncio.Event()
+    server = Server(app, proxies=proxies)
     restore = _stop_on_signals(server)
-    serving = asyncio.create_task(server.serve(sockets, started))
-    starting = asyncio.create_task(started.wait())
-    await asyncio.wait((serving, starting), return_when=asyncio.FIRST_COMPLETED)
-    starting.cancel()
-    collect_seldom()
     try:
-        await serving
+        await server.serve(sockets, collect_seldom)
     finally:
         restore()
 
@@ -46,7 +41,10 @@ def _stop_on_signals(server: Server) -> Callable[[], None]:
 
     numbers = signal.SIGINT, signal.SIGTERM
     for number in numbers:
-        loop.add_signal_handler(number, stop, number)
+        try:
+            loop.add_signal_handler(number, stop, number)
+        except NotImplementedError:  # on Windows, where the next tick of the server looks at signals
+            signal.signal(number, lambda received_number, _: loop.call_soon_threadsafe(stop, received_number))
 
     def restore() -> None:
         for number in numbers:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from tidegate.runtime.asgi import App
@@ -53,8 +53,11 @@ class Server:
         if at_once:
             self._forced.set()
 
-    async def serve(self, sockets: Sequence[socket.socket], started: asyncio.Event | None = None) -> None:
-        """Serve until `stop`; `started` is set once connections are accepted. Raises `StartupFailed`."""
+    async def serve(self, sockets: Sequence[socket.socket], on_start: Callable[[], object] = lambda: None) -> None:
+        """Serve until `stop`. `on_start` is called when the application has started, before the first request.
+
+        Raises `StartupFailed`.
+        """
         loop, lifespan = asyncio.get_running_loop(), Lifespan(self.state.app)
         try:
             await lifespan.start()
@@ -63,14 +66,13 @@ class Server:
                 each.close()
             raise
         self.state.lifespan = lifespan.state
+        on_start()
         self._tick(loop)
         for each in sockets:
             _limit_unsent(each)
         listeners = [
             await loop.create_server(lambda: Connection(self.state), sock=each, backlog=BACKLOG) for each in sockets
         ]
-        if started is not None:
-            started.set()
         try:
             await self._stopping.wait()
         finally:
@@ -129,7 +131,7 @@ async def serving(server: Server, listener: socket.socket) -> AsyncGenerator[tup
     """Serve while the context lasts, in the running event loop; yields host and port. Raises `StartupFailed`."""
     started = asyncio.Event()
     address = listener.getsockname()[:2]
-    task = asyncio.create_task(server.serve([listener], started))
+    task = asyncio.create_task(server.serve([listener], started.set))
     starting = asyncio.create_task(started.wait())
     await asyncio.wait((task, starting), return_when=asyncio.FIRST_COMPLETED)
     starting.cancel()
