@@ -12,17 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.providers.assembling import reads, run
-from tests.providers.calls import CASES
+from tests.providers.calls import CASES, asking, call
 from tests.providers.recorded import PROVIDERS, all_needed, chats, dialect
+from tidegate.chat.operation import CHAT
+from tidegate.domain.operation import Stamp
 from tidegate.errors import TidegateError
 from tidegate.providers import Registry
 from tidegate.providers.base import Provider, StreamEvent
-from tidegate.providers.openai.plain import decode_chunk
+from tidegate.providers.openai.plain import decode_chunk, plain_completion
 from tidegate.providers.openai.provider import OpenAI
 from tidegate.upstream.sse import SseDecoder
 
 _registry = Registry()
 _STREAMS = sorted(path for path in CASES.glob("*/*/upstream.sse") if isinstance(_registry.load(path.parts[-3]), OpenAI))
+_WHOLE = sorted(path for path in CASES.glob("*/*/upstream.json") if isinstance(_registry.load(path.parts[-3]), OpenAI))
 _PROVIDERS = [_registry.load(name) for name in ("openai", "ollama", "openrouter", "snowflake")]
 _MAX_MISSES = "tidegate.providers.openai.stream._MAX_MISSES"
 
@@ -123,6 +126,71 @@ def _streams(draw: st.DrawFn) -> list[list[StreamEvent]]:
 @given(st.sampled_from(_PROVIDERS), _streams())
 def test_any_stream_gives_the_same_chunks_without_schemas(provider: Provider, batches: list[list[StreamEvent]]) -> None:
     _check(provider, batches)
+
+
+def _reply(provider: Provider, body: Any) -> bytes | tuple[type, str]:
+    """The completion in `body` as the caller gets its bytes, or its error."""
+    try:
+        reply = provider.parse_completion(body)
+    except TidegateError as error:
+        return type(error), error.message
+    stamper = CHAT.stamper(call(asking()).request, Stamp("chatcmpl-1", 1, "m"))
+    return msgspec.json.encode(stamper.reply(reply, reply.get("usage", {})))
+
+
+def _never_plain(body: Any) -> None:
+    return None
+
+
+def _check_reply(provider: Provider, body: Any) -> None:
+    ours = _reply(provider, body)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tidegate.providers.openai.completion.plain_completion", _never_plain)
+        assert _reply(provider, body) == ours
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_recorded_reply_is_the_same_without_schemas(provider: str) -> None:
+    for one in chats(provider, streams=False):
+        _check_reply(dialect(provider), one.body)
+
+
+@pytest.mark.parametrize("path", _WHOLE, ids=lambda path: f"{path.parts[-3]}-{path.parts[-2]}")
+def test_the_reply_of_a_case_is_the_same_without_schemas(path: Path) -> None:
+    _check_reply(_registry.load(path.parts[-3]), json.loads(path.read_text("utf-8")))
+
+
+_MESSAGES = _objects(
+    {
+        **{"role": st.just("assistant"), "content": _TEXTS, "refusal": st.none() | _TEXTS, "reasoning": _TEXTS},
+        **{"tool_calls": st.none() | st.lists(_CALLS, max_size=2), "annotations": st.just([]), "audio": st.none()},
+    },
+    **{"content": _JUNK, "reasoning_content": _JUNK, "tool_calls": _JUNK, "role": _JUNK, "own": _JUNK, "audio": _JUNK},
+)
+
+
+@st.composite
+def _completions(draw: st.DrawFn) -> Any:
+    choices: list[dict[str, Any]] = [
+        {"index": position, "message": {"content": None, **draw(_MESSAGES)}, "finish_reason": "stop", **draw(_ENDS)}
+        for position in range(draw(st.sampled_from([1, 1, 2])))
+    ]
+    usage = {"usage": draw(_USAGE | _JUNK)} if draw(st.booleans()) else {}
+    body = {"id": "c", "created": 1, "model": "m", "choices": choices, **usage, **draw(_ENVELOPES)}
+    return json.loads(json.dumps(body))  # joins surrogates
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(_PROVIDERS), _completions())
+def test_any_reply_is_the_same_without_schemas(provider: Provider, body: Any) -> None:
+    _check_reply(provider, body)
+
+
+@all_needed
+@pytest.mark.parametrize(("provider", "share"), [("openai", 0.9), ("deepseek", 0.9), ("mistral", 0.5), ("ollama", 0.9)])
+def test_most_recorded_replies_are_plain(provider: str, share: float) -> None:
+    bodies = [one.body for one in chats(provider, streams=False)]
+    assert sum(plain_completion(body) is not None for body in bodies) >= share * len(bodies)
 
 
 def test_the_chunks_of_a_text_are_cleaned_once() -> None:

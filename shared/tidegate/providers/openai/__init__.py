@@ -14,7 +14,7 @@ legacy_functions   the deprecated `functions` as tools
 completion         a complete reply
 stream             a streamed reply
 choice_stream      one choice of a streamed reply
-plain              exact schemas of usual chunks
+plain              exact schemas of usual replies
 normalise          pieces shared by complete and streamed replies
 toolcalls          tool calls in replies
 think_tags         separates `<think>…</think>` from the answer

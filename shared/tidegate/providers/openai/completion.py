@@ -7,6 +7,7 @@ from tidegate.chat.completion import Choice, Completion, CompletionMessage
 from tidegate.errors import ProviderMalformed, UpstreamError
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import failure, normalise, think_tags, toolcalls, usage
+from tidegate.providers.openai.plain import PlainAnswer, PlainCompletion, plain_completion
 from tidegate.providers.openai.quirks import Quirks
 
 _NOISE = frozenset({"usage", "choices", "x_groq", "obfuscation", "p", "system_fingerprint", "object"})
@@ -19,6 +20,45 @@ _OF_MESSAGE = frozenset({"role", "content", "refusal", "tool_calls", "function_c
 
 def parse(provider: str, quirks: Quirks, body: Json) -> Completion:
     """Return the completion in `body`. Raises `UpstreamError`, also for an error inside a 200."""
+    plain = None if quirks.think_tags else plain_completion(body)
+    return _parse_any(provider, quirks, body) if plain is None else _parse_plain(plain)
+
+
+def _parse_plain(plain: PlainCompletion) -> Completion:
+    completion: JsonObject = {"id": plain.id, "created": plain.created, "model": plain.model}
+    if plain.provider is not None:
+        completion["provider"] = plain.provider
+    if plain.service_tier is not None:
+        completion["service_tier"] = plain.service_tier
+    completion["object"] = "chat.completion"
+    completion["choices"] = [_plain_choice(each) for each in plain.choices]
+    if plain.usage:
+        completion["usage"] = usage.normalise(plain.usage)  # pyright: ignore[reportArgumentType]  # as below
+    completion["system_fingerprint"] = plain.system_fingerprint or None
+    return completion  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
+
+
+def _plain_choice(plain: PlainAnswer) -> JsonObject:
+    raw = plain.message
+    message: JsonObject = {"role": "assistant", "content": raw.content, "refusal": raw.refusal or None}
+    if raw.annotations is not None:
+        message["annotations"] = raw.annotations
+    if raw.reasoning or raw.reasoning_content:
+        message |= {"reasoning": raw.reasoning, "reasoning_content": raw.reasoning_content}
+        normalise.normalise_reasoning(message)
+    calls = toolcalls.parse_tool_calls(raw.tool_calls) if raw.tool_calls else None
+    if calls:
+        message["tool_calls"] = calls  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
+    reason, native = normalise.finish_reason(plain.finish_reason, bool(calls))
+    native = plain.native_finish_reason or native
+    choice: JsonObject = {"index": plain.index, "message": message, "logprobs": None, "finish_reason": reason}
+    if native is not None and native != reason:
+        choice["native_finish_reason"] = native
+    return choice
+
+
+def _parse_any(provider: str, quirks: Quirks, body: Json) -> Completion:
+    """Return the completion in any `body`."""
     if not isinstance(body, dict):
         raise ProviderMalformed(f"{provider} answered with something that is not a chat completion.")
     if failure.is_error_body(body):

@@ -1,12 +1,14 @@
-"""Exact schemas of the chunks that most servers send: what decodes has no other field, so most of the cleaning is idle.
+"""Exact schemas of the replies that most servers send: what fits has no other field, so most of the cleaning is idle.
 
-Sources: as in `stream.py`. A chunk that a schema refuses is not wrong: it goes through all of the cleaning.
+Sources: as in `stream.py` and `completion.py`. A reply that a schema refuses is not wrong: it is cleaned as a whole.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+
+from tidegate.json import Json
 
 _Word = Annotated[str, Meta(min_length=1)]
 
@@ -39,6 +41,52 @@ class PlainChunk(Struct, forbid_unknown_fields=True):
     object: Any = None
     obfuscation: Any = None
     p: Any = None
+
+
+class PlainMessage(Struct, forbid_unknown_fields=True):
+    """A message without any other field."""
+
+    content: str | None
+    role: Literal["assistant"] = "assistant"
+    refusal: str | None = None
+    annotations: list[Any] | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[Any] | None = None
+    function_call: None = None
+    audio: None = None
+
+
+class PlainAnswer(Struct, forbid_unknown_fields=True):
+    """A choice of a completion without any other field."""
+
+    index: int
+    message: PlainMessage
+    finish_reason: Literal["stop", "length", "tool_calls", "content_filter"]
+    native_finish_reason: str | None = None
+    logprobs: None = None
+
+
+class PlainCompletion(Struct, forbid_unknown_fields=True):
+    """A completion without any other field."""
+
+    id: _Word
+    created: int
+    model: _Word
+    choices: Annotated[list[PlainAnswer], Meta(min_length=1)]
+    object: Literal["chat.completion"] = "chat.completion"
+    provider: _Word | None = None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
+    usage: dict[str, Any] | None = None
+    system_fingerprint: str | None = None
+
+
+def plain_completion(body: Json) -> PlainCompletion | None:
+    """Return the completion in `body`, None if it is not plain."""
+    try:
+        return msgspec.convert(body, PlainCompletion)
+    except msgspec.ValidationError:
+        return None
 
 
 decode_chunk = msgspec.json.Decoder(PlainChunk).decode

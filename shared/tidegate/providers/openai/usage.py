@@ -8,9 +8,9 @@ from tidegate.domain.usage import add_counts, parse_count
 from tidegate.json import Json, JsonObject
 
 _CACHED_FIELDS = ("cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens")
-_PROMPT_FIELDS = ("prompt_tokens", "input_tokens")
 _GATEWAY_FIELDS = frozenset({"words_used", "words_details", "estimated"})
 _COUNT_FIELDS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens"})
+_OPENAI_FIELDS = _COUNT_FIELDS | {"prompt_tokens_details", "completion_tokens_details"}
 
 
 def normalise(raw: JsonObject) -> Usage:
@@ -18,9 +18,10 @@ def normalise(raw: JsonObject) -> Usage:
 
     A count that is not one is returned as `INVALID_COUNT`.
     """
-    prompt = _count(raw, *_PROMPT_FIELDS)
-    completion = _count(raw, "completion_tokens", "output_tokens")
-    total = _count(raw, "total_tokens")
+    raw_prompt = _either(raw, "prompt_tokens", "input_tokens")
+    prompt = parse_count(raw_prompt)
+    completion = parse_count(_either(raw, "completion_tokens", "output_tokens"))
+    total = parse_count(raw.get("total_tokens"))
     prompt_details = _details(raw.get("prompt_tokens_details") or raw.get("input_tokens_details"))
     completion_details = _details(raw.get("completion_tokens_details") or raw.get("output_tokens_details"))
     reasoning = parse_count(completion_details.get("reasoning_tokens"))
@@ -28,18 +29,24 @@ def normalise(raw: JsonObject) -> Usage:
     if reasoning > 0 and total == add_counts(prompt, completion, reasoning):
         completion += reasoning
     if not prompt_details.get("cached_tokens"):
-        cached = next((count for name in _CACHED_FIELDS if (count := parse_count(raw.get(name))) > 0), None)
-        if cached is not None:
-            prompt_details["cached_tokens"] = cached
+        for name in _CACHED_FIELDS:
+            if name in raw and (cached := parse_count(raw[name])) > 0:
+                prompt_details["cached_tokens"] = cached
+                break
     total = max(total, add_counts(prompt, completion))
     usage: Usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
-    if not any(raw.get(name) is not None for name in _PROMPT_FIELDS):
+    if raw_prompt is None:
         usage["estimated"] = True
     if prompt_details:
         usage["prompt_tokens_details"] = prompt_details
     if completion_details:
         usage["completion_tokens_details"] = completion_details
-    return _with_other_fields(usage, raw)
+    return usage if _OPENAI_FIELDS.issuperset(raw) else _with_other_fields(usage, raw)
+
+
+def _either(raw: JsonObject, name: str, other: str) -> Json:
+    value = raw.get(name)
+    return raw.get(other) if value is None else value
 
 
 def _with_other_fields(usage: Usage, raw: JsonObject) -> Usage:
@@ -49,10 +56,6 @@ def _with_other_fields(usage: Usage, raw: JsonObject) -> Usage:
             continue
         other_fields[f"provider_{name}" if "cost" in name or name in _GATEWAY_FIELDS else name] = value
     return {**usage, **other_fields}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
-
-
-def _count(raw: JsonObject, *names: str) -> int:
-    return parse_count(next((raw[name] for name in names if raw.get(name) is not None), None))
 
 
 def _details(raw: Json) -> JsonObject:
