@@ -50,7 +50,12 @@ class ChatOperation(Struct, frozen=True):
         if usage or (tier and tier != log.price_fields.get("service_tier")):
             _read_price_fields(chunk, log)
         for choice in chat_chunk["choices"]:
-            _read_text(choice["delta"], log)
+            delta = choice["delta"]
+            content = delta.get("content")
+            if content and len(delta) == 1:  # the common case
+                log.answer_text.append(content)
+            else:
+                _read_text(delta, log)
             if choice["finish_reason"] is not None:
                 _read_finish(choice, log)
 

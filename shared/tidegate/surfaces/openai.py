@@ -28,7 +28,7 @@ class OpenAIStream:
 
     def events(self, chunks: Sequence[ReplyChunk]) -> bytes:
         """See `SurfaceStream.events`."""
-        return _encode_events(chunks)
+        return b"data: %b\n\n" % encode(chunks[0]) if len(chunks) == 1 else _encode_events(chunks)
 
     def end(self) -> bytes:
         """See `SurfaceStream.end`."""
