@@ -4,6 +4,7 @@ import pytest
 
 from tests.bench import growth
 from tests.bench.growth import KNOWN_NAME, PROMPTS, STREAMS, Growth
+from tidegate.chat import estimate
 
 PARTS = ("messages", "tool calls", "texts of embeddings")
 """What a request has many of: each takes time of its own, so that bytes alone do not tell when to use a thread."""
@@ -30,6 +31,13 @@ def test_a_call_takes_no_more_steps_when_many_keys_workspaces_and_models_are_kno
 def test_a_call_with_many_parts_leaves_the_event_loop_to_others(measured: dict[str, Growth], name: str) -> None:
     largest = measured[name].counts[-1]
     assert largest.longest_turn <= largest.total / 5
+
+
+@pytest.mark.parametrize("name", ["bytes", "bytes beyond ASCII"])
+def test_a_long_prompt_is_counted_piece_by_piece(measured: dict[str, Growth], name: str) -> None:
+    """One step of C holds up all other threads, however long it takes: `str.split` of 10 MB took 40 ms."""
+    before, after = (measured[name].counts[at].by_room["tidegate/chat/estimate.py"] for at in (0, -1))
+    assert after >= before * measured[name].sizes[-1] / estimate.PIECE_CHARACTERS / 3
 
 
 def test_a_module_that_grows_with_the_square_is_found() -> None:

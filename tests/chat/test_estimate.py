@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.chat import estimate
 from tidegate.chat.estimate import IMAGE_TOKENS, estimate_prompt, estimate_text
 from tidegate.chat.request import build_chat_request
 from tidegate.json import Json
@@ -27,6 +28,14 @@ def test_english_is_estimated_within_a_quarter(text: str, tokens: int) -> None:
 
 def test_only_the_empty_text_has_no_tokens() -> None:
     assert [estimate_text(text) for text in ("", "a", " ", ".", "é")] == [0, 1, 1, 1, 1]
+
+
+@given(st.lists(st.text("ab1.é", max_size=3)).map(" ".join))
+def test_a_text_in_pieces_is_estimated_like_the_whole(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        whole = estimate_text(text)
+        patch.setattr(estimate, "PIECE_CHARACTERS", 5)
+        assert abs(estimate_text(text) - whole) <= 1  # it is rounded
 
 
 @given(st.text(), st.text())
