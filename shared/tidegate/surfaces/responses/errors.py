@@ -8,7 +8,7 @@ https://github.com/openai/codex (codex-api/src/sse/responses.rs), 2026-11.
 """
 
 from tidegate.errors import ContextLengthExceeded, QuotaExhausted, TidegateError, UpstreamError
-from tidegate.json import JsonObject
+from tidegate.json import JsonObject, decode_or_none
 from tidegate.surfaces.openai import OPENAI
 
 _MIN_ERROR_STATUS = 400
@@ -16,15 +16,24 @@ _MIN_ERROR_STATUS = 400
 
 def status(error: TidegateError) -> int:
     """Return the HTTP status of an error reply: the provider's own, if its body goes out."""
-    own = error.upstream_status if isinstance(error, UpstreamError) and error.native_body is not None else None
+    own = error.upstream_status if isinstance(error, UpstreamError) and _native_body(error) is not None else None
     return own if own is not None and own >= _MIN_ERROR_STATUS else error.status
 
 
 def error_bytes(error: TidegateError) -> bytes:
     """Return the body of an error reply: that of a provider which speaks this dialect as it is."""
-    if isinstance(error, UpstreamError) and error.native_body is not None:
-        return error.native_body.encode()
-    return OPENAI.error(error)
+    native_body = _native_body(error)
+    return OPENAI.error(error) if native_body is None else native_body.encode()
+
+
+def _native_body(error: TidegateError) -> str | None:
+    """Return the provider's own error if a client can read it."""
+    body = error.native_body if isinstance(error, UpstreamError) else None
+    match decode_or_none(body) if body else None:
+        case {"error": {"message": str(message)}} if message:
+            return body
+        case _:
+            return None
 
 
 def failure(error: TidegateError) -> JsonObject:
