@@ -121,6 +121,44 @@ async def test_a_prompt_that_is_too_long_for_its_model_is_said_in_anthropics_wor
     assert [(reply.status, reply.json["error"]) for reply in replies] == [(400, said)] * 2
 
 
+HEAD = "This model's maximum context length is"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (
+            f"{HEAD} 8192 tokens. However, you requested 9000 tokens (5000 in the messages, 4000 in the completion).",
+            "input length and `max_tokens` exceed context limit: 5000 + 4000 > 8192 (",
+        ),
+        (
+            f"'max_tokens' or 'max_completion_tokens' is too large: 4000. {HEAD} 8192 tokens and your request has "
+            "5000 input tokens (4000 > 8192 - 5000).",
+            "input length and `max_tokens` exceed context limit: 5000 + 4000 > 8192 (",
+        ),
+        (
+            f"{HEAD} 8192 tokens. However, you requested 13000 tokens (9000 in the messages, 4000 in the completion).",
+            "prompt is too long: 9000 tokens > 8192 maximum (",
+        ),
+        (
+            f"{HEAD} 8192 tokens. However, your messages resulted in 9000 tokens. Please reduce their length.",
+            "prompt is too long: 9000 tokens > 8192 maximum (",
+        ),
+        (
+            f"{HEAD} 8192 tokens. However, your request has 9000 input tokens.",
+            "prompt is too long: 9000 tokens > 8192 maximum (",
+        ),
+    ],
+)
+async def test_the_counts_of_a_prompt_that_is_too_long_are_said_as_anthropic_says_them(
+    said: str, expected: str
+) -> None:
+    error = {"message": said, "type": "invalid_request_error", "code": "context_length_exceeded"}
+    async with world(answers({"error": error}, 400)) as client:
+        reply = await client.post(TRANSLATED, PATH)
+    assert reply.json["error"]["message"] == f"{expected}{said})"
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [

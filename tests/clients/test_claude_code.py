@@ -186,6 +186,16 @@ def test_claude_code_compacts_a_conversation_that_is_too_long_for_the_model(agen
     assert (code, result["result"], len(agent.actor.requests), is_compacted(agent)) == (0, "Blue.", 5, True)
 
 
+def test_claude_code_asks_for_a_shorter_answer_if_the_prompt_leaves_no_room_for_it(agent: Agent) -> None:
+    counts = "However, you requested 52000 tokens (20000 in the messages, 32000 in the completion)."
+    message = f"This model's maximum context length is 40000 tokens. {counts}"
+    error = {"error": {"message": message, "type": "invalid_request_error", "code": "context_length_exceeded"}}
+    agent.actor.plays(Turn(status=400, error=error), Turn("Hello."))
+    code, result = agent.run(OPENAI, "Hi")
+    assert (code, result["result"]) == (0, "Hello.")
+    assert [request[2]["max_tokens"] for request in agent.actor.requests] == [32_000, 19_000]
+
+
 @EVERY_DIALECT
 def test_claude_code_compacts_before_the_end_of_a_smaller_window(agent: Agent, model: str) -> None:
     """It goes by the tokens that the gateway reports."""

@@ -42,8 +42,8 @@ _LIMITS = (
         r"(?P<answer>\d+) in the completion\)"
     ),
     re.compile(
-        r"too large: (?P<answer>\d+)\. This model's maximum context length is (?P<limit>\d+) tokens and your request has "
-        r"(?P<prompt>\d+) input tokens"
+        r"too large: (?P<answer>\d+)\. This model's maximum context length is (?P<limit>\d+) tokens "
+        r"and your request has (?P<prompt>\d+) input tokens"
     ),
     re.compile(
         r"maximum context length is (?P<limit>\d+) tokens.{0,40}"
