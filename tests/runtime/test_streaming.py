@@ -164,6 +164,55 @@ async def test_a_lost_connection_is_a_disconnect_for_the_application() -> None:
     assert seen == [{"type": "http.disconnect"}, "OSError"]
 
 
+@pytest.mark.parametrize("watches", [True, False], ids=["watched", "unwatched"])
+async def test_a_lost_connection_calls_back_once(watches: bool) -> None:
+    calls: list[str] = []
+    done = asyncio.Event()
+
+    @plain
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        client = scope["extensions"]["tidegate.client"]
+        await receive()
+        client.watch(lambda: calls.append("gone"))
+        if not watches:
+            client.unwatch()
+        await send(head(200, SSE))
+        await send(body(b"data: 1\n\n", more=True))
+        await receive()
+        await asyncio.sleep(0)
+        try:
+            await send(body(b"data: 2\n\n", more=True))
+        finally:
+            client.watch(lambda: calls.append("at once"))
+            done.set()
+
+    async with serving(app, Gateway(cut_responses=True)) as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get("/")
+        await done.wait()
+    assert calls == ["gone", "at once"] if watches else ["at once"]
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_complete_response_calls_nobody_back(fails: bool) -> None:
+    calls: list[str] = []
+
+    @plain
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        client = scope["extensions"]["tidegate.client"]
+        client.watch(lambda: calls.append("gone"))
+        if fails:
+            raise ValueError
+        await send(head(200))
+        await send(body(b"tide"))
+        client.watch(lambda: calls.append("too late"))
+        await asyncio.sleep(0.01)
+
+    async with serving(app, Gateway()) as client:
+        assert (await client.get("/")).status_code == (500 if fails else 200)
+    assert calls == []
+
+
 async def test_a_client_that_leaves_is_not_noticed() -> None:
     left = asyncio.Event()
 

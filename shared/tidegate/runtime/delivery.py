@@ -5,6 +5,7 @@ response at its beginning, Lambda at its end, and both are right by RFC 9112, se
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from tidegate.runtime.connection import Connection, ConnectionLost, Reply
@@ -14,11 +15,29 @@ from tidegate.runtime.failure import Failure
 from tidegate.runtime.response import DELIMITER, Head, prelude, proxy_response
 
 
+class Ending(asyncio.Event):
+    """Set when nothing more can reach the client: the response is complete, or nobody takes it.
+
+    `callback` is called once after that, by the event loop.
+    """
+
+    callback: Callable[[], object] | None = None
+
+    def set(self) -> None:
+        if not self.is_set():
+            super().set()
+            asyncio.get_running_loop().call_soon(self._call_back)
+
+    def _call_back(self) -> None:
+        callback, self.callback = self.callback, None
+        if callback is not None:
+            callback()
+
+
 class Delivery(Protocol):
     """One response on its way. Every call raises `OSError` once nobody takes the response any more."""
 
-    over: asyncio.Event
-    """Set when nothing more can reach the client: the response is complete, or nobody takes it."""
+    over: Ending
 
     async def start(self, head: Head) -> None:
         """Raises `PreludeTooLarge` with nothing sent yet."""
@@ -39,7 +58,7 @@ class Streamed:
     """The chunked response of InvokeWithResponseStream, on a connection of its own."""
 
     def __init__(self, endpoint: Endpoint, invocation: Invocation, payload: Payload) -> None:
-        self.over = asyncio.Event()
+        self.over = Ending()
         self._endpoint, self._invocation = endpoint, invocation
         self._payload: Payload = payload
         self._connection: Connection = endpoint.connect()
@@ -104,7 +123,7 @@ class Whole:
     """The ordinary proxy response, for `sam local`: everything at the end, in one call."""
 
     def __init__(self, endpoint: Endpoint, invocation: Invocation, payload: Payload) -> None:
-        self.over = asyncio.Event()
+        self.over = Ending()
         self._endpoint, self._invocation = endpoint, invocation
         self._payload: Payload = payload
         self._head = Head(500, [])

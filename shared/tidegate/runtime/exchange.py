@@ -4,7 +4,7 @@ Source: https://asgi.readthedocs.io/en/latest/specs/www.html (spec_version 2.4: 
 has gone).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 from tidegate.runtime.asgi import Message
@@ -14,6 +14,8 @@ from tidegate.runtime.response import Head, PreludeTooLarge
 
 
 class Exchange:
+    """The application's `receive` and `send`; also its `tidegate.client`, which calls back when the client has gone."""
+
     def __init__(self, body: bytes, delivery: Delivery, *, method: str, request_id: str) -> None:
         self._body: bytes | None = body
         self._delivery = delivery
@@ -28,6 +30,19 @@ class Exchange:
     def is_over(self) -> bool:
         """Nothing that the application still sends can reach the client."""
         return self._ended or self._delivery.over.is_set()
+
+    def watch(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once if the client goes before its response is complete; at once if it has gone already."""
+        if self._ended:
+            return
+        if self._delivery.over.is_set():
+            callback()
+        else:
+            self._delivery.over.callback = callback
+
+    def unwatch(self) -> None:
+        """Call nothing when the client goes."""
+        self._delivery.over.callback = None
 
     async def receive(self) -> Message:
         """The whole request once; after that, `http.disconnect` when the response is over."""
@@ -62,6 +77,7 @@ class Exchange:
         if self.is_over:
             return
         self._ended = self._failed = True
+        self.unwatch()
         if not self._begun:
             await self._deliver_whole(failure)
             return
@@ -76,6 +92,7 @@ class Exchange:
             await self._delivery.write(bytes(body))
         if not more:
             self._ended = True
+            self.unwatch()
             await self._delivery.end()
 
     async def _begin(self, head: Head) -> None:

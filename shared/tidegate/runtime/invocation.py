@@ -25,6 +25,7 @@ from tidegate.runtime.failure import (
 )
 
 EXTENSION = "tidegate.lambda"
+CLIENT_EXTENSION = "tidegate.client"
 
 _GUARD_SECONDS = 0.5
 """How long before the deadline the application is cancelled, if it has not ended by itself."""
@@ -78,9 +79,9 @@ async def _answer(service: Service, invocation: Invocation, event: Json, deliver
         exchange = Exchange(b"", delivery, method="", request_id=invocation.request_id)
         await _tolerate_loss(exchange.fail(malformed_event(str(error))), invocation)
         return
-    _extend(request, invocation, event, service.state)
     method = str(request.scope["method"])
     exchange = Exchange(request.body, delivery, method=method, request_id=invocation.request_id)
+    _extend(request, exchange, invocation, event, service.state)
     task = asyncio.create_task(_call(service.app, request, exchange))
     cut: Failure | None = None
     try:
@@ -137,7 +138,9 @@ async def _tolerate_loss(step: Awaitable[None], invocation: Invocation) -> None:
         log("response.lost", requestId=invocation.request_id, errorType=type(error).__name__)
 
 
-def _extend(request: Request, invocation: Invocation, event: Json, state: dict[str, object]) -> None:
+def _extend(
+    request: Request, exchange: Exchange, invocation: Invocation, event: Json, state: dict[str, object]
+) -> None:
     request.scope["state"] = dict(state)
     request.scope["extensions"] = {
         EXTENSION: {
@@ -145,7 +148,8 @@ def _extend(request: Request, invocation: Invocation, event: Json, state: dict[s
             "request_id": invocation.request_id,
             "function_arn": invocation.function_arn,
             "event": event,
-        }
+        },
+        CLIENT_EXTENSION: exchange,
     }
 
 
