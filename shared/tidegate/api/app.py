@@ -41,6 +41,8 @@ RERANK: Operation = late("tidegate.rerank.operation", "RERANK")
 
 COMPLETIONS: Surface = late("tidegate.surfaces.completions", "COMPLETIONS")
 OLLAMA: Surface = late("tidegate.surfaces.ollama", "OLLAMA")
+OLLAMA_EMBED: Surface = late("tidegate.surfaces.ollama_embed", "OLLAMA_EMBED")
+OLLAMA_GENERATE: Surface = late("tidegate.surfaces.ollama_generate", "OLLAMA_GENERATE")
 
 ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     "/v1/chat/completions": (OPENAI, CHAT),
@@ -66,6 +68,8 @@ ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     **dict.fromkeys(("/v1/moderations", "/moderations", "/openai/v1/moderations"), (OPENAI, MODERATIONS)),
     "/api/v1/moderations": (OPENROUTER, MODERATIONS),
     "/api/chat": (OLLAMA, CHAT),
+    "/api/generate": (OLLAMA_GENERATE, CHAT),
+    "/api/embed": (OLLAMA_EMBED, EMBEDDINGS),
     "/api/ds-prototypes/chat/completions": (NEUROFLASH, CHAT),
     "/api/ds-prototypes/content_generation/chat/completions": (NEUROFLASH, CHAT),
 }

@@ -45,8 +45,8 @@ _OTHER_APIS: tuple[tuple[str, str, str], ...] = (
     (
         r"/api/(?:chat|generate|tags|show|ps|version|pull|embed|embeddings)",
         "Ollama's API",
-        'Only POST /api/chat and GET /api/tags are here. Choose "OpenAI-compatible" instead of Ollama in the client, '
-        "with the gateway's address and /v1 as base URL.",
+        'Only POST /api/chat, /api/generate, /api/embed and GET /api/tags are here. Choose "OpenAI-compatible" instead '
+        "of Ollama in the client, with the gateway's address and /v1 as base URL.",
     ),
     (
         r"/v[12]/chat|/v[12]/(?:embed|rerank|classify|tokenize|detokenize|summarize)|.*/rerank",

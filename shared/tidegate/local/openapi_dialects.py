@@ -186,8 +186,46 @@ OLLAMA_REPLY: Schema = {
 
 OLLAMA_ERROR: Schema = {"type": "object", "required": ["error"], "properties": {"error": _TEXT}}
 
+OLLAMA_GENERATE_REQUEST: Schema = {
+    **OLLAMA_REQUEST,
+    "description": "Ollama's completion of a prompt: https://docs.ollama.com/api/generate. It streams unless `stream` "
+    "is false.",
+    "required": ["model", "prompt"],
+    "properties": {
+        **{name: each for name, each in cast(Schema, OLLAMA_REQUEST["properties"]).items() if name != "messages"},
+        "prompt": _TEXT,
+        "system": _TEXT,
+        "images": {"type": "array", "items": _TEXT},
+    },
+}
+
+OLLAMA_GENERATE_REPLY: Schema = {
+    "type": "object",
+    "required": ["model", "created_at", "response", "done"],
+    "properties": {"model": _TEXT, "created_at": _TEXT, "response": _TEXT, "done": {"type": "boolean"}},
+}
+
+OLLAMA_EMBED_REQUEST: Schema = {
+    "type": "object",
+    "description": "Ollama's embeddings: https://docs.ollama.com/api/embed.",
+    "required": ["model", "input"],
+    "properties": {
+        "model": _TEXT,
+        "input": {"anyOf": [_TEXT, {"type": "array", "minItems": 1, "items": _TEXT}]},
+        "dimensions": {"type": "integer", "minimum": 1},
+    },
+}
+
+OLLAMA_EMBED_REPLY: Schema = {
+    "type": "object",
+    "required": ["model", "embeddings"],
+    "properties": {"model": _TEXT, "embeddings": {"type": "array", "items": {"type": "array"}}},
+}
+
 REQUESTS: dict[str, tuple[Schema, Schema, Schema]] = {
     "ollama": (OLLAMA_REQUEST, OLLAMA_REPLY, OLLAMA_ERROR),
+    "ollama_generate": (OLLAMA_GENERATE_REQUEST, OLLAMA_GENERATE_REPLY, OLLAMA_ERROR),
+    "ollama_embed": (OLLAMA_EMBED_REQUEST, OLLAMA_EMBED_REPLY, OLLAMA_ERROR),
     "compaction": (COMPACT_REQUEST, COMPACT_REPLY, RESPONSES_ERROR),
     "completions": (COMPLETIONS_REQUEST, COMPLETIONS_REPLY, {"$ref": "#/components/schemas/Error"}),
     "messages": (MESSAGES_REQUEST, MESSAGES_REPLY, MESSAGES_ERROR),

@@ -16,6 +16,8 @@ _BODIES: dict[str, Schema] = {
     "/responses/compact": {"model": EXAMPLE_MODEL, "input": "Hello, tide."},
     "/chat/completions": EXAMPLE_CALL,
     "/api/chat": {**EXAMPLE_CALL, "stream": False},
+    "/api/generate": {"model": EXAMPLE_MODEL, "prompt": "Hello, tide.", "stream": False},
+    "/api/embed": {"model": "demo/embed", "input": "Hello, tide."},
     "/completions": {"model": EXAMPLE_MODEL, "prompt": "Hello, tide."},
 }
 """The examples of other dialects, by how their paths end."""
@@ -114,6 +116,8 @@ _OPERATIONS: Mapping[str, tuple[str, str, str]] = {
         "Create a chat completion, as Ollama's clients do",
         "Ollama's chat in front of every provider. It streams objects on lines of their own unless `stream` is false.",
     ),
+    "/api/generate": ("chat", "Complete a prompt, as Ollama's clients do", "As `/api/chat`, with one prompt."),
+    "/api/embed": ("texts", "Create embeddings, as Ollama's clients do", "A vector for each text."),
     "/api/tags": ("models", "List the models, as Ollama's clients do", "The routes and the chat models."),
     "/public/models": ("models", "List the models without a key", "Lunos's array, with prices for a million tokens."),
     "/api/ds-prototypes/model_selection/models": (

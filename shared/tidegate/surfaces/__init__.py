@@ -5,6 +5,8 @@ messages/         Anthropic's Messages API
 responses/        OpenAI's Responses API
 completions       OpenAI's legacy text completions
 ollama            Ollama's chat
+ollama_generate   Ollama's completion of one prompt
+ollama_embed      Ollama's embeddings
 openai            OpenAI's requests, replies, streams and errors
 openrouter        OpenAI's dialect with OpenRouter's ids, errors and `provider`
 neuroflash        OpenAI's dialect with neuroflash's ids, a required workspace, and usage at the end of every stream

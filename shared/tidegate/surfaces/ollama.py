@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.parse import decode_body
-from tidegate.chat.request import build_chat_request
+from tidegate.chat.request import ChatRequest, build_chat_request
 from tidegate.domain.operation import Operation, Reply, ReplyChunk, Request
 from tidegate.domain.origin import Origin
 from tidegate.domain.surface import NO_HEADERS
@@ -95,15 +95,22 @@ class OllamaSurface(OpenAISurface, frozen=True):
 
     def parse(self, operation: Operation, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> Request:
         """See `Surface.parse`. A request streams unless it says otherwise."""
+        return self.build(operation, decode_body(body), len(body))
+
+    def build(self, operation: Operation, sent: JsonObject, size: int) -> ChatRequest:
+        """Return the chat request for a body of Ollama's chat."""
         if operation.name != "chat":
             raise OperationNotSupported("This dialect has chat alone.")
-        sent = decode_body(body)
         fields, ignored = _chat_fields(sent)
-        request = build_chat_request(fields, len(body))
+        request = build_chat_request(fields, size)
         return replace(request, origin=Origin("ollama", None, ignored=ignored))
 
     def reply(self, reply: Reply, request: Request) -> bytes:
         """See `Surface.reply`."""
+        return encode(self.answer(reply))
+
+    def answer(self, reply: Reply) -> JsonObject:
+        """Return a completion in the form of Ollama's chat."""
         completion, stamped = cast("Completion", reply), cast("Mapping[str, Json]", reply)
         choice = completion["choices"][0]
         answer = choice["message"]
@@ -115,7 +122,7 @@ class OllamaSurface(OpenAISurface, frozen=True):
             message["tool_calls"] = [_call(call.get("name") or "", call.get("arguments") or "") for call in calls]
         head: JsonObject = {"model": stamped.get("model"), "created_at": _time(stamped.get("created"))}
         usage = cast("Mapping[str, Json]", completion.get("usage") or {})
-        return encode({**head, "message": message} | _end(choice["finish_reason"], usage))
+        return {**head, "message": message, **_end(choice["finish_reason"], usage)}
 
     def open_stream(self, request: Request) -> OllamaStream:  # pyright: ignore[reportIncompatibleMethodOverride]
         """See `Surface.open_stream`."""
