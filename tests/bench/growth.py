@@ -15,9 +15,10 @@ from itertools import pairwise
 import msgspec
 
 from tests.bench.counts import CALLS, Count, count_call
-from tests.bench.inprocess import Call, InProcess, chat, open_gateway
+from tests.bench.inprocess import WORKSPACE, Call, InProcess, chat, open_gateway
 from tests.bench.processes import printed
 from tests.bench.steps import Steps
+from tests.bench.tenants import with_checks
 from tidegate.aws import logs
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.workspace import VirtualKey, Workspace
@@ -34,7 +35,7 @@ PROMPTS: Mapping[str, tuple[tuple[int, ...], Callable[[int], Call]]] = {
     "tool calls": (MESSAGES, lambda size: _tool_turns(size)),
     "texts of embeddings": (MESSAGES, lambda size: _texts(size)),
 }
-"""Sizes and calls by what grows in the request."""
+"""Sizes and calls by what grows in the request. Their workspace has limits, a cache and a guardrail."""
 
 STREAMS: Mapping[str, Call] = {f"chunks, {name}": call for name, call in CALLS.items() if "stream" in name}
 """Calls whose streams have one of `CHUNKS`."""
@@ -110,14 +111,15 @@ async def _count(call: Call, opened: AbstractAsyncContextManager[InProcess]) -> 
 async def _grow(
     sizes: tuple[int, ...],
     call: Callable[[int], Call],
-    opened: Callable[[int], AbstractAsyncContextManager[InProcess]] = lambda _: open_gateway(),
+    opened: Callable[[int], AbstractAsyncContextManager[InProcess]],
 ) -> Growth:
     return Growth(sizes, tuple([await _count(call(size), opened(size)) for size in sizes]))
 
 
 async def grow_all() -> dict[str, Growth]:
     """Return the growth of everything, by name. Only for a process that does nothing else."""
-    found = {name: await _grow(sizes, call) for name, (sizes, call) in PROMPTS.items()}
+    checked = with_checks(WORKSPACE)
+    found = {name: await _grow(sizes, call, lambda _: open_gateway(checked)) for name, (sizes, call) in PROMPTS.items()}
     for name, call in STREAMS.items():
         found[name] = await _grow(CHUNKS, lambda _, call=call: call, lambda chunks: open_gateway(chunks=chunks))
     return {**found, KNOWN_NAME: await _grow(KNOWN, lambda _: chat(), _after_calls_of)}
