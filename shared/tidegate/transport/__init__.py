@@ -8,8 +8,9 @@ exchange            a request and its response on a connection: awaited, read or
 connection          a connection, as an asyncio protocol
 dialer              makes connections: names, addresses, tunnels, certificates
 origin              scheme, host, port and proxy of a URL, and the head of a request to them
-tls                 certificates that are trusted
-proxies             the proxies of the environment
+tls                 the authorities that are trusted
+proxies             whether there may be proxies
+system_proxies      the proxies of the environment and of the operating system
 response_parser     a response from bytes, with limits and refusals
 content_decoder     gzip and deflate
 reqwest             the transport on pyreqwest: the default

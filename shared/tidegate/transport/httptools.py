@@ -8,10 +8,8 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from types import TracebackType
-from typing import Protocol
 
 from tidegate.errors import UpstreamError
-from tidegate.lazy import load
 from tidegate.transport.base import (
     DEFAULT_CONNECT_SECONDS,
     HttpRequest,
@@ -24,12 +22,7 @@ from tidegate.transport.connection_pool import ConnectionPool, LoopPools
 from tidegate.transport.dialer import Dialer, DialLimits
 from tidegate.transport.exchange import Exchange, ExchangeError
 from tidegate.transport.origin import Origin, parse_origin, split_url
-
-
-class OriginParser(Protocol):
-    """Finds origins and their proxies. `proxies.EnvironmentProxies` implements it."""
-
-    def parse_origin(self, url: str) -> Origin: ...
+from tidegate.transport.proxies import read_proxies
 
 
 class HttptoolsTransport:
@@ -45,7 +38,7 @@ class HttptoolsTransport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pools: LoopPools | None = None
         self._pools_by_loop: dict[asyncio.AbstractEventLoop, LoopPools] = {}
-        self._proxies: OriginParser | None = None
+        self._proxies = read_proxies()
 
     def open(self, request: HttpRequest, timeouts: Timeouts) -> "HttptoolsResponse":
         """See `Transport.open`. A pooled connection that went stale is replaced, once."""
@@ -87,10 +80,9 @@ class HttptoolsTransport:
         return pools
 
     def _parse_origin(self, url: str) -> Origin:
-        proxies = self._proxies
-        if proxies is None:
-            self._proxies = proxies = load("tidegate.transport.proxies", "EnvironmentProxies")()
-        return proxies.parse_origin(url)
+        origin = parse_origin(url)
+        proxy = self._proxies.find_proxy(origin)
+        return origin if proxy is None else parse_origin(url, proxy)
 
 
 class HttptoolsResponse(StreamedResponse):

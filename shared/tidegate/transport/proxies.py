@@ -1,24 +1,33 @@
-"""The proxies of the environment: HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in either case, as urllib reads them."""
+"""Tells whether there may be proxies: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in either case, or the system's.
 
-from urllib.request import getproxies, proxy_bypass
+To import urllib.request takes 8 ms of a cold start, so that it waits until one of the variables is set.
+"""
 
-from tidegate.transport.origin import Origin, Proxy, parse_origin, parse_proxy
+import os
+import sys
+from typing import Protocol
+
+from tidegate.lazy import load
+from tidegate.transport.origin import Origin, Proxy
+
+_HAVE_SETTINGS_OF_THEIR_OWN = ("darwin", "win32")
 
 
-class EnvironmentProxies:
-    """Read once: a process has the same proxies for its life."""
+class Proxies(Protocol):
+    """Finds the proxies of origins. `system_proxies.SystemProxies` implements it."""
 
-    def __init__(self) -> None:
-        self._proxies = getproxies()
+    def find_proxy(self, origin: Origin) -> Proxy | None: ...
 
-    def parse_origin(self, url: str) -> Origin:
-        """The origin of a URL, behind its proxy. Raises `ValueError`."""
-        origin = parse_origin(url)
-        proxy = self._find_proxy(origin)
-        return origin if proxy is None else parse_origin(url, proxy)
 
-    def _find_proxy(self, origin: Origin) -> Proxy | None:
-        url = self._proxies.get(origin.scheme) or self._proxies.get("all")
-        if not url or proxy_bypass(origin.authority):
-            return None
-        return parse_proxy(url)
+class NoProxies:
+    """Lets all requests go straight to their origins."""
+
+    def find_proxy(self, origin: Origin) -> Proxy | None:
+        return None
+
+
+def read_proxies() -> Proxies:
+    """The proxies of this process."""
+    if sys.platform in _HAVE_SETTINGS_OF_THEIR_OWN or any(name.lower().endswith("_proxy") for name in os.environ):
+        return load("tidegate.transport.system_proxies", "SystemProxies")()
+    return NoProxies()
