@@ -1,6 +1,7 @@
 """Applications that the runtime's tests start in another process."""
 
 import asyncio
+import gc
 import json
 import os
 from pathlib import Path
@@ -65,3 +66,14 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
 
 def _event(value: object) -> bytes:
     return b"data: " + json.dumps(value).encode() + b"\n\n"
+
+
+gc_at_import = gc.isenabled()
+
+
+async def collector(scope: Any, receive: Any, send: Any) -> None:
+    """Tell how garbage is collected now, and was while this module was imported."""
+    state = {"thresholds": gc.get_threshold(), "is_enabled": gc.isenabled(), "was_enabled": gc_at_import}
+    state["has_frozen"] = gc.get_freeze_count() > 0
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": json.dumps(state).encode()})

@@ -55,6 +55,17 @@ async def test_the_handler_is_written_either_way(handler: str) -> None:
     ]
 
 
+async def test_garbage_is_collected_seldom_and_not_while_it_starts() -> None:
+    async with running(Gateway()) as gateway, function("apps:collector", gateway.runtime_api, HERE):
+        answer = await gateway.invoke(CHAT)
+    assert json.loads(answer.body) == {
+        "thresholds": [10000, 50, 1000],
+        "is_enabled": True,
+        "was_enabled": False,
+        "has_frozen": True,
+    }
+
+
 @pytest.mark.parametrize(
     ("handler", "error_type", "message"),
     [

@@ -8,6 +8,7 @@ seconds) and https://docs.aws.amazon.com/lambda/latest/dg/lambda-managed-instanc
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 
 from tidegate.runtime.asgi import App
 from tidegate.runtime.connection import Connection
@@ -27,10 +28,16 @@ _LIFESPAN_SECONDS = 0.3
 _EXIT_SECONDS = 1.7
 
 
-async def start(app: App, environment: Environment) -> tuple[Lifespan, Service]:
-    """Start the application, up to where Lambda may freeze it into a snapshot. Raises `StartupFailed`."""
+async def start(
+    app: App, environment: Environment, on_start: Callable[[], object] = lambda: None
+) -> tuple[Lifespan, Service]:
+    """Start the application, up to where Lambda may freeze it into a snapshot. Raises `StartupFailed`.
+
+    `on_start` is called when the application has started, before the snapshot.
+    """
     lifespan = Lifespan(app)
     await lifespan.start()
+    on_start()
     endpoint = Endpoint(environment.api)
     if environment.snap_start:
         await endpoint.restored()
