@@ -88,7 +88,9 @@ def sent(home: Home) -> str:
     return json.dumps(home.actor.requests[-1][2]["messages"])
 
 
-@pytest.mark.skipif(not OPENCODE.exists(), reason="opencode is not installed: run `npm ci` in tests/clients")
+@pytest.mark.skipif(
+    not OPENCODE.exists(), reason="opencode is not installed for this machine: run `npm ci` in tests/clients"
+)
 def test_opencode_edits_files_over_several_turns_and_shows_an_image(home: Home) -> None:
     home.connect("opencode", ANTHROPIC)
     (home.work / "a.png").write_bytes(base64.b64decode(DOT))
