@@ -18,7 +18,7 @@ _URL = re.compile(r"(https?)://([^/?#\\]+)(?=[/?#]|\Z)([^#]*)", re.IGNORECASE | 
 _HOST = re.compile(r"[a-z0-9._~-]+|[0-9a-f:.]+")
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NOT_IN_A_TARGET = re.compile(r"[^!-~]")
-_ADDED_BELOW = frozenset({"content-length", "transfer-encoding", "connection"})
+_FRAMING = frozenset({"transfer-encoding", "connection"})
 
 
 class Proxy(Redacted, Struct, frozen=True):
@@ -45,7 +45,10 @@ class Origin(Redacted, Struct, frozen=True):
         return self.proxy is not None and self.scheme == "https"
 
     def encode_head(self, method: str, target: str, headers: Mapping[str, str]) -> bytes:
-        """The request's head, up to the field `content-length`. Raises `ValueError` for what HTTP does not allow."""
+        """The request's head, up to the field `content-length`, which `headers` cannot set.
+
+        Raises `ValueError` for what HTTP does not allow.
+        """
         fields = {"host": self.authority, "user-agent": "tidegate", "accept": "*/*", "accept-encoding": "identity"}
         if self.authorization:
             fields["authorization"] = self.authorization
@@ -55,9 +58,10 @@ class Origin(Redacted, Struct, frozen=True):
             if self.proxy.authorization:
                 fields["proxy-authorization"] = self.proxy.authorization
         for name, value in headers.items():
-            if _NAME.fullmatch(name) is None or name.lower() in _ADDED_BELOW:
+            if _NAME.fullmatch(name) is None or name.lower() in _FRAMING:
                 raise ValueError("a header has a name that cannot be sent")
-            fields[name.lower()] = value
+            if name.lower() != "content-length":
+                fields[name.lower()] = value
         lines = [f"{method} {prefix}{target} HTTP/1.1\r\n", *[f"{name}: {value}\r\n" for name, value in fields.items()]]
         head = "".join(lines)
         if head.count("\r") != len(lines) or head.count("\n") != len(lines) or "\0" in head:
