@@ -221,6 +221,22 @@ def test_a_reply_has_the_vectors_in_order_and_the_tokens(model: str, body: dict[
     }
 
 
+def test_perplexitys_signed_bytes_are_numbers() -> None:
+    request = build(
+        "perplexity/pplx-embed-v1-4b", "https://api.perplexity.ai", dimensions=128, encoding_format="base64"
+    )
+    body = {"model": "pplx-embed-v1-4b", "input": ["tide", "gate"], "dimensions": 128}
+    assert sent(request) == [("https://api.perplexity.ai/v1/embeddings", body)]
+    read: Any = translator("perplexity").parse_reply(
+        build("perplexity/m"), {"data": [{"index": 0, "embedding": "AX+A/w=="}, {"index": 1, "embedding": "AAAAAA=="}]}
+    )
+    assert [each["embedding"] for each in read["data"]] == [[1, 127, -128, -1], [0, 0, 0, 0]]
+    with pytest.raises(ProviderMalformed, match="base64"):
+        translator("perplexity").parse_reply(
+            build("perplexity/m"), {"data": [{"embedding": "?"}, {"embedding": "AA=="}]}
+        )
+
+
 @pytest.mark.parametrize(
     ("model", "body"),
     [

@@ -7,8 +7,11 @@ https://openrouter.ai/docs/api/api-reference/embeddings/create-embeddings,
 https://www.alibabacloud.com/help/en/model-studio/embedding (10 inputs),
 https://docs.siliconflow.cn/en/api-reference/embeddings/create-embeddings (32 inputs),
 https://docs.vllm.ai/en/latest/serving/openai_compatible_server/ and https://docs.ollama.com/api/openai-compatibility.
+https://docs.perplexity.ai/docs/embeddings (vectors of signed bytes in base64, which are not of length one).
 """
 
+import binascii
+from base64 import b64decode
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -27,14 +30,16 @@ MAX_TOKENS = 250_000
 class EmbeddingsQuirks(Struct, frozen=True):
     """How a provider's embeddings deviate from OpenAI's.
 
-    `tokens`: it takes tokens in place of texts. `base64`: it sends vectors in base64 where asked. `dimensions` is its
-    name of that field, None if it has none. `purpose` is its field for what the texts are for, in the words of
-    `purposes.py` under `words`. `extra` are fields of its own, which are sent as they are; None: all are.
+    `tokens`: it takes tokens in place of texts. `base64`: it sends vectors in base64 where asked. `signed_bytes`: it
+    sends them in base64 of a byte for each number. `dimensions` is its name of that field, None if it has none.
+    `purpose` is its field for what the texts are for, in the words of `purposes.py` under `words`. `extra` are fields
+    of its own, which are sent as they are; None: all are.
     """
 
     limits: InputLimits = InputLimits()
     tokens: bool = False
     base64: bool = False
+    signed_bytes: bool = False
     dimensions: str | None = "dimensions"
     user: bool = False
     purpose: str | None = None
@@ -73,6 +78,7 @@ ROWS: dict[str, EmbeddingsQuirks] = {
     "fireworks": _PLAIN,
     "deepinfra": EmbeddingsQuirks(InputLimits(1_024)),
     "databricks": _PLAIN,
+    "perplexity": EmbeddingsQuirks(InputLimits(512, 100_000), signed_bytes=True, path="/v1/embeddings"),
     "qwen": EmbeddingsQuirks(InputLimits(10)),
     "siliconflow": EmbeddingsQuirks(InputLimits(32)),
     "sambanova": EmbeddingsQuirks(dimensions=None),
@@ -126,7 +132,10 @@ class OpenAIEmbeddings(Struct, frozen=True):
         match body:
             case {"data": [*entries]}:
                 ordered = sorted(enumerate(entries), key=_index)
-                return Vectors([_vector(entry) for _, entry in ordered], _tokens(body.get("usage")))
+                vectors = [_vector(entry) for _, entry in ordered]
+                if self.quirks.signed_bytes:
+                    vectors = [_signed_bytes(vector) for vector in vectors]
+                return Vectors(vectors, _tokens(body.get("usage")))
             case _:
                 raise ValueError("it has no list of vectors")
 
@@ -146,6 +155,13 @@ def _vector(entry: Json) -> Json:
             return vector
         case _:
             raise ValueError("an entry has no vector")
+
+
+def _signed_bytes(vector: Json) -> Json:
+    try:
+        return [*memoryview(b64decode(str(vector), validate=True)).cast("b")]
+    except binascii.Error:
+        raise ValueError("a vector is not base64") from None
 
 
 def _tokens(usage: Json) -> Json:
