@@ -26,6 +26,7 @@ from tidegate.errors import StoreUnavailable
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
 from tidegate.memory.world import open_memory_gateway
+from tidegate.pipeline.plan import Plan
 from tidegate.policy.routing.retry import Retries
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
@@ -214,6 +215,7 @@ async def world(
     limits: Limits | None = None,
     key: VirtualKey = KEY,
     endpoints: Mapping[str, tuple[Surface, Operation]] = ENDPOINTS,
+    change_plan: Callable[[Plan], Plan] | None = None,
     **env: str,
 ) -> AsyncIterator[Client]:
     """A gateway with the workspace ws_test; `provider` answers for every provider, openai and mistral have keys.
@@ -245,6 +247,7 @@ async def world(
         fetcher=fetcher(fake) if fetcher else None,
         meter=recorder,
         retries=Retries(lambda: 1.0, sleep),
+        change_plan=change_plan,
     )
     credentials = find_credentials(env) if "AWS_ACCESS_KEY_ID" in env else None
     seed = _seed(workspace, key)

@@ -16,6 +16,7 @@ from tidegate.gateway import Gateway
 from tidegate.lazy import load
 from tidegate.pipeline.components import no_response_states, no_traces
 from tidegate.pipeline.lazy_reuse import ReuseLoader
+from tidegate.pipeline.plan import Plan, Planner, Plans
 from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.policy.auth.workspace_keys import WorkspaceKeys
 from tidegate.policy.guardrails.selection import GuardrailSelection
@@ -87,7 +88,7 @@ class Overrides(Struct, frozen=True):
     """Changes of a gateway for the local server and for tests.
 
     `rows` are additional providers, `wrap` replaces the transport to providers, guardrail services and the OIDC
-    issuer. The other fields replace the component of their name.
+    issuer, `change_plan` each plan. The other fields replace the component of their name.
     """
 
     rows: Sequence[Row] = ()
@@ -95,6 +96,7 @@ class Overrides(Struct, frozen=True):
     fetcher: UrlFetcher | None = None
     meter: Meter | None = None
     retries: Retries | None = None
+    change_plan: Callable[[Plan], Plan] | None = None
 
 
 NO_OVERRIDES = Overrides()
@@ -129,9 +131,14 @@ async def compose_gateway(
         create = load("tidegate.upstream.guardrails.backends", "GuardrailBackends")
         return create(transport, secrets, open_fetcher(), settings.aws.region, aws_keys)
 
+    router = _router(settings, configs, providers, models)
+    guardrails = GuardrailSelection(settings.guardrails, open_guardrail_backend)
+    workspace_keys = WorkspaceKeys(stores.vault)
+    planner = Planner(router, providers, models, guardrails, settings.timeout_rules, workspace_keys)
     return Gateway(
         authenticator=Authenticator(stores.key_lookup, access_tokens=_access_tokens(settings, transport)),
-        router=_router(settings, configs, providers, models),
+        router=router,
+        plans=Plans(planner, overrides.change_plan),
         providers=providers,
         upstream=Upstream(transport, secrets, aws_keys),
         meter=overrides.meter or stores.meter,
@@ -143,10 +150,10 @@ async def compose_gateway(
         catalog=models,
         balancer=balancer,
         cooldowns=stores.cooldowns,
-        guardrails=GuardrailSelection(settings.guardrails, open_guardrail_backend),
+        guardrails=guardrails,
         timeout_seconds=settings.timeout_seconds,
         timeout_rules=settings.timeout_rules,
-        workspace_keys=WorkspaceKeys(stores.vault),
+        workspace_keys=workspace_keys,
         reuse=ReuseLoader(stores.open_reply_stores),
         retries=overrides.retries or Retries(),
         keeps_reasoning=settings.keeps_reasoning,

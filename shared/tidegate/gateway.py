@@ -30,13 +30,14 @@ from tidegate.pipeline.components import CallReuse, Components, no_response_stat
 from tidegate.pipeline.dispatch import dispatch
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.open_connections import OpenConnections
+from tidegate.pipeline.plan import Plan
 from tidegate.pipeline.prepare import count_call
 from tidegate.pipeline.respond import respond
 from tidegate.pipeline.settle import send_telemetry, settle
 from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.deadline import deadline_scope, earliest_deadline, next_deadline, parse_deadline
 
-__all__ = ["Answer", "CallHeaders", "Gateway"]
+__all__ = ["NO_HEADERS", "Answer", "CallHeaders", "Gateway"]
 
 
 class CallHeaders(Struct, frozen=True):
@@ -79,10 +80,11 @@ class Gateway(Components, frozen=True):
 
         Raises `TidegateError`, but not for a deadline that has passed: `answer` raises that error and records it.
         """
+        needs_workspace, authenticate = surface.requires_workspace, self.authenticator.authenticate
+        if headers.deadline is None and headers.request_deadline is None:
+            return await authenticate(credential, workspace_id, required_workspace=needs_workspace, source=source)
         async with deadline_scope(next_deadline(self.clock(), headers.deadlines()), self.clock):
-            return await self.authenticator.authenticate(
-                credential, workspace_id, required_workspace=surface.requires_workspace, source=source
-            )
+            return await authenticate(credential, workspace_id, required_workspace=needs_workspace, source=source)
 
     def new_call(
         self,
@@ -107,8 +109,10 @@ class Gateway(Components, frozen=True):
         conversation = None if request.origin is None else request.origin.conversation
         if conversation is not None:
             conversation.is_on = self.open_response_states is not no_response_states
-        timeouts_seconds = (self.timeout_seconds, request.options.timeout, workspace.timeout_seconds)
-        deadline = earliest_deadline(now, timeouts_seconds, headers.deadlines())
+        deadline = operators_deadline = earliest_deadline(now, (self.timeout_seconds,), (headers.deadline,))
+        timeouts_seconds = (request.options.timeout, workspace.timeout_seconds)
+        if headers.request_deadline is not None or timeouts_seconds != (None, None):
+            deadline = min(deadline, earliest_deadline(now, timeouts_seconds, headers.deadlines()))
         return CallOf(
             id=ulid(now),
             surface=surface,
@@ -128,7 +132,7 @@ class Gateway(Components, frozen=True):
             trace_context=self._trace_context(headers),
             received=body if body is not None and _may_have_trace(request, principal, workspace) else None,
             ignored_options=self._ignored_options(request, workspace),
-            has_own_timeout=deadline < earliest_deadline(now, (self.timeout_seconds,), (headers.deadline,)),
+            has_own_timeout=deadline < operators_deadline,
         )
 
     def _ignored_options(self, request: Request, workspace: Workspace) -> tuple[str, ...]:
@@ -149,10 +153,12 @@ class Gateway(Components, frozen=True):
         return AnswerContext(self, call)
 
     async def run_steps(
-        self, call: Call, observation: Observation, call_reuse: CallReuse | None, connections: OpenConnections
+        self, plan: Plan, observation: Observation, call_reuse: CallReuse | None, connections: OpenConnections
     ) -> Answer:
-        """Run the steps 3 to 11, and return the answer. Closing `connections` ends it."""
-        guard_run = self.guardrails.for_call(call)
+        """Run the steps 3 to 11 that the call needs, and return the answer. Closing `connections` ends it."""
+        call = observation.call
+        may_guard = plan.runs_guardrails or call.request.options.guardrails
+        guard_run = self.guardrails.for_call(call) if may_guard else None
         stored_answer = await call_reuse.replay(self, observation) if call_reuse else None
         if stored_answer is not None:
             return stored_answer
@@ -184,7 +190,7 @@ class Gateway(Components, frozen=True):
         return await self._inquire(call, load("tidegate.pipeline.count_tokens", "count_tokens"))
 
     async def _inquire(self, call: Call, find: Callable[[Components, Call], Awaitable[_T]]) -> _T:
-        observation = Observation(call=call, clock=self.clock)
+        observation = Observation(call=call, clock=self.clock, plan=self.plans.plan_of(call))
         try:
             with observation.recording_failures():
                 await count_call(self, observation)
@@ -207,13 +213,15 @@ class AnswerContext:
 
     async def __aenter__(self) -> Answer:
         gateway, call = self._gateway, self._call
-        self._observation = observation = Observation(call=call, clock=gateway.clock)
+        plan = gateway.plans.plan_of(call)
+        self._observation = observation = Observation(call=call, clock=gateway.clock, plan=plan)
         if call.received is not None:
             observation.trace = load("tidegate.pipeline.trace", "start_trace")(gateway, call)
-        self._call_reuse = call_reuse = gateway.reuse.for_call(call)
+        may_reuse = plan.caches or call.idempotency_key is not None or call.request.options.asks_for_cache
+        self._call_reuse = call_reuse = gateway.reuse.for_call(call) if may_reuse else None
         try:
             async with deadline_scope(call.deadline, gateway.clock, on_timeout=observation.as_provider_timeout):
-                answer = await gateway.run_steps(call, observation, call_reuse, self._connections)
+                answer = await gateway.run_steps(plan, observation, call_reuse, self._connections)
         except BaseException as error:
             observation.record_error(error)
             await self._end()

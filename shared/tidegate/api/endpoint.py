@@ -24,7 +24,7 @@ from tidegate.domain.origin import NeedsState
 from tidegate.domain.server_options import ServerOptions
 from tidegate.domain.surface import Surface
 from tidegate.errors import TidegateError
-from tidegate.gateway import CallHeaders, Gateway
+from tidegate.gateway import NO_HEADERS, CallHeaders, Gateway
 from tidegate.json import encode
 from tidegate.lazy import load
 
@@ -39,6 +39,11 @@ _SESSION_HEADERS = (b"x-session-id", b"x-claude-code-session-id", b"session-id",
 _AGENT_HEADERS = (b"x-claude-code-agent-id", b"x-openai-subagent")
 _PARENT_HEADERS = (b"x-claude-code-parent-agent-id",)
 """The headers of ours, of Claude Code and of Codex that name a session, an agent in it, and the agent above that."""
+
+_CALL_HEADERS = frozenset(
+    (*_SESSION_HEADERS, *_AGENT_HEADERS, b"x-app-id", b"idempotency-key", b"x-request-deadline", b"traceparent")
+)
+"""The headers that `CallHeaders` has."""
 
 LAMBDA_MARGIN_SECONDS = 3.0
 """The time of a Lambda invocation that is kept for the error event and for settling the call."""
@@ -194,6 +199,8 @@ def _first_header(headers: dict[bytes, bytes], names: tuple[bytes, ...]) -> str 
 
 def _call_headers(scope: Scope, headers: dict[bytes, bytes]) -> CallHeaders:
     lambda_deadline = scope.get("extensions", {}).get("tidegate.lambda", {}).get("deadline")
+    if lambda_deadline is None and _CALL_HEADERS.isdisjoint(headers):
+        return NO_HEADERS
     traceparent, tracestate = trace_headers(scope["headers"]) if b"traceparent" in headers else (None, None)
     return CallHeaders(
         app_id=header(headers, b"x-app-id"),

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from tidegate.errors import RequestTooLarge, TidegateError, UnsupportedMediaType
 
@@ -26,8 +26,9 @@ async def read_json_body(receive: Receive, headers: dict[bytes, bytes], limit: i
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     pieces: list[bytes] = []
-    size = 0
-    async for piece in body_pieces(receive):
+    size, more = 0, True
+    while more:
+        piece, more = _piece(await receive())
         size += len(piece)
         if size > limit:
             raise _too_large(limit)
@@ -41,10 +42,14 @@ def _too_large(limit: int) -> RequestTooLarge:
 
 async def body_pieces(receive: Receive) -> AsyncIterator[bytes]:
     """Return the body as it comes. Raises `ClientGone`."""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone("The client disconnected before its request was complete.")
-        yield message.get("body", b"")
-        if not message.get("more_body", False):
-            return
+    more = True
+    while more:
+        piece, more = _piece(await receive())
+        yield piece
+
+
+def _piece(message: Message) -> tuple[bytes, bool]:
+    """Return the bytes of a message, and whether there are more. Raises `ClientGone`."""
+    if message["type"] == "http.disconnect":
+        raise ClientGone("The client disconnected before its request was complete.")
+    return message.get("body", b""), message.get("more_body", False)

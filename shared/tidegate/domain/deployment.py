@@ -1,6 +1,7 @@
 """Deployments and provider configurations: where a model's name leads to."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -8,7 +9,7 @@ from msgspec import Struct
 from tidegate.domain.routes import Route
 
 
-class Deployment(Struct, frozen=True):
+class Deployment(Struct, frozen=True, dict=True):
     """A model at one provider and base URL. `model` is the provider's name for it, `secret` the setting with its key.
 
     `region` is the region of a cloud provider. In a route, `weight` is the deployment's share of the calls, and `label`
@@ -26,11 +27,11 @@ class Deployment(Struct, frozen=True):
     label: str | None = None
     output_limit: int | None = None
 
-    @property
+    @cached_property
     def model_id(self) -> str:
         return f"{self.provider}/{self.model}"
 
-    @property
+    @cached_property
     def display_name(self) -> str:
         """The model, with the label of a route's target: "openai/gpt-4o(fast#2)"."""
         return self.model_id if self.label is None else f"{self.model_id}({self.label})"

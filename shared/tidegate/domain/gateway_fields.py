@@ -71,5 +71,10 @@ class GatewayFields(Struct, frozen=True, kw_only=True):
     dry_run: bool | None = None
     """Report what the call would do, without calling a provider: docs/RELIABILITY.md"""
 
+    @property
+    def asks_for_cache(self) -> bool:
+        """True if the caller says how to use the cache, in either form, other than by `caching: false`."""
+        return bool(self.caching) or self.cache is not None
+
 
 GATEWAY_FIELDS = frozenset(GatewayFields.__struct_fields__)

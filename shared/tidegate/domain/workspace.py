@@ -1,5 +1,6 @@
 """Workspaces, virtual keys and principals: who calls, and who pays."""
 
+from functools import cached_property
 from typing import Literal
 
 from msgspec import Struct
@@ -21,7 +22,7 @@ class WorkspaceCredential(Struct, frozen=True):
     changed_at: float
 
 
-class Workspace(Struct, frozen=True):
+class Workspace(Struct, frozen=True, dict=True):
     """A tenant: it owns limits and usage, and says how its words are counted.
 
     `words_method` "tokens" counts `round(0.75 × completion_tokens)`, "unicode" counts the output by UAX #29.
@@ -67,7 +68,7 @@ class Workspace(Struct, frozen=True):
     trace_days: int = 7
     trace_mask: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def effective_limits(self) -> Limits:
         return self.limits.with_defaults(self.plan_limits)
 

@@ -1,6 +1,7 @@
 """The steps of a call over the ports; `gateway.py` puts them in order.
 
 components     everything that a call needs, composed once per process
+plan           what is decided once for all calls of one caller to one model
 answer         what a call returns to its endpoint
 dispatch       tries candidates and their deployments until one begins to answer: fallback, retry
 prepare        translates a call for one deployment and reserves its worst case

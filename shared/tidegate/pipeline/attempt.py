@@ -68,15 +68,21 @@ def open_attempt(
     components: Components, prepared: PreparedCall, observation: Observation, seconds: float, attempt: SentAttempt
 ) -> AbstractAsyncContextManager[ProviderReply]:
     """Return a context with the deployment's reply, which must end within `seconds`. Enter and leave it in one task."""
-    request, trace = _in_trace(prepared, attempt), observation.trace
+    deployment, request, trace = prepared.deployment, _in_trace(prepared, attempt), observation.trace
+    target = observation.target_of(deployment)
+    if target is None:
+        workspace_keys = components.workspace_keys.secrets_for(prepared.call.workspace, deployment.secret)
+        timeouts = components.timeout_rules.timeouts_for(deployment.model_id)
+    else:
+        workspace_keys, timeouts = target.workspace_keys, target.timeouts
     return components.upstream.open(
         prepared.translator,
         request,
-        secret=prepared.deployment.secret,
+        secret=deployment.secret,
         stream=prepared.call.request.stream,
         seconds=seconds,
-        workspace_keys=components.workspace_keys.secrets_for(prepared.call.workspace, prepared.deployment.secret),
-        timeouts=components.timeout_rules.timeouts_for(prepared.deployment.model_id),
+        workspace_keys=workspace_keys,
+        timeouts=timeouts,
         recorder=None if trace is None else trace.start_attempt(attempt, request),
     )
 

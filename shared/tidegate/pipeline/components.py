@@ -12,6 +12,7 @@ from tidegate.domain.operation import Request
 from tidegate.domain.timeouts import TimeoutRules
 from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.plan import Plans
 from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.policy.auth.workspace_keys import WorkspaceKeys
 from tidegate.policy.guardrails.protocol import Guard
@@ -94,6 +95,7 @@ class Components(Struct, frozen=True):
     balancer: Balancer
     cooldowns: Cooldowns
     reuse: Reuse
+    plans: Plans
     open_budget_alerts: Callable[[], BudgetAlerts]
     timeout_seconds: float = 600.0
     timeout_rules: TimeoutRules = field(default_factory=TimeoutRules)

@@ -26,6 +26,7 @@ from tidegate.policy.metering import reservation
 from tidegate.policy.metering.reservation import Headroom
 from tidegate.policy.routing import fallback
 from tidegate.policy.routing.attempt_order import AttemptOrder
+from tidegate.policy.routing.fallback import Candidate
 from tidegate.policy.routing.retry import (
     DEFAULT_RETRIES,
     LONGEST_DELAY_BEFORE_FALLBACK_SECONDS,
@@ -55,9 +56,13 @@ async def dispatch(
 
     If all candidates fail, raises the first error that a retry may avoid, or else the requested model's error.
     """
-    router, limits = components.router, call.principal.limits
-    find_candidates = partial(fallback.candidates, call.request, router, components.catalog, call.workspace, limits)
-    candidates = await offload(call.request.size, find_candidates)  # validates each that overrides fields
+    target = None if observation.plan is None else observation.plan.target
+    if target is not None and not fallback.names_other_models(call.request.options):
+        candidates = [Candidate("model", call.request, target.resolution)]
+    else:
+        router, limits = components.router, call.principal.limits
+        find_candidates = partial(fallback.candidates, call.request, router, components.catalog, call.workspace, limits)
+        candidates = await offload(call.request.size, find_candidates)  # validates each that overrides fields
     best_error: TidegateError | None = None
     while True:
         candidate, *candidates = candidates
@@ -86,7 +91,8 @@ async def _try_deployments(
 
     `alternatives` counts the candidates after this one.
     """
-    resolution = reservation.allowed_deployments(call, resolution)
+    if observation.target_of(resolution.deployments[0]) is None:
+        resolution = reservation.allowed_deployments(call, resolution)
     route = resolution.route
     if route is not None:
         resolution = await offload(call.request.size, partial(components.balancer.order, resolution, call))

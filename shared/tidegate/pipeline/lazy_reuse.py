@@ -28,8 +28,7 @@ class ReuseLoader:
 
     def for_call(self, call: Call) -> CallReuse | None:
         """See `Reuse.for_call`."""
-        options = call.request.options
-        wants_cache = options.caching or options.cache is not None or call.workspace.cache_ttl_seconds is not None
+        wants_cache = call.request.options.asks_for_cache or call.workspace.cache_ttl_seconds is not None
         if not wants_cache and call.idempotency_key is None:
             return None
         return self._open_service().for_call(call)

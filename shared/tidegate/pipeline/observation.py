@@ -21,6 +21,7 @@ from tidegate.domain.usage import ArrivedReply, Bill, GeneratedText, TokenCounts
 from tidegate.errors import GatewayTimeout, ProviderTimeout, TidegateError, UpstreamError
 from tidegate.lazy import load
 from tidegate.pipeline.answer import Answer
+from tidegate.pipeline.plan import Plan, Target
 from tidegate.ports import CallContent
 from tidegate.providers.base import UpstreamRequest
 from tidegate.upstream.attempt import ResponseRecorder
@@ -62,7 +63,8 @@ class Observation(ReplyLog, kw_only=True):
     `sent` are the attempts that are charged: a provider has the request and has not refused it. The one that answers is
     `answering`. `attempt_started_at` is the start of the last attempt, in UTC seconds. `handed_over_at` is
     set while the caller has not yet taken what it was given of a stream. `verdicts` are those of guardrails, by name.
-    `error` is the one that the caller gets. `trace` is None for a call whose content is not kept.
+    `error` is the one that the caller gets. `trace` is None for a call whose content is not kept, `plan` for one whose
+    steps ran elsewhere.
     """
 
     call: Call
@@ -87,6 +89,7 @@ class Observation(ReplyLog, kw_only=True):
     verdicts: Mapping[str, str] = field(default_factory=dict[str, str])
     error: TidegateError | None = None
     trace: CallTrace | None = None
+    plan: Plan | None = None
 
     def __post_init__(self) -> None:
         if self.call.authenticated_at is not None:
@@ -166,7 +169,14 @@ class Observation(ReplyLog, kw_only=True):
         self.sent.append(attempt)
         return attempt
 
+    def target_of(self, deployment: Deployment) -> Target | None:
+        """Return what the plan knows of the deployment; None if it is not the plan's."""
+        target = None if self.plan is None else self.plan.target
+        return target if target is not None and target.deployment is deployment else None
+
     def _reason_for(self, deployment: Deployment) -> AttemptReason:
+        if not self.attempts and (self.resolution is None or not self.resolution.is_trial):
+            return "first"
         resolution, name = self.resolution, deployment.display_name
         if any(event.kind == "attempt" and event.deployment == name for event in self.events):
             return "retry"

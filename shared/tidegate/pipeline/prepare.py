@@ -21,6 +21,7 @@ from tidegate.lazy import load
 from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.plan import Target
 from tidegate.pipeline.settle import unreported_attempts
 from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.metering import reservation
@@ -64,14 +65,19 @@ async def prepare(
     if earlier is not None and earlier.deployment is deployment and earlier.headroom.max_tokens is None:
         prepared = replace(earlier, headroom=UNLIMITED_HEADROOM, covers_hedge=False)
     else:
-        prepared = await translate(components, call, deployment, UNLIMITED_HEADROOM)
+        prepared = await translate(components, call, deployment, UNLIMITED_HEADROOM, observation.target_of(deployment))
     observation.ignored = prepared.ignored
     return await _reserve(components, prepared, observation, hedge_deployment)
 
 
-async def translate(components: Components, call: Call, deployment: Deployment, headroom: Headroom) -> PreparedCall:
+async def translate(
+    components: Components, call: Call, deployment: Deployment, headroom: Headroom, target: Target | None = None
+) -> PreparedCall:
     """Translate the call for `deployment`. Raises `InvalidRequest` for a value that cannot be translated."""
-    translator = components.providers.translator(deployment.provider, call.operation.name)
+    if target is None:
+        translator = components.providers.translator(deployment.provider, call.operation.name)
+    else:
+        translator = target.translator
     call = await _with_media_and_signatures(components, call, translator, deployment)
     request = await offload(call.request.size, partial(translator.build_request, call, deployment))
     ignored, origin = call.ignored + request.ignored, call.request.origin
@@ -120,6 +126,8 @@ async def _reserve(
     If a limit is reached, a call without `max_tokens` gets one that fits, and that of others is lowered where the
     workspace allows it.
     """
+    if observation.plan is not None and not observation.plan.accounts:
+        return replace(prepared, covers_hedge=True)
     call, deployment, sent = prepared.call, prepared.deployment, prepared.request.body
     model_id = deployment.model_id
     model = components.catalog.find_model(model_id, price_options(call.request.body))

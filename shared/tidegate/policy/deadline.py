@@ -62,7 +62,7 @@ def deadline_scope(
 
 
 class _DeadlineScope:
-    """The context of `deadline_scope`: one timer, which cancels the task. `asyncio.timeout` takes five times as long."""
+    """The context of `deadline_scope`: one timer that cancels the task. `asyncio.timeout` takes five times as long."""
 
     __slots__ = ("_clock", "_deadline", "_has_expired", "_on_timeout", "_other_cancellations", "_task", "_timer")
 

@@ -45,6 +45,8 @@ class _Lookup(NamedTuple):
 class _Caller(NamedTuple):
     key: VirtualKey
     workspace: Workspace
+    principal: Principal
+    is_restricted: bool
 
 
 class Throttle(Protocol):
@@ -102,14 +104,16 @@ class Authenticator:
             key, workspace = await self._find_caller_or_refuse(lookup, secret, source)
             restrictions.check_restrictions(key, source)
             workspace = _allowed_workspace(lookup, key, workspace, required_workspace)
-            caller = _Caller(key, workspace)
+            principal = Principal(key.id, key.workspace_ids, key.limits, key.trace_sample, key.traces_since)
+            is_restricted = key.endpoints is not None or key.networks is not None
+            caller = _Caller(key, workspace, principal, is_restricted)
             self._cache.put(lookup, caller, read_at)
         else:
-            restrictions.check_restrictions(caller.key, source)
+            if caller.is_restricted:
+                restrictions.check_restrictions(caller.key, source)
             if required_workspace and lookup.workspace_id is None:
                 raise _missing_workspace()
-        key = caller.key
-        return Principal(key.id, key.workspace_ids, key.limits, key.trace_sample, key.traces_since), caller.workspace
+        return caller.principal, caller.workspace
 
     async def find_workspace(self, workspace_id: str) -> Workspace | None:
         """Return the workspace as it is stored, also a suspended one; None if it does not exist."""

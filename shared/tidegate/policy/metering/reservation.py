@@ -17,6 +17,7 @@ from tidegate.domain.money import exact_money
 from tidegate.domain.record import quantize_usd
 from tidegate.domain.settlement import shard_of
 from tidegate.domain.usage import TokenCounts
+from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import LimitReached, ModelNotAllowed, ModelUnpriced
 from tidegate.policy.metering.billing import WORDS_PER_TOKEN
 
@@ -79,10 +80,11 @@ def allowed_deployments(call: Call, resolution: Resolution) -> Resolution:
 
 def count_reservation(call: Call) -> Reservation | None:
     """Return a reservation that counts the call in its rates and holds nothing else; None if no rate is limited."""
-    scopes = tuple(replace(scope, limits=scope.limits.rates()) for scope in _scopes(call))
-    if not any(scope.limits.need_reservation for scope in scopes):
+    listed = scopes(call.principal, call.workspace)
+    scopes_of_rates = tuple(replace(scope, limits=scope.limits.rates()) for scope in listed)
+    if not any(scope.limits.need_reservation for scope in scopes_of_rates):
         return None
-    return Reservation(_hold(call, call.request.model, scopes, Amounts(), 0), scopes)
+    return Reservation(_hold(call, call.request.model, scopes_of_rates, Amounts(), 0), scopes_of_rates)
 
 
 @exact_money
@@ -98,12 +100,12 @@ def worst_case_reservation(
     `sent` is the body for the provider; `spent` is what earlier attempts of the call are charged, and is held as well.
     Raises `ModelUnpriced` when an account has a budget in USD and the model has no price.
     """
-    scopes = tuple(_scopes(call))
-    if not scopes:
+    accounts = tuple(scopes(call.principal, call.workspace))
+    if not accounts:
         return None
     tokens, spent = worst_case_tokens(call, model, sent), spent or Amounts()
     usd = None if model is None else call_cost(model, tokens, call.started_at)
-    has_budget = any(budget.unit == "usd" for scope in scopes for budget in scope.limits.budgets())
+    has_budget = any(budget.unit == "usd" for account in accounts for budget in account.limits.budgets())
     if usd is None and has_budget and not call.workspace.allows_unpriced:
         raise _unpriced(model_id)
     amounts = Amounts(
@@ -111,7 +113,7 @@ def worst_case_reservation(
         worst_case_words(call, tokens),
         quantize_usd(usd or Decimal(0)) + spent.usd,
     )
-    return Reservation(_hold(call, model_id, scopes, amounts, tokens.input), scopes)
+    return Reservation(_hold(call, model_id, accounts, amounts, tokens.input), accounts)
 
 
 @exact_money
@@ -193,8 +195,8 @@ def _check_allowed(call: Call, model_id: str, workspace_route: str | None, key_r
             raise ModelNotAllowed(f"This {kind} may not use the model {model_id!r}.", param="model")
 
 
-def _scopes(call: Call) -> Iterator[AccountScope]:
-    workspace, key = call.workspace, call.principal
+def scopes(key: Principal, workspace: Workspace) -> Iterator[AccountScope]:
+    """Yield the accounts that hold the worst case of calls: those of the workspace and of the key that have limits."""
     limits = workspace.effective_limits
     if limits.need_reservation:
         yield AccountScope("workspace", workspace.id, limits, shards=workspace.shards)

@@ -81,7 +81,7 @@ def candidates(
     model, and `InvalidRequest` for a fallback that does not exist, is listed twice, or has invalid overrides.
     """
     fields = request.options
-    if not (fields.fallbacks or fields.models or fields.context_window_fallback_dict):
+    if not names_other_models(fields):
         return _with_route_fallbacks(Candidate("model", request, router.resolve(request.model, workspace, key_limits)))
     resolve = partial(_resolve, router, workspace, key_limits)
     resolution = resolve(request.model, "model")
@@ -98,6 +98,11 @@ def candidates(
     if len(found) == 1:
         found = _with_route_fallbacks(found[0])
     return _skip_too_small(found, resolve, catalog)
+
+
+def names_other_models(fields: GatewayFields) -> bool:
+    """True if the caller names models in addition to the requested one."""
+    return bool(fields.fallbacks or fields.models or fields.context_window_fallback_dict)
 
 
 def remaining_candidates(error: TidegateError, failed: Candidate, remaining: Sequence[Candidate]) -> list[Candidate]:

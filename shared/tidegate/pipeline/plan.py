@@ -1,0 +1,141 @@
+"""The plan of a call: what is decided once for all calls of one caller to one model, and the steps that they need.
+
+    plan = plans.plan_of(call)
+
+The steps are those of `gateway.py`. A call runs those of its plan, and those that its own fields ask for:
+
+| step | in the plan | asked for by the call |
+|---|---|---|
+| idempotency key, cache | `caches`: the workspace stores replies | `idempotency-key`, `cache`, `caching` |
+| guardrails | `runs_guardrails`: the workspace or the operator has some | `guardrails` |
+| resolve the model | `target` has the one deployment that the name leads to | `fallbacks`, `models`, … |
+| reserve the worst case | `accounts`: the workspace's and the key's, if they have limits | |
+
+A plan is as fresh as its principal and workspace, which the authenticator remembers for a minute: a changed key, limit,
+route or credential makes new ones, and these have no plan yet. Settings and the catalogue do not change in a process.
+"""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from tidegate.catalog import Catalog, CatalogModel
+from tidegate.domain.account import AccountScope
+from tidegate.domain.call import Call
+from tidegate.domain.deployment import Deployment, Resolution
+from tidegate.domain.timeouts import ProviderTimeouts, TimeoutRules
+from tidegate.domain.workspace import Principal, Workspace
+from tidegate.errors import TidegateError
+from tidegate.policy.auth.workspace_keys import WorkspaceKeys
+from tidegate.policy.guardrails.selection import GuardrailSelection
+from tidegate.policy.metering import reservation
+from tidegate.policy.routing.router import Router
+from tidegate.ports import Secrets
+from tidegate.providers import Registry
+from tidegate.providers.base import Translator
+
+MAX_PLANS = 4_096
+"""The most plans of one process. When there are more, all are dropped: to make one takes 50 µs."""
+
+
+class Target(Struct, frozen=True):
+    """The one deployment that a model's name leads to, and what a request to it needs.
+
+    `model` is its row in the catalogue, None if that has none. `workspace_keys` is None for the operator's credentials.
+    """
+
+    resolution: Resolution
+    deployment: Deployment
+    translator: Translator
+    model: CatalogModel | None
+    timeouts: ProviderTimeouts
+    workspace_keys: Secrets | None
+
+
+class Plan(Struct, frozen=True):
+    """The plan of all calls of `principal` in `workspace` to one model. `target` is None if each call looks for it."""
+
+    principal: Principal
+    workspace: Workspace
+    accounts: tuple[AccountScope, ...]
+    caches: bool
+    runs_guardrails: bool
+    target: Target | None
+
+    def general(self) -> "Plan":
+        """Return the plan that has all steps. It gives the same answers and records, and only takes longer."""
+        return Plan(self.principal, self.workspace, self.accounts, caches=True, runs_guardrails=True, target=None)
+
+
+class Planner(Struct, frozen=True):
+    """The parts of a gateway that its plans depend on."""
+
+    router: Router
+    providers: Registry
+    catalog: Catalog
+    guardrails: GuardrailSelection
+    timeout_rules: TimeoutRules
+    workspace_keys: WorkspaceKeys
+
+    def compile(self, call: Call) -> Plan:
+        """Return the plan of the call, and of all others that have its principal, workspace, operation and model."""
+        principal, workspace = call.principal, call.workspace
+        return Plan(
+            principal,
+            workspace,
+            accounts=tuple(reservation.scopes(principal, workspace)),
+            caches=workspace.cache_ttl_seconds is not None,
+            runs_guardrails=bool(workspace.guardrails or self.guardrails.operator_guardrails),
+            target=self._target(call),
+        )
+
+    def _target(self, call: Call) -> Target | None:
+        """Return the target of the call; None for a route, and for a model that this caller cannot have."""
+        try:
+            resolution = self.router.resolve(call.request.model, call.workspace, call.principal.limits)
+            if resolution.route is not None:
+                return None
+            resolution = reservation.allowed_deployments(call, resolution)
+            (deployment,) = resolution.deployments
+            translator = self.providers.translator(deployment.provider, call.operation.name)
+        except TidegateError:  # dispatch raises it, after the steps that come before
+            return None
+        return Target(
+            resolution,
+            deployment,
+            translator,
+            self.catalog.find_model(deployment.model_id),
+            self.timeout_rules.timeouts_for(deployment.model_id),
+            self.workspace_keys.secrets_for(call.workspace, deployment.secret),
+        )
+
+
+class Plans:
+    """The plans of one process, by caller, operation and model."""
+
+    def __init__(self, planner: Planner, change: Callable[[Plan], Plan] | None = None) -> None:
+        """`change` is for tests: it replaces each plan, such as by `Plan.general`."""
+        self._planner = planner
+        self._change = change
+        self._plans: dict[tuple[int, int, str, str], Plan] = {}
+
+    @property
+    def size(self) -> int:
+        return len(self._plans)
+
+    def plan_of(self, call: Call) -> Plan:
+        """Return the call's plan; makes it for the first call."""
+        principal, workspace = call.principal, call.workspace
+        key = (id(principal), id(workspace), call.operation.name, call.request.model)
+        plan = self._plans.get(key)
+        # A plan holds its principal and workspace, so that no other objects can have their ids.
+        return self._add(key, call) if plan is None else plan
+
+    def _add(self, key: tuple[int, int, str, str], call: Call) -> Plan:
+        if len(self._plans) >= MAX_PLANS:
+            self._plans.clear()
+        plan = self._planner.compile(call)
+        if self._change is not None:
+            plan = self._change(plan)
+        self._plans[key] = plan
+        return plan
