@@ -91,7 +91,7 @@ def sent(home: Home) -> str:
 @pytest.mark.skipif(
     not OPENCODE.exists(), reason="opencode is not installed for this machine: run `npm ci` in tests/clients"
 )
-def test_opencode_edits_files_over_several_turns_and_shows_an_image(home: Home) -> None:
+def test_opencode_edits_files_shows_an_image_and_compacts_the_conversation(home: Home) -> None:
     home.connect("opencode", ANTHROPIC)
     (home.work / "a.png").write_bytes(base64.b64decode(DOT))
     path = str(home.work / "a.txt")
@@ -99,15 +99,19 @@ def test_opencode_edits_files_over_several_turns_and_shows_an_image(home: Home) 
         Turn("I write it.", "A new file.", (("write", {"filePath": path, "content": "one\n"}),)),
         Turn("", "Now the edit.", (("edit", {"filePath": path, "oldString": "one", "newString": "two"}),)),
         Turn("", "", (("read", {"filePath": str(home.work / "a.png")}), ("bash", {"command": "cat a.txt"}))),
+        Turn("", "", (("bash", {"command": "echo end"}),), read=195_000),
         Turn("Done: two."),
+        aside="The file says two.",
     )
     said = home.run(str(OPENCODE), "run", "--format", "json", "--model", f"tidegate/{ANTHROPIC}", "Write a.txt")
     events: list[Any] = [json.loads(line) for line in said.splitlines()]
-    assert [event["part"]["text"] for event in events if event["type"] == "text"] == ["I write it.", "Done: two."]
+    texts = [event["part"]["text"] for event in events if event["type"] == "text"]
+    assert (texts[0], texts[-1], (home.work / "a.txt").read_text()) == ("I write it.", "Done: two.", "two\n")
     steps = [event["part"]["tokens"] for event in events if event["type"] == "step_finish"]
-    assert [(step["input"], step["output"]) for step in steps] == [(100, 20)] * 4
-    assert (home.work / "a.txt").read_text() == "two\n"
-    assert DOT in sent(home) and "two\\n" in sent(home)
+    assert [step["input"] for step in steps] == [100, 100, 100, 195_000, 100, 100]  # the last but one: the summary
+    seen = json.dumps(home.actor.requests[3][2]["messages"])
+    assert DOT in seen and "two\\n" in seen
+    assert "The file says two." in sent(home) and "I write it." not in sent(home)
 
 
 @models
