@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.providers.assembling import reads, run
-from tests.providers.calls import CASES, asking, call
+from tests.providers.calls import CASES, asking, built, call
 from tests.providers.recorded import PROVIDERS, all_needed, chats, dialect
 from tidegate.chat.operation import CHAT
 from tidegate.domain.operation import Stamp
@@ -184,6 +184,15 @@ def _completions(draw: st.DrawFn) -> Any:
 @given(st.sampled_from(_PROVIDERS), _completions())
 def test_any_reply_is_the_same_without_schemas(provider: Provider, body: Any) -> None:
     _check_reply(provider, body)
+
+
+@pytest.mark.parametrize("provider", ["openai", "mistral", "deepseek", "qwen", "perplexity", "neuroa"])
+def test_a_text_is_sent_as_one_with_an_empty_field_beside_it(provider: str) -> None:
+    roles = ("system", "developer", "user", "assistant", "user", "assistant")
+    messages: list[dict[str, Any]] = [{"role": role, "content": f"{role} é"} for role in roles]
+    plain = built(_registry.load(provider), asking(messages=messages))
+    whole = built(_registry.load(provider), asking(messages=[{**each, "name": None} for each in messages]))
+    assert plain == whole
 
 
 @all_needed

@@ -185,7 +185,8 @@ def may_change_price(call: ChatCall) -> bool:
     """True if the request has a field or a tool that may change its price, or the model that answers."""
     if not _PRICE_CHANGING_FIELDS.isdisjoint(call.request.body):
         return True
-    return any(tool.type not in _CALLER_TOOLS for tool in call.request.fields.tools or ())
+    tools = call.request.fields.tools
+    return bool(tools) and any(tool.type not in _CALLER_TOOLS for tool in tools)
 
 
 def may_refer_to_account(call: ChatCall, deployment: Deployment) -> bool:
@@ -193,10 +194,13 @@ def may_refer_to_account(call: ChatCall, deployment: Deployment) -> bool:
     if not _ACCOUNT_FIELDS.isdisjoint(call.request.body) or deployment.provider in _TEXT_REFERENCE_PROVIDERS:
         return True
     fields = call.request.fields
-    return any(tool.type not in _CALLER_TOOLS for tool in fields.tools or ()) or any(
-        isinstance(message.content, list) and any(type(part) is not TextPart for part in message.content)
-        for message in fields.messages
-    )
+    if fields.tools and any(tool.type not in _CALLER_TOOLS for tool in fields.tools):
+        return True
+    for message in fields.messages:
+        content = message.content
+        if isinstance(content, list) and any(type(part) is not TextPart for part in content):
+            return True
+    return False
 
 
 def needs_restoring(request: UpstreamRequest) -> bool:

@@ -20,7 +20,7 @@ _FOLDER = "publishers/anthropic/models/"
 
 def build_request(call: ChatCall, deployment: Deployment, auth: Auth) -> UpstreamRequest:
     """See `Provider.build_request`."""
-    with legacy_functions.with_caller_paths(call.request.body):
+    with legacy_functions.CallerPaths(call.request.body):
         builder = request.build(call, deployment.model, deployment.output_limit)
     body, sent, refused = host_body(builder.body, builder.betas, VERTEX)
     builder.body = body | ({"stream": True} if call.request.stream else {})

@@ -33,7 +33,7 @@ class Anthropic(Struct, frozen=True):
         return parts.http_image_urls(call)
 
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
-        with legacy_functions.with_caller_paths(call.request.body):
+        with legacy_functions.CallerPaths(call.request.body):
             builder = request.build(call, deployment.model, deployment.output_limit)
         headers = {"anthropic-version": VERSION}
         if builder.betas:

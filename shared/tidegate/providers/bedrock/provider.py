@@ -32,7 +32,7 @@ class Bedrock(Struct, frozen=True):
         return parts.urls_to_fetch(call.request)
 
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
-        with legacy_functions.with_caller_paths(call.request.body):
+        with legacy_functions.CallerPaths(call.request.body):
             builder = request.build(call, deployment.model)
         verb = "converse-stream" if call.request.stream else "converse"
         url = f"{deployment.base_url.rstrip('/')}/model/{quote(deployment.model, safe='')}/{verb}"

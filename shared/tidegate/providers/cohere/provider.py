@@ -32,7 +32,7 @@ class Cohere(Struct, frozen=True):
         return {}
 
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
-        with legacy_functions.with_caller_paths(call.request.body):
+        with legacy_functions.CallerPaths(call.request.body):
             builder = request.build(call, deployment.model)
         return builder.upstream_request(f"{deployment.base_url.rstrip('/')}/v2/chat", KeyAuth())
 

@@ -5,8 +5,6 @@ Source: https://platform.openai.com/docs/api-reference/chat/create (`functions` 
 """
 
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
 
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
@@ -23,7 +21,7 @@ def uses_functions(body: JsonObject) -> bool:
     if body.get("functions") or body.get("function_call"):
         return True
     messages = body.get("messages")
-    return isinstance(messages, list) and any(_is_legacy(message) for message in messages)
+    return isinstance(messages, list) and any(map(_is_legacy, messages))
 
 
 def expects_function_call(body: JsonObject) -> bool:
@@ -50,14 +48,20 @@ def _function_call_path(body: JsonObject, index: int) -> str | None:
             return None
 
 
-@contextmanager
-def with_caller_paths(body: JsonObject) -> Generator[None]:
-    """Translate the `param` of an `InvalidRequest` that passes through into a path of the caller's `body`."""
-    try:
-        yield
-    except InvalidRequest as error:
-        error.param = None if error.param is None else caller_path(body, error.param)
-        raise
+class CallerPaths:
+    """A context that translates the `param` of an `InvalidRequest` into a path of the caller's `body`."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, body: JsonObject) -> None:
+        self._body = body
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, InvalidRequest) and error.param is not None:
+            error.param = caller_path(self._body, error.param)
 
 
 def translate_to_tools(body: JsonObject) -> None:
@@ -83,6 +87,10 @@ def translate_to_tools(body: JsonObject) -> None:
 
 
 def _is_legacy(message: Json) -> bool:
+    if not isinstance(message, dict):
+        return False
+    if "function_call" not in message:
+        return message.get("role") == "function"
     match message:
         case {"role": "function"} | {"role": "assistant", "function_call": {"name": _}}:
             return True

@@ -18,6 +18,7 @@ from tidegate.providers.toolnames import hashed_call_id
 
 _REASONING = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
 _REPLAYED = _REASONING | {"annotations"}
+_PLAIN_ROLES = ("user", "system")
 _DROPPED = frozenset({"parsed", "images", "provider_specific_fields", "thinking_blocks"})
 
 
@@ -45,10 +46,13 @@ def _mark_last(messages: list[Json], mark: str) -> None:
 
 
 def _message(builder: OpenAIRequestBuilder, raw: Json, index: int, lost_reasoning: str | None) -> Json:
-    path = f"messages[{index}]"
     if not isinstance(raw, dict):
-        raise InvalidRequest("A message must be an object.", param=path)
+        raise InvalidRequest("A message must be an object.", param=f"messages[{index}]")
     role = raw.get("role")
+    is_plain_role = role in _PLAIN_ROLES or (role == "assistant" and index not in builder.signatures)
+    if is_plain_role and len(raw) == 2 and isinstance(raw.get("content"), str):
+        return raw  # nothing but a text
+    path = f"messages[{index}]"
     fields = without_cache_control(builder, raw)
     message: JsonObject = {name: value for name, value in fields.items() if value is not None}
     if role == "assistant":

@@ -57,13 +57,13 @@ class OpenAI(Struct, frozen=True):
             path, dialect = "/responses", "responses"
         else:
             build, path, dialect = request.build, "/chat/completions", "own"
-        with legacy_functions.with_caller_paths(call.request.body):
+        with legacy_functions.CallerPaths(call.request.body):
             builder = build(call, deployment.model, self.row.quirks)
         return UpstreamRequest(
             url=self.url(deployment, path),
             body=encode(builder.body),
             auth=self.row.auth,
-            ignored=tuple(dict.fromkeys(builder.ignored)),
+            ignored=tuple(dict.fromkeys(builder.ignored)) if builder.ignored else (),
             caller_tool_names=builder.caller_tool_names,
             legacy_functions=builder.legacy_functions,
             names_tool=dialect == "own" and _names_tool(builder.body),

@@ -49,18 +49,21 @@ def _write_limit(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
 
 
 def _omit_unsupported(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
-    for name in sorted(builder.quirks.unsupported):
-        builder.leave_out(name)
-    for name in sorted(rule.unsupported):
-        builder.leave_out(name)
+    _omit_all(builder, builder.quirks.unsupported)
+    _omit_all(builder, rule.unsupported)
     if is_email(builder.body.get("user")):
         builder.leave_out("user")
-    if builder.reasons(rule):
-        for name in sorted(rule.unsupported_reasoning):
-            builder.leave_out(name)
+    if rule.unsupported_reasoning and builder.reasons(rule):
+        _omit_all(builder, rule.unsupported_reasoning)
     if builder.quirks.routes and builder.request.fields.require_parameters:
         routing = builder.body.get("provider")
         builder.body["provider"] = {**(routing if isinstance(routing, dict) else {}), "require_parameters": True}
+
+
+def _omit_all(builder: OpenAIRequestBuilder, names: frozenset[str]) -> None:
+    if not names.isdisjoint(builder.body):
+        for name in sorted(names & builder.body.keys()):
+            builder.leave_out(name)
 
 
 def _write_structure(builder: OpenAIRequestBuilder) -> None:

@@ -10,11 +10,14 @@ from tidegate.providers.openai.parts import without_cache_control
 from tidegate.providers.openai.quirks import ModelRule
 from tidegate.providers.openai.request_builder import OpenAIRequestBuilder
 
+_FIELDS = frozenset({"tools", "tool_choice", "parallel_tool_calls", "web_search_options"})
 _ALTERNATIVES = frozenset({"$ref", "anyOf", "oneOf", "allOf"})
 
 
 def write(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
     """Translate tools, the tool choice and web search in the body. What cannot be honoured is reported as ignored."""
+    if _FIELDS.isdisjoint(builder.body):
+        return
     match builder.body.get("tools"):
         case []:
             builder.take("tools")
