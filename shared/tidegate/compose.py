@@ -16,7 +16,7 @@ from tidegate.gateway import Gateway
 from tidegate.lazy import load
 from tidegate.pipeline.components import no_response_states, no_traces
 from tidegate.pipeline.lazy_reuse import ReuseLoader
-from tidegate.pipeline.plan import Plan, Planner, Plans
+from tidegate.pipeline.plan import Plan, Plans
 from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.policy.auth.workspace_keys import WorkspaceKeys
 from tidegate.policy.guardrails.selection import GuardrailSelection
@@ -131,14 +131,10 @@ async def compose_gateway(
         create = load("tidegate.upstream.guardrails.backends", "GuardrailBackends")
         return create(transport, secrets, open_fetcher(), settings.aws.region, aws_keys)
 
-    router = _router(settings, configs, providers, models)
-    guardrails = GuardrailSelection(settings.guardrails, open_guardrail_backend)
-    workspace_keys = WorkspaceKeys(stores.vault)
-    planner = Planner(router, providers, models, guardrails, settings.timeout_rules, workspace_keys)
     return Gateway(
         authenticator=Authenticator(stores.key_lookup, access_tokens=_access_tokens(settings, transport)),
-        router=router,
-        plans=Plans(planner, overrides.change_plan),
+        router=_router(settings, configs, providers, models),
+        plans=Plans(overrides.change_plan),
         providers=providers,
         upstream=Upstream(transport, secrets, aws_keys),
         meter=overrides.meter or stores.meter,
@@ -150,10 +146,10 @@ async def compose_gateway(
         catalog=models,
         balancer=balancer,
         cooldowns=stores.cooldowns,
-        guardrails=guardrails,
+        guardrails=GuardrailSelection(settings.guardrails, open_guardrail_backend),
         timeout_seconds=settings.timeout_seconds,
         timeout_rules=settings.timeout_rules,
-        workspace_keys=workspace_keys,
+        workspace_keys=WorkspaceKeys(stores.vault),
         reuse=ReuseLoader(stores.open_reply_stores),
         retries=overrides.retries or Retries(),
         keeps_reasoning=settings.keeps_reasoning,

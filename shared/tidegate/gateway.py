@@ -190,7 +190,7 @@ class Gateway(Components, frozen=True):
         return await self._inquire(call, load("tidegate.pipeline.count_tokens", "count_tokens"))
 
     async def _inquire(self, call: Call, find: Callable[[Components, Call], Awaitable[_T]]) -> _T:
-        observation = Observation(call=call, clock=self.clock, plan=self.plans.plan_of(call))
+        observation = Observation(call=call, clock=self.clock, plan=self.plans.plan_of(self, call))
         try:
             with observation.recording_failures():
                 await count_call(self, observation)
@@ -213,7 +213,7 @@ class AnswerContext:
 
     async def __aenter__(self) -> Answer:
         gateway, call = self._gateway, self._call
-        plan = gateway.plans.plan_of(call)
+        plan = gateway.plans.plan_of(gateway, call)
         self._observation = observation = Observation(call=call, clock=gateway.clock, plan=plan)
         if call.received is not None:
             observation.trace = load("tidegate.pipeline.trace", "start_trace")(gateway, call)

@@ -8,6 +8,7 @@ import json
 from base64 import b64decode
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from msgspec.structs import replace
 
 from tests.providers.calls import CASES
 from tests.providers.recorded import Exchange, all_needed, exchanges
-from tests.world import KEY, STREAM, USER, WORKSPACE, Handler, Reply, answers, completion, streams, world
+from tests.world import KEY, USER, WORKSPACE, Handler, Reply, answers, completion, delta, streams, world
 from tidegate.domain.account import AccountScope
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.limits import Limits
@@ -46,8 +47,8 @@ async def outcome_of(
     caplog.clear()
     change, numbers = Plan.general if general else None, itertools.count()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tidegate.gateway.ulid", lambda _: f"{next(numbers):026}")
-        patch.setattr("tidegate.surfaces.openai.random_letters", lambda length: "x" * length)
+        patch.setattr("tidegate.gateway.ulid", partial(_next_id, numbers))
+        patch.setattr("tidegate.surfaces.openai.random_letters", _no_letters)
         return await _outcome(provider, body, caplog, change, **fields)
 
 
@@ -68,6 +69,14 @@ async def _outcome(
             "lines": [(line.message, vars(line)["fields"]) for line in caplog.records if _is_line(line)],
             "account": repr(await client.recorder.ledger.account(ACCOUNT)),
         }
+
+
+def _next_id(numbers: "itertools.count[int]", now: float) -> str:
+    return f"{next(numbers):026}"
+
+
+def _no_letters(length: int) -> str:
+    return "x" * length
 
 
 def _is_line(line: Any) -> bool:
@@ -156,7 +165,11 @@ WORKSPACES = (
 async def test_requests_that_nobody_chose(
     changes: dict[str, Any], model: str, workspace: Workspace, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    provider = streams(*STREAM) if changes.get("stream") and status == 200 else answers(completion(), status)
+    provider = (
+        streams(delta(""), delta("smarter."), delta(finish="stop"), "[DONE]")
+        if changes.get("stream") and status == 200
+        else answers(completion(), status)
+    )
     await check(provider, {**CALL, "model": model, **changes}, caplog, workspace=workspace)
 
 

@@ -1,6 +1,6 @@
 """The plan of a call: what is decided once for all calls of one caller to one model, and the steps that they need.
 
-    plan = plans.plan_of(call)
+    plan = plans.plan_of(components, call)
 
 The steps are those of `gateway.py`. A call runs those of its plan, and those that its own fields ask for:
 
@@ -16,6 +16,7 @@ route or credential makes new ones, and these have no plan yet. Settings and the
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -67,55 +68,62 @@ class Plan(Struct, frozen=True):
         return Plan(self.principal, self.workspace, self.accounts, caches=True, runs_guardrails=True, target=None)
 
 
-class Planner(Struct, frozen=True):
-    """The parts of a gateway that its plans depend on."""
+class PlanSources(Protocol):
+    """The parts of `Components` that plans depend on."""
 
-    router: Router
-    providers: Registry
-    catalog: Catalog
-    guardrails: GuardrailSelection
-    timeout_rules: TimeoutRules
-    workspace_keys: WorkspaceKeys
+    @property
+    def router(self) -> Router: ...
+    @property
+    def providers(self) -> Registry: ...
+    @property
+    def catalog(self) -> Catalog: ...
+    @property
+    def guardrails(self) -> GuardrailSelection: ...
+    @property
+    def timeout_rules(self) -> TimeoutRules: ...
+    @property
+    def workspace_keys(self) -> WorkspaceKeys: ...
 
-    def compile(self, call: Call) -> Plan:
-        """Return the plan of the call, and of all others that have its principal, workspace, operation and model."""
-        principal, workspace = call.principal, call.workspace
-        return Plan(
-            principal,
-            workspace,
-            accounts=tuple(reservation.scopes(principal, workspace)),
-            caches=workspace.cache_ttl_seconds is not None,
-            runs_guardrails=bool(workspace.guardrails or self.guardrails.operator_guardrails),
-            target=self._target(call),
-        )
 
-    def _target(self, call: Call) -> Target | None:
-        """Return the target of the call; None for a route, and for a model that this caller cannot have."""
-        try:
-            resolution = self.router.resolve(call.request.model, call.workspace, call.principal.limits)
-            if resolution.route is not None:
-                return None
-            resolution = reservation.allowed_deployments(call, resolution)
-            (deployment,) = resolution.deployments
-            translator = self.providers.translator(deployment.provider, call.operation.name)
-        except TidegateError:  # dispatch raises it, after the steps that come before
+def compile_plan(sources: PlanSources, call: Call) -> Plan:
+    """Return the plan of the call, and of all others that have its principal, workspace, operation and model."""
+    principal, workspace = call.principal, call.workspace
+    return Plan(
+        principal,
+        workspace,
+        accounts=tuple(reservation.scopes(principal, workspace)),
+        caches=workspace.cache_ttl_seconds is not None,
+        runs_guardrails=bool(workspace.guardrails or sources.guardrails.operator_guardrails),
+        target=_find_target(sources, call),
+    )
+
+
+def _find_target(sources: PlanSources, call: Call) -> Target | None:
+    """Return the target of the call; None for a route, and for a model that this caller cannot have."""
+    try:
+        resolution = sources.router.resolve(call.request.model, call.workspace, call.principal.limits)
+        if resolution.route is not None:
             return None
-        return Target(
-            resolution,
-            deployment,
-            translator,
-            self.catalog.find_model(deployment.model_id),
-            self.timeout_rules.timeouts_for(deployment.model_id),
-            self.workspace_keys.secrets_for(call.workspace, deployment.secret),
-        )
+        resolution = reservation.allowed_deployments(call, resolution)
+        (deployment,) = resolution.deployments
+        translator = sources.providers.translator(deployment.provider, call.operation.name)
+    except TidegateError:  # dispatch raises it, after the steps that come before
+        return None
+    return Target(
+        resolution,
+        deployment,
+        translator,
+        sources.catalog.find_model(deployment.model_id),
+        sources.timeout_rules.timeouts_for(deployment.model_id),
+        sources.workspace_keys.secrets_for(call.workspace, deployment.secret),
+    )
 
 
 class Plans:
     """The plans of one process, by caller, operation and model."""
 
-    def __init__(self, planner: Planner, change: Callable[[Plan], Plan] | None = None) -> None:
+    def __init__(self, change: Callable[[Plan], Plan] | None = None) -> None:
         """`change` is for tests: it replaces each plan, such as by `Plan.general`."""
-        self._planner = planner
         self._change = change
         self._plans: dict[tuple[int, int, str, str], Plan] = {}
 
@@ -123,18 +131,16 @@ class Plans:
     def size(self) -> int:
         return len(self._plans)
 
-    def plan_of(self, call: Call) -> Plan:
+    def plan_of(self, sources: PlanSources, call: Call) -> Plan:
         """Return the call's plan; makes it for the first call."""
-        principal, workspace = call.principal, call.workspace
-        key = (id(principal), id(workspace), call.operation.name, call.request.model)
+        key = (id(call.principal), id(call.workspace), call.operation.name, call.request.model)
         plan = self._plans.get(key)
         # A plan holds its principal and workspace, so that no other objects can have their ids.
-        return self._add(key, call) if plan is None else plan
+        return self._add(key, compile_plan(sources, call)) if plan is None else plan
 
-    def _add(self, key: tuple[int, int, str, str], call: Call) -> Plan:
+    def _add(self, key: tuple[int, int, str, str], plan: Plan) -> Plan:
         if len(self._plans) >= MAX_PLANS:
             self._plans.clear()
-        plan = self._planner.compile(call)
         if self._change is not None:
             plan = self._change(plan)
         self._plans[key] = plan
