@@ -53,6 +53,13 @@ async def test_a_stream_of_anthropics_goes_out_as_it_is() -> None:
     assert reply.headers["content-type"].startswith("text/event-stream")
 
 
+async def test_a_stream_whose_server_leaves_out_the_stop_has_one() -> None:
+    async with world(lambda _: ANTHROPIC.stream(*ANTHROPIC.pieces[:-1]), **ANTHROPIC.env) as client:
+        reply = await client.post({**NATIVE, "stream": True}, PATH)
+    assert [data for _, data in events(reply)] == native_events(ANTHROPIC.id)
+    assert client.recorder.outcomes[0].status == "ok"
+
+
 @pytest.mark.parametrize("status", [400, 413, 422, 429, 500, 529])
 async def test_an_error_of_anthropics_goes_out_with_its_status_and_words(status: int) -> None:
     body = {"type": "error", "error": {"type": "x", "message": "messages.3.content.0: Invalid `signature`"}, "new": 1}

@@ -27,6 +27,7 @@ def event(kind: str, fields: JsonObject) -> bytes:
 
 
 PING = event("ping", {})
+_STOP = "message_stop"
 
 
 class MessagesStream:
@@ -38,7 +39,7 @@ class MessagesStream:
         self._request = request
         self._notes = notes_of(request)
         self._blocks = _Blocks(self._notes)
-        self._is_native = False
+        self._native_kind: str | None = None
         self._has_started = False
         self._ending = stop_fields("stop", None, self._notes)
         self._usage: Mapping[str, object] | None = None
@@ -50,9 +51,9 @@ class MessagesStream:
         for chunk in chunks:
             native = chunk.get(NATIVE)
             if native is not None:
-                self._is_native = True
+                self._native_kind = self._native_kind or ""
                 out += map(self._native_event, cast("Iterable[tuple[str, str]]", native))
-            elif not self._is_native:
+            elif self._native_kind is None:
                 self._translate(cast(Chunk, chunk), out)
         return b"".join(out)
 
@@ -82,6 +83,7 @@ class MessagesStream:
                 message = raw.get("message")
                 if kind == "message_start" and isinstance(message, dict):
                     encoded = encode({**raw, "message": {**message, "model": self._request.model}})
+        self._native_kind = kind
         return b"event: %b\ndata: %b\n\n" % (kind.encode(), encoded)
 
     def _empty_message(self, chunk: Chunk) -> JsonObject:
@@ -97,14 +99,14 @@ class MessagesStream:
         }
 
     def end(self) -> bytes:
-        """See `SurfaceStream.end`."""
-        if self._is_native:
-            return b""
+        """See `SurfaceStream.end`. Some servers leave out `message_stop`, for which clients wait."""
+        if self._native_kind is not None:
+            return b"" if self._native_kind == _STOP else event(_STOP, {})
         out: list[bytes] = []
         self._blocks.end(out)
         usage = message_usage(self._usage, self._tier)
         out.append(event("message_delta", {"delta": self._ending, "usage": usage}))
-        out.append(event("message_stop", {}))
+        out.append(event(_STOP, {}))
         return b"".join(out)
 
     def error(self, error: TidegateError) -> bytes:
