@@ -155,6 +155,37 @@ async def test_both_transports_let_go_when_a_provider_is_silent(
                 await response.read(1000)
 
 
+@transports
+async def test_a_body_that_comes_slowly_comes_whole(make: type[Transport]) -> None:
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n")
+        for number in range(8):
+            writer.write(b"%d" % number)
+            await writer.drain()
+            await asyncio.sleep(0.1)
+
+    async with serving(make, answer) as (transport, url):
+        for first_byte in (None, 0.5):
+            timeouts = Timeouts(total=30, first_byte=first_byte, between=0.5)
+            async with open_with_timeouts(transport, HttpRequest("POST", url, {}, b"{}"), timeouts) as response:
+                assert await response.read(1000) == b"01234567"
+
+
+@transports
+async def test_a_body_that_stops_without_a_limit_for_its_first_byte(make: type[Transport]) -> None:
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+        await writer.drain()
+        await asyncio.Event().wait()
+
+    async with serving(make, answer) as (transport, url):
+        with pytest.raises(ProviderTimeout, match=r"stopped sending for 0\.05 seconds"):
+            async with open_with_timeouts(
+                transport, HttpRequest("POST", url, {}, b"{}"), Timeouts(total=30, between=0.05)
+            ) as response:
+                await response.read(1000)
+
+
 @contextmanager
 def full_door() -> Iterator[str]:
     """Where nobody answers the knock: the kernel drops what it has no place for in the queue of a listening socket."""

@@ -20,7 +20,7 @@ class Owner(Protocol):
 class Connection(asyncio.Protocol):
     """A connection of an `owner`; without one, it serves a single exchange. `idle_since` is the owner's."""
 
-    __slots__ = ("_exchange", "_is_writing_paused", "_owner", "_transport", "_unsent", "idle_since")
+    __slots__ = ("_exchange", "_is_writing_paused", "_owner", "_time", "_transport", "_unsent", "idle_since")
 
     def __init__(self, owner: Owner | None) -> None:
         self._owner = owner
@@ -28,6 +28,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._unsent: memoryview | None = None
         self._is_writing_paused = False
+        self._time = asyncio.get_running_loop().time
         self.idle_since = 0.0
 
     @property
@@ -87,6 +88,8 @@ class Connection(asyncio.Protocol):
         if refusal is not None:
             exchange.fail(ExchangeError(refusal))
             return
+        if exchange.chunks:
+            exchange.content_at = self._time()
         if exchange.is_complete:
             self._finish(exchange)
         exchange.deliver()

@@ -57,7 +57,7 @@ class Exchange(ResponseParser):
 
     `head` is the request's head without the field `content-length` and without the empty line at its end:
     `ConnectionPool.encode_head` makes it. With `max_bytes`, `send` returns when the whole response has arrived and its
-    content is `take()`; without, when its head has.
+    content is `take()`; without, when its head has. `content_at` is when the last content arrived, by the loop's clock.
 
         exchange = Exchange(pool.encode_head("POST", "/v1/x", {}), b"{}")
         try:
@@ -67,13 +67,17 @@ class Exchange(ResponseParser):
             exchange.close()
     """
 
-    __slots__ = ("_goal", "_is_paused", "_max_bytes", "_receiver", "_waiter", "body", "failure", "head", "wire")
+    __slots__ = (
+        *("_goal", "_is_paused", "_max_bytes", "_receiver", "_waiter"),
+        *("body", "content_at", "failure", "head", "wire"),
+    )
 
     def __init__(self, head: bytes, body: bytes, max_bytes: int | None = None) -> None:
         super().__init__(expects_body=not head.startswith(b"HEAD "))
         self.head = head
         self.body = body
         self.wire: Wire | None = None
+        self.content_at: float | None = None
         self.failure: ExchangeError | ProviderMalformed | None = None
         self._max_bytes = max_bytes
         self._goal = _HEAD if max_bytes is None else _END

@@ -127,6 +127,11 @@ class HttptoolsResponse(StreamedResponse):
     ) -> None:
         self._leave()
 
+    @property
+    def content_at(self) -> float | None:
+        """When the last content arrived, by the clock of the event loop; None before."""
+        return self._exchange.content_at
+
     async def read(self, limit: int) -> bytes:
         try:
             return await self._exchange.read(limit)

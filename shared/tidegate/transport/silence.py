@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from types import TracebackType
+from typing import Protocol, cast
 
 from tidegate.errors import ProviderTimeout
 from tidegate.transport.base import HttpRequest, HttpResponse, StreamedResponse, Timeouts, Transport
@@ -64,6 +65,7 @@ class SilenceTimer:
         self._timer: asyncio.TimerHandle | None = None
         self._other_cancellations = 0
         self._has_expired = False
+        self._response: ArrivalResponse | None = None
 
     def start_waiting(self) -> None:
         """Begin a wait of the running task."""
@@ -72,6 +74,11 @@ class SilenceTimer:
         self._other_cancellations = task.cancelling() if task is not None else 0
         if self._timer is None:
             self._schedule()
+
+    def watch(self, response: "ArrivalResponse") -> None:
+        """Begin a wait of the running task that ends when `response` has been silent for too long."""
+        self._response = response
+        self.start_waiting()
 
     def stop_waiting(self) -> None:
         """End the wait, because a chunk arrived."""
@@ -101,6 +108,8 @@ class SilenceTimer:
 
     def _schedule(self) -> None:
         deadline = self._deadline()
+        if deadline is None and self._response is not None and self._between_seconds is not None:
+            deadline = self._time() + self._between_seconds  # to see whether content has arrived until then
         if deadline is not None:
             self._timer = self._loop.call_at(deadline, self._on_timer)
 
@@ -115,12 +124,23 @@ class SilenceTimer:
         self._timer = None
         if self._waiting_since is None or self._task is None:
             return
+        if self._response is not None and self._response.content_at is not None:
+            self._has_first_byte, self._waiting_since = True, max(self._waiting_since, self._response.content_at)
         deadline = self._deadline()
         if deadline is not None and deadline <= self._loop.time():
             self._has_expired = True
             self._task.cancel()
         else:
             self._schedule()
+
+
+class ArrivalResponse(Protocol):
+    """A response that tells when its last content arrived, by the clock of the event loop; None before."""
+
+    @property
+    def content_at(self) -> float | None: ...
+
+    async def read(self, limit: int) -> bytes: ...
 
 
 class TimedResponse(StreamedResponse):
@@ -133,6 +153,22 @@ class TimedResponse(StreamedResponse):
         self.headers = response.headers
         self._response = response
         self._silence_timer = silence_timer
+
+    async def read(self, limit: int) -> bytes:
+        """See `HttpResponse.read`. Raises `ProviderTimeout` when the provider is silent for too long."""
+        response, silence_timer = self._response, self._silence_timer
+        if self.record is not None or not hasattr(response, "content_at"):
+            return await super().read(limit)
+        arriving = cast("ArrivalResponse", response)
+        silence_timer.watch(arriving)
+        try:
+            return await arriving.read(limit)
+        except asyncio.CancelledError:
+            if silence_timer.absorb_cancellation():
+                raise silence_timer.timeout_error() from None
+            raise
+        finally:
+            silence_timer.cancel()
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """See `HttpResponse.chunks`. Raises `ProviderTimeout` when the provider is silent for too long."""
