@@ -14,27 +14,32 @@ from tidegate.aws.values import AttributeValue, to_attribute, to_attributes
 
 Payload: TypeAlias = dict[str, object]
 
-_SCALARS = ("N", "S")
+_SHARED = (int, str)
 
 
 class Placeholders:
-    """The names and values in the expressions of one request; equal names, texts and numbers share a placeholder."""
+    """The names and values in the expressions of one request; equal names, texts and integers share a placeholder."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._values: list[AttributeValue] = []
-        self._scalars: dict[tuple[str, object], str] = {}
+        self._scalars: dict[tuple[type, object], str] = {}
 
     def name(self, name: str) -> str:
-        return self._names.setdefault(name, f"#n{len(self._names)}")
+        names = self._names
+        placeholder = names.get(name)
+        if placeholder is None:
+            placeholder = names[name] = f"#n{len(names)}"
+        return placeholder
 
     def value(self, value: object) -> str:
-        attribute = to_attribute(value)
-        ((kind, content),) = attribute.items()
-        placeholder = f":v{len(self._values)}"
-        if kind in _SCALARS and (shared := self._scalars.setdefault((kind, content), placeholder)) != placeholder:
-            return shared
-        self._values.append(attribute)
+        kind, scalars = type(value), self._scalars
+        placeholder = scalars.get((kind, value)) if kind in _SHARED else None
+        if placeholder is None:
+            placeholder = f":v{len(self._values)}"
+            self._values.append(to_attribute(value))
+            if kind in _SHARED:
+                scalars[kind, value] = placeholder
         return placeholder
 
     def payload(self) -> Payload:
@@ -107,8 +112,11 @@ class Attr(Comparable):
 
     __slots__ = ()
 
-    def __init__(self, *path: str) -> None:
-        super().__init__(lambda placeholders: ".".join(map(placeholders.name, path)))
+    def __init__(self, name: str, *path: str) -> None:
+        if path:
+            super().__init__(lambda placeholders: ".".join(map(placeholders.name, (name, *path))))
+        else:
+            super().__init__(lambda placeholders: placeholders.name(name))
 
     def exists(self) -> Condition:
         return Condition(lambda placeholders: f"attribute_exists({self.render(placeholders)})")
@@ -155,14 +163,23 @@ class UpdateExpression:
 
     def render(self, placeholders: Placeholders) -> str:
         clauses = (("SET", self.sets), ("REMOVE", self.removes), ("ADD", self.adds))
-        rendered = ((verb, ", ".join(render(placeholders) for render in renderers)) for verb, renderers in clauses)
-        return " ".join(f"{verb} {changes}" for verb, changes in rendered if changes)
+        return " ".join(
+            [
+                f"{verb} {', '.join([render(placeholders) for render in renderers])}"
+                for verb, renderers in clauses
+                if renderers
+            ]
+        )
 
 
 def add_all(numbers: Mapping[str, object]) -> UpdateExpression:
     """Add each number to the attribute of its name."""
-    adds = tuple(render for name, number in numbers.items() for render in Attr(name).add(number).adds)
-    return UpdateExpression(adds=adds)
+
+    def render(placeholders: Placeholders) -> str:
+        name_of, value_of = placeholders.name, placeholders.value
+        return ", ".join([f"{name_of(name)} {value_of(number)}" for name, number in numbers.items()])
+
+    return UpdateExpression(adds=(render,) if numbers else ())
 
 
 class TransactWrite:

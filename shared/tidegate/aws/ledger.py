@@ -16,7 +16,8 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from typing import TypeAlias, cast
+from functools import lru_cache
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct, field
@@ -279,23 +280,22 @@ def account_from_item(item: Item | None) -> Account:
     """Return the account that the item holds; an empty account for None."""
     if item is None:
         return Account()
-    attributes = cast("dict[str, object]", decimals_to_int(item))
-    minute, minute_calls = (int(str(attributes.get(name, 0))) for name in ("minute", "minute_calls"))
+    minute, minute_calls = (int(str(item.get(name, 0))) for name in ("minute", "minute_calls"))
     account = Account(minute=minute, minute_calls=minute_calls)
-    packed = msgspec.convert(attributes.get("holds", {}), dict[str, str])
+    packed = msgspec.convert(item.get("holds", {}), dict[str, str])
     account.holds = {call_id: _unpack_hold(call_id, text) for call_id, text in packed.items()}
-    for name, value in attributes.items():
+    for name, value in item.items():
         if isinstance(value, str) and name.startswith(_BATCH_HOLD):
             call_id = name.removeprefix(_BATCH_HOLD)
             account.holds[call_id] = replace(_unpack_hold(call_id, value), is_batch=True)
-        if not isinstance(value, int | Decimal):
+        if not isinstance(value, Decimal):
             continue
         unit = name.partition("#")[0]
         if unit in UNITS:
-            account.booked[name] = value
+            account.booked[name] = value if unit == "usd" else int(value)
         elif name.startswith("minute_") and name != "minute_calls":
             account.minute_tokens[int(name.removeprefix("minute_"))] = int(value)
-    account.alerted_thresholds = msgspec.convert(attributes.get("warned", {}), dict[str, int])
+    account.alerted_thresholds = msgspec.convert(decimals_to_int(item.get("warned", {})), dict[str, int])
     return account
 
 
@@ -311,7 +311,9 @@ def _pack_hold(hold: Hold) -> str:
     return msgspec.json.encode((*names, *numbers, hold.account_kinds, hold.first_day, hold.shard)).decode()
 
 
+@lru_cache(MAX_REMEMBERED)
 def _unpack_hold(call_id: str, text: str) -> Hold:
+    """The hold that `_pack_hold` has packed. Each write of an account returns all that it has."""
     packed = _decode_packed_hold(text)
     workspace_id, key_id, model, tokens, words, usd, input_tokens, at, expires_at, kinds, first_day, shard = packed
     amounts = Amounts(tokens, words, usd)

@@ -6,8 +6,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias, cast
 
 from msgspec import Struct
@@ -79,19 +78,22 @@ class Store(Struct, frozen=True):
         """The items that exist and have not expired, in one consistent read of at most `MAX_BATCH_ITEMS`."""
         items: dict[ItemKey, Item] = {}
         unread_keys: object = [to_attributes(item_key._asdict()) for item_key in item_keys]
-        async with self._store_errors("read"):
-            for delay in self.client.backoff.delays():
-                request = {self.table: {"Keys": unread_keys, "ConsistentRead": True}}
-                answer = await self.client.call("BatchGetItem", {"RequestItems": request})
-                for item in _items(_as_mapping(answer["Responses"]).get(self.table, [])):
-                    items[ItemKey(str(item["pk"]), str(item["sk"]))] = item
-                unprocessed = _as_mapping(answer.get("UnprocessedKeys") or {}).get(self.table)
-                if not unprocessed:
-                    break
-                if delay is None:
-                    raise TimeoutError("DynamoDB left some keys unread.")
-                unread_keys = _as_mapping(unprocessed)["Keys"]
-                await self.client.backoff.sleep(delay)
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                for delay in self.client.backoff.delays():
+                    request = {self.table: {"Keys": unread_keys, "ConsistentRead": True}}
+                    answer = await self.client.call("BatchGetItem", {"RequestItems": request})
+                    for item in _items(_as_mapping(answer["Responses"]).get(self.table, [])):
+                        items[ItemKey(str(item["pk"]), str(item["sk"]))] = item
+                    unprocessed = _as_mapping(answer.get("UnprocessedKeys") or {}).get(self.table)
+                    if not unprocessed:
+                        break
+                    if delay is None:
+                        raise TimeoutError("DynamoDB left some keys unread.")
+                    unread_keys = _as_mapping(unprocessed)["Keys"]
+                    await self.client.backoff.sleep(delay)
+        except REQUEST_FAILURES as error:
+            raise _unavailable("read", error) from error
         return {item_key: item for item_key, item in items.items() if self._is_alive(item)}
 
     async def read_all(self, item_keys: Sequence[ItemKey]) -> dict[ItemKey, Item]:
@@ -138,9 +140,12 @@ class Store(Struct, frozen=True):
         }
         items: list[Item] = []
         while True:
-            async with self._store_errors("query"):
-                page = await self.client.call("Query", request)
+            try:
+                async with asyncio.timeout(self.timeout_seconds):
+                    page = await self.client.call("Query", request)
                 items += [item for item in _items(page["Items"]) if self._is_alive(item)]
+            except REQUEST_FAILURES as error:
+                raise _unavailable("query", error) from error
             request["ExclusiveStartKey"] = page.get("LastEvaluatedKey")
             if not request["ExclusiveStartKey"] or (limit is not None and len(items) >= limit):
                 return items[:limit]
@@ -180,16 +185,20 @@ class Store(Struct, frozen=True):
     async def _write(
         self, operation: str, action: str, request: Payload, max_seconds: float | None = None, *, repeats: bool = True
     ) -> Payload:
-        async with self._store_errors(operation, max_seconds):
-            for delay in self.conflict_backoff.delays():
-                try:
-                    return await self.client.call(action, request, repeats=repeats)
-                except DynamoError as error:
-                    if _is_failed_condition(error):
-                        raise ConditionFailed from None
-                    if not _is_conflict(error) or delay is None:
-                        raise
-                await self.conflict_backoff.sleep(delay)
+        try:
+            # Not an anyio scope: pyreqwest raises its own cancellation, which anyio does not recognise as its own.
+            async with asyncio.timeout(max_seconds or self.timeout_seconds):
+                for delay in self.conflict_backoff.delays():
+                    try:
+                        return await self.client.call(action, request, repeats=repeats)
+                    except DynamoError as error:
+                        if _is_failed_condition(error):
+                            raise ConditionFailed from None
+                        if not _is_conflict(error) or delay is None:
+                            raise
+                    await self.conflict_backoff.sleep(delay)
+        except REQUEST_FAILURES as error:
+            raise _unavailable(operation, error) from error
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _is_alive(self, item: Item) -> bool:
@@ -200,16 +209,10 @@ class Store(Struct, frozen=True):
             case ttl:
                 return float(str(ttl)) > self.clock()
 
-    @asynccontextmanager
-    async def _store_errors(self, operation: str, max_seconds: float | None = None) -> AsyncGenerator[None]:
-        try:
-            # Not an anyio scope: pyreqwest raises its own cancellation, which anyio does not recognise as its own.
-            async with asyncio.timeout(max_seconds or self.timeout_seconds):
-                yield
-        except REQUEST_FAILURES as error:
-            log.warning("store.failed", extra={"operation": operation, "error": type(error).__name__})
-            message = "The store does not answer; try again in a moment."
-            raise StoreUnavailable(message, retry_after_seconds=1) from error
+
+def _unavailable(operation: str, error: Exception) -> StoreUnavailable:
+    log.warning("store.failed", extra={"operation": operation, "error": type(error).__name__})
+    return StoreUnavailable("The store does not answer; try again in a moment.", retry_after_seconds=1)
 
 
 def _projection(placeholders: Placeholders, attributes: Sequence[str]) -> Payload:

@@ -27,12 +27,17 @@ def to_attribute(value: object) -> AttributeValue:
     Raises `ValueError` for a number that DynamoDB does not store: NaN, infinity, one with more than 38 significant
     digits, and one that is too large or too small.
     """
+    kind = type(value)
+    if kind is str:
+        return {"S": value}
+    if kind is int and value in _INTEGERS:
+        return {"N": str(value)}
     match value:
         case None:
             return {"NULL": True}
         case bool():
             return {"BOOL": value}
-        case str():
+        case str():  # of a type of its own
             return {"S": value}
         case bytes():
             return {"B": b64encode(value).decode()}

@@ -35,11 +35,12 @@ class AccountScope(Struct, frozen=True):
     shard: int = 0
     shards: int = 1
 
-    @exact_money
     def share(self, limit: Number) -> Number:
         """This shard's share of a limit. The first shards get the remainder, so that all shares add up to `limit`."""
-        if self.shards == 1:
-            return limit
+        return limit if self.shards == 1 else self._own_share(limit)
+
+    @exact_money
+    def _own_share(self, limit: Number) -> Number:
         if isinstance(limit, Decimal):
             return Decimal(self._share_of(int(limit.scaleb(MONEY_DECIMALS)))).scaleb(-MONEY_DECIMALS)
         return self._share_of(limit)

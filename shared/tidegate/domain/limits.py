@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
@@ -23,6 +24,9 @@ MAX_FIRST_DAY = 28
 
 _PLAIN_MODEL_ID = re.compile(r"[\w.-]+/[\w.:-]+", re.ASCII)
 """Names with one slash and no unusual character have no other spelling but that in upper case."""
+
+_DAY_SECONDS = 86_400
+_FIRST_DATE = date(1970, 1, 1)
 
 _PRESET = "@preset/"
 """OpenRouter's presets can replace the model: https://openrouter.ai/docs/features/presets (2026-11)."""
@@ -131,7 +135,13 @@ class Period(NamedTuple):
 
 def period_at(span: Span, at: float, first_day: int = 1) -> Period:
     """The day or month that contains the time `at` (UTC seconds). Months begin on `first_day`, 1 to 28."""
-    today = datetime.fromtimestamp(at, UTC).date()
+    return _period_of_day(span, int(at // _DAY_SECONDS), first_day)
+
+
+@lru_cache(64)
+def _period_of_day(span: Span, day: int, first_day: int) -> Period:
+    """The period of a day, counted from 1970-01-01. A call asks some twenty times for the same two."""
+    today = _FIRST_DATE + timedelta(days=day)
     if span == "day":
         return Period(f"D#{today.isoformat()}", _midnight(today + timedelta(days=1)))
     first = today.replace(day=first_day)

@@ -129,6 +129,9 @@ def _is_ordered(order: _Order, left: AttributeValue | None, right: AttributeValu
     """True if both exist, have the same type, and are in that order. Code points are in the order of UTF-8 bytes."""
     if left is None or right is None or left.keys() != right.keys() or left.keys() not in _ORDERED_TYPES:
         return False
+    first, second = left.get("N"), right.get("N")
+    if isinstance(first, str) and isinstance(second, str) and first.isdecimal() and second.isdecimal():
+        return order(int(first), int(second))
     return order(from_attribute(left), from_attribute(right))
 
 
