@@ -162,6 +162,23 @@ _OLLAMA: list[Any] = [
         "stream": False,
     },
 ]
+_GENERATE: list[Any] = [
+    {
+        "model": "openai/gpt-4.1-mini",
+        "prompt": "Hi",
+        "system": "Be brief.",
+        "images": ["iVBORw0KGgo="],
+        "format": _SCHEMA,
+        "think": True,
+        "options": {"temperature": 0.5, "num_predict": 5},
+        "stream": False,
+    },
+    {"model": "openai/gpt-4.1-mini", "prompt": "Hi"},
+]
+_EMBED: list[Any] = [
+    {"model": "openai/text-embedding-3-small", "input": ["tide", "gate"], "dimensions": 8, "truncate": True},
+    {"model": "mistral/mistral-embed", "input": "tide", "keep_alive": "5m", "options": {"num_ctx": 5}},
+]
 _EMBEDDINGS: list[Any] = [
     {"model": model, "input": texts, "dimensions": 8, "encoding_format": encoding, "input_type": "query", "user": "u"}
     for model in ("openai/text-embedding-3-small", "cohere/embed-v4.0", "gemini/gemini-embedding-001", "mistral/m")
@@ -189,11 +206,13 @@ _BODIES = {
     "compaction": _RESPONSES,
     "completions": _COMPLETIONS,
     "ollama": _OLLAMA,
+    "ollama_generate": _GENERATE,
+    "ollama_embed": _EMBED,
     "embeddings": _EMBEDDINGS,
     "rerank": _RERANK,
     "moderations": _MODERATIONS,
 }
-"""Requests by the name of the operation, or of the surface for a chat."""
+"""Requests by the name of the dialect: see `name_of`."""
 
 TEXT_REPLIES: dict[str, list[Any]] = {
     "embeddings": [
@@ -213,13 +232,14 @@ TEXT_REPLIES: dict[str, list[Any]] = {
         {"results": [{"categories": {"a": True}, "category_scores": {"a": 0.5}}], "usage": {"prompt_tokens": 3}},
     ],
 }
-"""Replies of providers by the name of the operation."""
+TEXT_REPLIES["ollama_embed"] = TEXT_REPLIES["embeddings"]
+"""Replies of providers by the name of the dialect."""
 
 
 def name_of(path: str) -> str:
-    """The name of a path's operation, or of its surface for a chat; that of OpenAI's for all other paths."""
+    """The name of a path's operation, or of its surface for a chat and for Ollama; OpenAI's for all other paths."""
     surface, operation = (ENDPOINTS | COUNTS).get(path, ENDPOINTS["/v1/chat/completions"])
-    return surface.name if operation.name == "chat" else operation.name
+    return surface.name if operation.name == "chat" or surface.name.startswith("ollama") else operation.name
 
 
 def bodies_of(path: str) -> list[Any]:

@@ -18,7 +18,7 @@ _FOLDERS = sorted(path.parent for path in CASES.glob("*/*/upstream.*") if (path.
 _PATHS = (
     *("/v1/chat/completions", "/api/v1/chat/completions", "/api/ds-prototypes/chat/completions", "/v1/completions"),
     *("/v1/messages", "/v1/messages/count_tokens", "/v1/responses", "/v1/responses/compact", "/api/chat"),
-    *("/v1/embeddings", "/v1/rerank", "/v1/moderations"),
+    *("/api/generate", "/api/embed", "/v1/embeddings", "/v1/rerank", "/v1/moderations"),
 )
 
 
@@ -37,7 +37,7 @@ class Exchange:
 @st.composite
 def exchanges(draw: st.DrawFn) -> Exchange:
     path = draw(st.sampled_from(_PATHS))
-    request, body, kind = draw(_text_exchange(name_of(path)) if name_of(path) in TEXT_REPLIES else _chat_exchange(path))
+    request, body, kind = draw(_text_exchange(path) if name_of(path) in TEXT_REPLIES else _chat_exchange(path))
     status = draw(
         st.sampled_from([200] * 8 + [201, 204, 302, 400, 401, 403, 404, 408, 413, 422, 429, 500, 502, 503, 529, 599])
     )
@@ -72,10 +72,10 @@ def _chat_exchange(draw: st.DrawFn, path: str) -> tuple[Any, bytes, str]:
 
 
 @st.composite
-def _text_exchange(draw: st.DrawFn, name: str) -> tuple[Any, bytes, str]:
+def _text_exchange(draw: st.DrawFn, path: str) -> tuple[Any, bytes, str]:
     """A request of an operation on texts, and a reply that some provider has for it."""
-    request = draw(st.sampled_from(bodies_of(f"/v1/{name}")))
-    reply = draw(mutated(draw(st.sampled_from(TEXT_REPLIES[name]))))
+    request = draw(st.sampled_from(bodies_of(path)))
+    reply = draw(mutated(draw(st.sampled_from(TEXT_REPLIES[name_of(path)]))))
     return request, draw(mutated_bytes(as_json(reply))), "application/json"
 
 
