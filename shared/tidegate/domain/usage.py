@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal, Required, TypedDict, TypeGuard, cast
+from typing import Literal, Required, TypedDict, TypeGuard
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -121,11 +121,13 @@ def parse_count(value: Json) -> int:
 
     Fractions are rounded up.
     """
+    if type(value) is int and value >= 0:  # True is not a count
+        return value
     if value is None:
         return 0
     if isinstance(value, str) and _COUNT_AS_TEXT.fullmatch(value):
         value = float(value) if "." in value else int(value)
-    if type(value) is int and value >= 0:  # True is not a count
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if isinstance(value, float) and 0 <= value < math.inf:
         return math.ceil(value)
@@ -173,11 +175,13 @@ def reported_counts(usage: Usage, max_input: int, max_output: int) -> TokenCount
         nonlocal is_clamped
         if value is None:
             return 0
+        if type(value) is int and 0 <= value <= whole:
+            return value
         count = parse_count(value)
         is_clamped |= not 0 <= count <= whole
         return min(max(0, count), whole)
 
-    cached, written = (part(prompt.get(name), input) for name in ("cached_tokens", "cache_write_tokens"))
+    cached, written = part(prompt.get("cached_tokens"), input), part(prompt.get("cache_write_tokens"), input)
     audio = part(prompt.get("audio_tokens"), input)
     counts = TokenCounts(
         input=input,
@@ -215,4 +219,5 @@ def _searches(usage: Usage) -> Json:
 
 def _object(value: object) -> dict[str, Json]:
     """Return the object, or an empty one where a provider sends null or nothing."""
-    return cast("dict[str, Json]", value) if isinstance(value, dict) else {}
+    # Not `cast`, which is a call: this runs several times for each reply.
+    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType]

@@ -8,7 +8,7 @@ from functools import partial
 from tidegate.call_line import log_call
 from tidegate.catalog import CatalogModel, price_options
 from tidegate.domain.call import Call, Outcome, SentAttempt
-from tidegate.domain.deployment import Resolution
+from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.settlement import billed_amounts, held_bill
 from tidegate.domain.usage import Bill, TokenCounts
 from tidegate.errors import StoreUnavailable
@@ -42,8 +42,7 @@ def _bill(components: Components, observation: Observation) -> Bill:
     if answering is None:
         bill = empty_bill(call.request, call.workspace)
     else:
-        options = price_options(call.request.body, observation.price_fields)
-        model = components.catalog.find_model(answering.deployment.model_id, options)
+        model = _model_of(components, observation, answering.deployment)
         generated, is_complete = observation.generated_text(), observation.status == "ok"
         make_bill = partial(
             calculate_bill, observation.usage, call.request, generated, call.workspace, model, call.started_at
@@ -57,6 +56,15 @@ def _bill(components: Components, observation: Observation) -> Bill:
             bill = at_least_reported(bill, observation.usage, model)
     others = [attempt for attempt in observation.sent if attempt is not answering]
     return add_attempts(bill, unreported_attempts(components, call, others), call.started_at) if others else bill
+
+
+def _model_of(components: Components, observation: Observation, deployment: Deployment) -> CatalogModel | None:
+    """Return the row with the prices of the reply so far; None if the catalogue has none."""
+    options = price_options(observation.call.request.body, observation.price_fields)
+    target = observation.target_of(deployment)
+    if target is not None and not options:
+        return target.model
+    return components.catalog.find_model(deployment.model_id, options)
 
 
 def unreported_attempts(
