@@ -63,7 +63,10 @@ def _replace_half(escape: re.Match[str]) -> str:
 
 def decode_reply_or_none(data: bytes | str) -> Json:
     """The value in `data`, which a provider sent; None if it is not JSON."""
-    return _or_none(decode_reply, data)
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _or_none(decode_reply, data)
 
 
 class JsonTooComplex(ValueError):

@@ -36,7 +36,7 @@ class _CohereStreamTranslator:
         if event.type == "error":
             raise failure.from_event("cohere", raw)
         match raw:
-            case {"type": "content-start" | "content-delta", "delta": {"message": {"content": dict(part)}}, **fields}:
+            case {"type": "content-delta" | "content-start", "delta": {"message": {"content": dict(part)}}} as fields:
                 self._add_content(part, fields, out)
             case {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": str(plan)}}} if plan:
                 out.append(self._chunk(normalise.reasoning_fields(plan, normalise.PLAN_FORMAT)))
@@ -64,7 +64,7 @@ class _CohereStreamTranslator:
             case {"text": str(text)} if text:
                 if isinstance(index, int):
                     self._text_lengths[index] = self._text_lengths.get(index, 0) + len(text)
-                logprobs = normalise.parse_logprobs(fields.get("logprobs"))
+                logprobs = normalise.parse_logprobs(fields["logprobs"]) if "logprobs" in fields else None
                 out.append(self._chunk({"content": text}, {} if logprobs is None else {"logprobs": logprobs}))
             case _:
                 pass
@@ -110,7 +110,9 @@ class _CohereStreamTranslator:
         if not self._has_started:
             delta = {"role": "assistant", **delta}
             self._has_started = True
-        choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": None, **(choice_fields or {})}
+        choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": None}
+        if choice_fields:
+            choice.update(choice_fields)
         return {"object": "chat.completion.chunk", "choices": [choice]}  # pyright: ignore[reportReturnType]  # as above
 
 

@@ -31,6 +31,7 @@ _NATIVE_FIELD_NAMES = {
     "safetyRatings": "safety_ratings",
 }
 _TEXT_ONLY = {"text"}
+_CONTENT_FIELDS = frozenset({"content", "index"})
 
 
 class GeminiChoiceStream:
@@ -54,7 +55,7 @@ class GeminiChoiceStream:
         """Return the delta for an event's candidate, empty if it adds nothing. Raises `UpstreamError`."""
         content = candidate.get("content")
         parts = content.get("parts") if isinstance(content, dict) else None
-        if len(candidate) > 1 or content is None:
+        if not _CONTENT_FIELDS.issuperset(candidate):
             self._read_candidate_fields(candidate)
         if not parts:
             return {}

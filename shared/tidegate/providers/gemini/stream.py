@@ -63,8 +63,10 @@ class _GeminiStreamTranslator:
         if self._usage_metadata is None:
             out.append(stream_loop.early_usage_chunk(usage.normalise(usage_metadata)))
         # The last counts are right, and may be lower (recorded). But what was counted is not 0 in the end.
-        earlier = self._usage_metadata or {}
-        self._usage_metadata = {name: count or earlier.get(name, count) for name, count in usage_metadata.items()}
+        earlier = self._usage_metadata
+        if earlier and not all(usage_metadata.values()):
+            usage_metadata = {name: count or earlier.get(name, count) for name, count in usage_metadata.items()}
+        self._usage_metadata = usage_metadata
 
     def end(self) -> list[Chunk]:
         """Return the last chunks. Raises `StreamCut` if a candidate has no finish reason."""
