@@ -19,8 +19,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from infra.artifact import PYTHON, build, find_python
+from tests.bench.interpreter import Interpreter, describe, find_interpreter
 from tests.bench.processes import ROOT, Program, provider_env
 from tests.bench.requests import DEMO_KEY, body
 from tests.emulators.gateway import Failed, Gateway, Invocation, running
@@ -37,11 +39,19 @@ _LAMBDA = {"x86_64": "x86_64", "aarch64": "arm64"}
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Milliseconds, medians: a bare interpreter, the data plane, and the usual stack."""
+    """Milliseconds, medians: a bare interpreter, the data plane, the usual stack. `cpu`: of the data plane's processor."""
 
     bare: float
     ours: float
     usual: float
+    cpu: float
+
+
+class FirstByte(NamedTuple):
+    """Seconds from before the process is started to the first byte of the body, and its processor time until then."""
+
+    seconds: float
+    cpu_seconds: float
 
 
 def build_artifact(folder: Path, architecture: str) -> Path:
@@ -71,37 +81,38 @@ def measure(table: Program, provider: Program, runs: int) -> Start:
         artifact = build_here(Path(folder))
         usual = _comparison()
         variables = env(table, provider)
-        ours: list[float] = []
+        ours: list[FirstByte] = []
         others: list[float] = []
         bare: list[float] = []
         for _ in range(runs + 1):
             bare.append(_bare())
             ours.append(asyncio.run(start("functions.chat.app.app", artifact, (artifact,), variables)))
-            others.append(asyncio.run(start("comparison.app", usual, (usual, artifact), variables)))
-        return Start(*(statistics.median(times[1:]) * 1000 for times in (bare, ours, others)))
+            others.append(asyncio.run(start("comparison.app", usual, (usual, artifact), variables)).seconds)
+        seconds, cpu = zip(*ours, strict=True)
+        return Start(*(statistics.median(times[1:]) * 1000 for times in (bare, seconds, others, cpu)))
 
 
 def _bare() -> float:
     started = time.perf_counter()
-    subprocess.run([find_lambda_python(), "-c", "pass"], check=True)
+    subprocess.run([find_start_python().command, "-c", "pass"], check=True)
     return time.perf_counter() - started
 
 
-async def start(handler: str, root: Path, path: tuple[Path, ...], variables: Mapping[str, str]) -> float:
-    """Seconds from before the process is started to the first byte of the body."""
+async def start(handler: str, root: Path, path: tuple[Path, ...], variables: Mapping[str, str]) -> FirstByte:
+    """Start the function, make a stream of it, and return when its first byte came."""
     async with running(Gateway()) as gateway, asyncio.timeout(_WAIT_SECONDS):
         asked = invocation(body("paced"))
         gateway.waiting.put_nowait(asked)
         variables = {**variables, "PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONWARNINGS": "ignore"}
         started = time.perf_counter()
-        async with function(handler, gateway.runtime_api, root, find_lambda_python(), **variables):
+        async with function(handler, gateway.runtime_api, root, find_start_python().command, **variables) as process:
             match await asked.parts.get():
                 case {"statusCode": 200}:
                     pass
                 case other:
                     raise RuntimeError(f"{handler} did not answer: {other!r}, {gateway.init_errors!r}")
             first = await asked.parts.get()
-            taken = time.perf_counter() - started
+            taken = FirstByte(time.perf_counter() - started, Program(0, process.pid).processor_seconds())
             if first is None or isinstance(first, Failed):
                 raise RuntimeError(f"{handler} sent no body: {first!r}")
             while await asked.parts.get() is not None:
@@ -165,6 +176,13 @@ def _precompile(path: Path) -> None:
 
 def _constraints() -> str:
     return (ROOT / "infra" / "constraints.txt").read_text()
+
+
+@cache
+def find_start_python() -> Interpreter:
+    """The interpreter that cold starts are measured on: the best one, if it is of Lambda's version."""
+    best = find_interpreter()
+    return best if best.version.startswith(f"{PYTHON}.") else describe(find_lambda_python())
 
 
 @cache

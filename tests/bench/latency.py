@@ -97,9 +97,9 @@ def is_whole(reply: bytes) -> bool:
     return len(rest) >= int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
 
 
-def connected(port: int) -> socket.socket:
+def connected(port: int, start_seconds: float = _START_SECONDS) -> socket.socket:
     """A connection to the port, as soon as something listens there."""
-    give_up = time.monotonic() + _START_SECONDS
+    give_up = time.monotonic() + start_seconds
     while True:
         try:
             line = socket.create_connection(("127.0.0.1", port), timeout=_READ_SECONDS)

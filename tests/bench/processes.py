@@ -6,15 +6,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO
 
+from tests.bench.interpreter import ROOT, Interpreter
 from tests.bench.requests import DEMO_KEY
 
-ROOT = Path(__file__).resolve().parents[2]
+ADMIN_KEY = "sk-admin-tidegate-bench"
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _PROCESSOR_TIME = 2
@@ -29,13 +31,26 @@ class Program:
     pid: int
 
     def processor_seconds(self) -> float:
-        """The processor time of all its threads so far, as Linux counts it: to the nanosecond."""
-        return time.clock_gettime(~self.pid << 3 | _PROCESSOR_TIME)
+        """The processor time of all its threads and its processes so far, as Linux counts it: to the nanosecond."""
+        return sum(time.clock_gettime(~pid << 3 | _PROCESSOR_TIME) for pid in _family(self.pid))
 
     def resident_mb(self) -> float:
-        """What it holds of memory, in units of a million bytes."""
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        """What it and its processes hold of memory, in units of a million bytes."""
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in _family(self.pid))
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@cache
+def _family(pid: int) -> tuple[int, ...]:
+    """A process and those that it has started, and so on, when asked first. Source: proc_pid_stat(5), field 4."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            children.setdefault(int(path.read_text().rpartition(")")[2].split()[1]), []).append(int(path.parent.name))
+    found = [pid]
+    for each in found:
+        found += children.get(each, ())
+    return tuple(found)
 
 
 @contextmanager
@@ -52,12 +67,15 @@ def table() -> Generator[Program]:
 
 
 @contextmanager
-def gateway(store: str, provider: Program) -> Generator[Program]:
-    """`python -m tidegate serve` on that store, with `provider` as its OpenAI."""
+def gateway(store: str, provider: Program, interpreter: Interpreter | None = None) -> Generator[Program]:
+    """`python -m tidegate serve` on that store, with `provider` as every provider. "local": a folder of its own."""
     arguments = ["serve", "--port", "0", "--store", store, "--demo-key", DEMO_KEY]
     arguments += ["--embedded-port", "0"] if store == "embedded" else []
-    with _started("tidegate", *arguments, env=provider_env(provider)) as program:
-        yield program
+    with tempfile.TemporaryDirectory() as folder:
+        arguments += ["--data", folder] if store == "local" else []
+        env = {**every_provider_env(provider), "TIDEGATE_DEMO_ADMIN_KEY": ADMIN_KEY}
+        with started(python_command("tidegate", *arguments, interpreter=interpreter), env, interpreter) as program:
+            yield program
 
 
 @contextmanager
@@ -96,14 +114,40 @@ def provider_env(provider: Program) -> dict[str, str]:
     return {"OPENAI_API_KEY": "bench", "OPENAI_BASE_URL": f"http://127.0.0.1:{provider.port}/v1"}
 
 
+def every_provider_env(provider: Program) -> dict[str, str]:
+    """Variables that make `provider` answer for OpenAI, Anthropic, Gemini and Bedrock."""
+    url = f"http://127.0.0.1:{provider.port}"
+    return {
+        **provider_env(provider),
+        **{"ANTHROPIC_API_KEY": "bench", "ANTHROPIC_BASE_URL": url, "GEMINI_API_KEY": "bench", "GEMINI_BASE_URL": url},
+        **{"AWS_BEARER_TOKEN_BEDROCK": "bench", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url, "BEDROCK_REGION": "eu-west-1"},
+    }
+
+
+def _started(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> AbstractContextManager[Program]:
+    return started(python_command(module, *arguments), env or {})
+
+
+def python_command(module: str, *arguments: str, interpreter: Interpreter | None = None) -> list[str]:
+    """The command that runs a module of this repository with that interpreter, or with this one."""
+    return [interpreter.command if interpreter else sys.executable, "-m", module, *arguments]
+
+
 @contextmanager
-def _started(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> Generator[Program]:
-    environment = _environment(env or {})
+def started(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    interpreter: Interpreter | None = None,
+    port: int | None = None,
+) -> Generator[Program]:
+    """Run a program. It names its port in its first lines, unless it was told to listen on `port`."""
+    environment = _environment(env, interpreter.folders if interpreter else ())
     # A file, not a pipe: a gateway logs each call, and nobody reads here.
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen([sys.executable, "-m", module, *arguments], env=environment, cwd=ROOT, stdout=output)
+        errors = None if port is None else output  # other gateways tell much there
+        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=output, stderr=errors)
         try:
-            yield Program(_port(process, output, module), process.pid)
+            yield Program(port or _port(process, output, " ".join(command)), process.pid)
         finally:
             process.terminate()
             try:
@@ -113,12 +157,12 @@ def _started(module: str, *arguments: str, env: Mapping[str, str] | None = None)
                 process.wait()
 
 
-def _environment(env: Mapping[str, str]) -> dict[str, str]:
+def _environment(env: Mapping[str, str], folders: Sequence[str] = ()) -> dict[str, str]:
     variables = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return variables | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'shared'}"} | dict(env)
+    return variables | {"PYTHONPATH": os.pathsep.join((str(ROOT), f"{ROOT}/shared", *folders))} | dict(env)
 
 
-def _port(process: "subprocess.Popen[bytes]", output: IO[bytes], module: str) -> int:
+def _port(process: "subprocess.Popen[bytes]", output: IO[bytes], name: str) -> int:
     """The first port that the program names."""
     give_up = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < give_up:
@@ -126,4 +170,4 @@ def _port(process: "subprocess.Popen[bytes]", output: IO[bytes], module: str) ->
         if found := re.search(rb"(?m)^(\d+)$|127\.0\.0\.1:(\d+)", said):
             return int(found[1] or found[2])
         time.sleep(0.02)
-    raise RuntimeError(f"{module} named no port")
+    raise RuntimeError(f"{name} named no port")

@@ -6,20 +6,21 @@ network read for each event: the dearest way for a stream to come.
 
 import asyncio
 import os
+import re
 import statistics
 import subprocess
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.processes import ROOT
 from tests.upstream.frames import framed
 from tidegate.chat.operation import CHAT
-from tidegate.domain.surface import SurfaceStream
+from tidegate.domain.surface import Surface, SurfaceStream
 from tidegate.providers import Registry
 from tidegate.providers.base import Provider, StreamEvent
-from tidegate.surfaces.late_dialects import MESSAGES
+from tidegate.surfaces.late_dialects import MESSAGES, RESPONSES
 from tidegate.upstream.eventstream import EventStreamDecoder
 from tidegate.upstream.sse import SseDecoder
 
@@ -27,6 +28,8 @@ PROVIDERS = ("openai", "azure", "anthropic", "gemini", "vertex", "cohere", "bedr
 TEXTS = 1000
 _ASKED = b'{"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}'
 _SAID = (b"Hel", "Grü".encode(), b"Write")
+
+_CHAT_SURFACES = ("openai", "openrouter", "neuroflash")
 
 _LOAD = """
 import sys, time
@@ -59,15 +62,36 @@ def measure(artifact: Path, python: str, rounds: int) -> dict[str, Cost]:
     return {name: Cost(statistics.median(chunks[name]), statistics.median(loads[name])) for name in PROVIDERS}
 
 
-def message_chunk_us(rounds: int) -> float:
-    """The median cost of one chunk of OpenAI's, translated and written as an event of the Messages API."""
-    return statistics.median(_message_chunk_us() for _ in range(rounds))
+SURFACES: Mapping[str, tuple[Surface, bytes, str]] = {
+    "Messages": (MESSAGES, _ASKED, "openai"),
+    "Responses": (RESPONSES, b'{"model": "m", "input": "Hi", "store": false}', "anthropic"),
+}
+"""Surfaces whose events are not chat's, a request of each, and a provider whose chunks are translated for it."""
 
 
-def _message_chunk_us() -> float:
-    provider = Registry().load("openai")
-    reads = _reads("openai", provider)
-    stream = MESSAGES.open_stream(MESSAGES.parse(CHAT, _ASKED))
+def surface_chunk_us(rounds: int) -> dict[str, float]:
+    """The median cost of one chunk of a provider's, translated and written as an event, by surface."""
+    return {name: statistics.median(_surface_chunk_us(name) for _ in range(rounds)) for name in SURFACES}
+
+
+def dialects_load_ms(artifact: Path, python: str, rounds: int) -> float:
+    """The median time that the function's import spends in the modules of dialects other than chat's."""
+    return statistics.median(_dialects_load_ms(artifact, python) for _ in range(rounds))
+
+
+def _dialects_load_ms(artifact: Path, python: str) -> float:
+    env = {**_VARIABLES, "PYTHONPATH": str(artifact), "PATH": os.environ["PATH"]}
+    command = [python, "-X", "importtime", "-c", "import functions.chat.app"]
+    lines = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stderr.splitlines()
+    found = [re.fullmatch(r"import time: +(\d+) \| +\d+ \| +tidegate\.surfaces\.(\w+)(\.\w+)*", line) for line in lines]
+    return sum(int(match[1]) for match in found if match and match[2] not in _CHAT_SURFACES) / 1000
+
+
+def _surface_chunk_us(name: str) -> float:
+    surface, asked, provider_name = SURFACES[name]
+    provider = Registry().load(provider_name)
+    reads = _reads(provider_name, provider)
+    stream = surface.open_stream(surface.parse(CHAT, asked))
     started = time.perf_counter()
     made = asyncio.run(_translate(provider, reads, stream))
     return (time.perf_counter() - started) / made * 1e6

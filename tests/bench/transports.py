@@ -19,7 +19,7 @@ from tests.emulators.gateway import Gateway, running
 from tests.emulators.process import function
 
 HANDLER = "functions.chat.app.app"
-TRANSPORTS = ("pyreqwest", "httpx")
+TRANSPORTS = ("httptools", "httpx")
 
 _WAIT_SECONDS = 120.0
 _WARM_CALLS = 20
@@ -43,7 +43,7 @@ def measure(table: Program, provider: Program, starts: int, calls: int) -> dict[
         begun: dict[str, list[float]] = {name: [] for name in TRANSPORTS}
         for _ in range(starts + 1):
             for name, env in envs.items():
-                begun[name].append(asyncio.run(coldstart.start(HANDLER, artifact, (artifact,), env)))
+                begun[name].append(asyncio.run(coldstart.start(HANDLER, artifact, (artifact,), env)).seconds)
         return {
             name: Cost(
                 statistics.median(begun[name][1:]) * 1000,
@@ -57,7 +57,7 @@ def measure(table: Program, provider: Program, starts: int, calls: int) -> dict[
 async def _processor_seconds(artifact: Path, asked: str, env: Mapping[str, str], calls: int) -> float:
     """Seconds of the processor that one call takes the function, in all its threads, once it is warm."""
     variables = {**env, "PYTHONPATH": str(artifact), "PYTHONWARNINGS": "ignore"}
-    python = coldstart.find_lambda_python()
+    python = coldstart.find_start_python().command
     async with running(Gateway()) as gateway, asyncio.timeout(_WAIT_SECONDS):
         async with function(HANDLER, gateway.runtime_api, artifact, python, **variables) as process:
             await _call(gateway, asked, _WARM_CALLS)

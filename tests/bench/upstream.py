@@ -18,6 +18,9 @@ PAUSE_SECONDS = 0.003
 LONG_PAUSE_SECONDS = 0.001
 """Between two writes of a `long` stream, so that each arrives by itself, as those of a model do."""
 
+SLOW_PAUSE_SECONDS = 0.25
+"""Between two writes of a `slow` stream."""
+
 
 def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
@@ -33,6 +36,7 @@ def _pieces(content_type: str, events: list[bytes]) -> list[bytes]:
     return [_head(content_type, "Transfer-Encoding: chunked") + first, *rest, b"0\r\n\r\n"]
 
 
+_NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 _COMPLETION = replies.completion()
 COMPLETION = _head("application/json", f"Content-Length: {len(_COMPLETION)}") + _COMPLETION
 _PIECES = _pieces(replies.SSE, replies.openai())
@@ -40,8 +44,10 @@ STREAMS = {
     b"whole": [b"".join(_PIECES)],
     b"pieces": _PIECES,
     b"long": _pieces(replies.SSE, replies.openai(LONG_CHUNKS)),
+    b"slow": _PIECES,
     b"paced": [b"".join(_PIECES[:2]), b"".join(_PIECES[2:])],
 }
+_PAUSES = {b"long": LONG_PAUSE_SECONDS, b"slow": SLOW_PAUSE_SECONDS}
 OTHER_DIALECTS = {
     ending.encode(): _pieces(content_type, render(replies.CHUNKS))
     for ending, (content_type, render) in replies.STREAMS.items()
@@ -53,7 +59,9 @@ class Upstream(asyncio.Protocol):
     """One connection. Requests come one after the other, with a length."""
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._head: bytes | None = None
+        self._body: list[bytes] = []
+        self._missing = 0
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -61,17 +69,25 @@ class Upstream(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        head, found, body = self._buffer.partition(b"\r\n\r\n")
-        if not found:
-            return
-        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r")[0])
-        if len(body) >= length:
-            self._buffer = b""
-            self._answer(head.split(b" ", 2)[1].partition(b"?")[0], body)
+        if self._head is None:
+            head, found, data = b"".join((*self._body, data)).partition(b"\r\n\r\n")
+            if not found:
+                self._body = [head]
+                return
+            self._head, self._body = head, []
+            self._missing = int(head.lower().partition(b"content-length:")[2].partition(b"\r")[0] or b"0")
+        self._body.append(data)
+        self._missing -= len(data)
+        if self._missing <= 0:
+            path, body = self._head.split(b" ", 2)[1].partition(b"?")[0], b"".join(self._body)
+            self._head, self._body = None, []
+            self._answer(path, body)
 
     def _answer(self, path: bytes, body: bytes) -> None:
         assert self._transport is not None
+        if not body:  # gateways that look for models or health
+            self._transport.write(_NOT_FOUND)
+            return
         for ending, pieces in OTHER_DIALECTS.items():
             if path.endswith(ending):
                 self._send(pieces, 0.0)
@@ -85,7 +101,7 @@ class Upstream(asyncio.Protocol):
             self._transport.write(first)
             asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._write, rest, 0)
         else:
-            self._send(STREAMS[name], LONG_PAUSE_SECONDS if name == b"long" else 0.0)
+            self._send(STREAMS[name], _PAUSES.get(name, 0.0))
 
     def _send(self, pieces: list[bytes], pause_seconds: float) -> None:
         assert self._transport is not None

@@ -1,0 +1,110 @@
+"""Many streams that are open at once: what each holds, and how long another call with a long prompt delays them."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable
+from typing import NamedTuple, cast
+
+import uvloop
+
+from tests.bench.processes import Program
+from tests.bench.requests import body, raw
+from tests.bench.upstream import SLOW_PAUSE_SECONDS
+
+STREAMS = 1_000
+PROMPT_BYTES = 10_000_000
+PROMPTS = 3
+
+_OPENING_SECONDS = 3.0
+"""How long it takes until all streams are open, and none begins any more."""
+
+_CALM_SECONDS = 3.0
+
+
+class Held(NamedTuple):
+    """Megabytes of the gateway before the streams and with all of them open, and milliseconds of delay.
+
+    `calm_ms` is how much later than a pause 99.9 % of the chunks came at most while only the streams ran, `delayed_ms`
+    while long prompts came as well.
+    """
+
+    before_mb: float
+    open_mb: float
+    calm_ms: float
+    delayed_ms: float
+
+    @property
+    def stream_kb(self) -> float:
+        """The memory of one stream."""
+        return (self.open_mb - self.before_mb) / STREAMS * 1000
+
+
+def measure(gateway: Program) -> Held:
+    """Return what the streams hold, and how a prompt of `PROMPT_BYTES` delays them."""
+    return uvloop.run(_measure(gateway))
+
+
+async def _measure(gateway: Program) -> Held:
+    before = gateway.resident_mb()
+    request = raw(body("slow"))
+    loop = asyncio.get_running_loop()
+    lines: list[_Line] = []
+    for _ in range(STREAMS):
+        _, line = await loop.create_connection(lambda: _Line(request), "127.0.0.1", gateway.port)
+        lines.append(line)
+    await asyncio.sleep(_OPENING_SECONDS)
+    held = gateway.resident_mb()
+    calm = await _delays(lines, asyncio.sleep(_CALM_SECONDS))
+    delayed = await _delays(lines, _send_prompts(gateway.port))
+    for line in lines:
+        line.close()
+    return Held(before, held, calm, delayed)
+
+
+async def _delays(lines: "list[_Line]", work: Awaitable[None]) -> float:
+    """The delay of 99.9 % of the chunks that come during `work`, in milliseconds."""
+    for line in lines:
+        line.gaps.clear()
+    await work
+    gaps = [gap for line in lines for gap in line.gaps]
+    return (statistics.quantiles(gaps, n=1000)[998] - SLOW_PAUSE_SECONDS) * 1000
+
+
+async def _send_prompts(port: int) -> None:
+    prompt = body(messages=[{"role": "user", "content": "A tagline for the platform. " * (PROMPT_BYTES // 28)}])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(PROMPTS):
+        writer.write(raw(prompt))
+        await writer.drain()
+        head = await reader.readuntil(b"\r\n\r\n")
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise RuntimeError(f"the long prompt was refused: {head[:200]!r}")
+        await reader.readexactly(int(head.lower().partition(b"content-length:")[2].partition(b"\r")[0]))
+        await asyncio.sleep(SLOW_PAUSE_SECONDS)
+    writer.close()
+
+
+class _Line(asyncio.Protocol):
+    """A connection with one stream: the seconds between its chunks."""
+
+    def __init__(self, request: bytes) -> None:
+        self.gaps: list[float] = []
+        self._request = request
+        self._last: float | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        now = time.perf_counter()
+        if self._last is not None:
+            self.gaps.append(now - self._last)
+        self._last = now
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
