@@ -4,7 +4,10 @@ serve                the command: its options, and start-up
 stores               the store: a data folder, memory, a table on AWS, or an embedded AWS; both planes over it
 embedded             the embedded AWS (moto)
 repeated_transactions  answers repeated transactions there
-listener             the socket that a server listens on
+listener             the sockets that servers listen on
+workers              the processes of `serve --workers N`
+worker               one of them
+batch_pipe           sends messages of batches to the process that does their steps
 admin                routes /admin/v1 and /console to the control plane
 demo_keys            the demo tenant's keys: random, or from the environment
 demo_tenant          the demo workspace, its key, and the demo admin key, which a data folder keeps

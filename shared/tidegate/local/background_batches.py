@@ -23,6 +23,7 @@ from tidegate.batch.ports import TryLater
 from tidegate.batch.transitions import change_batch
 from tidegate.domain.batch import Batch
 from tidegate.errors import StoreUnavailable
+from tidegate.local.batch_pipe import receive_piped
 from tidegate.local.drop_folder import DropFolder, watch_drop_folder
 from tidegate.memory.batch_queue import MemoryBatchQueue
 
@@ -48,12 +49,14 @@ class LocalBatches(Struct, frozen=True):
     """The batch engine's components, and the queue that this process reads; None if others do the steps.
 
     `is_kept`: the store has what an earlier process has left. Files that are dropped into `drop_folder` are taken.
+    Messages of the server's other processes come through `pipe`, a descriptor.
     """
 
     components: BatchComponents
     queue: MemoryBatchQueue | None = None
     is_kept: bool = False
     drop_folder: DropFolder | None = None
+    pipe: int | None = None
 
 
 class StepEngine(Protocol):
@@ -76,6 +79,8 @@ async def open_batches(batches: LocalBatches | None) -> AsyncGenerator[BatchComp
     components = replace(batches.components, is_stopping=stopping.is_set)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(run_batches(Engine(components), batches.queue, stopping=stopping))
+        if batches.pipe is not None:
+            await stack.enter_async_context(receive_piped(batches.pipe, batches.queue))
         if batches.drop_folder is not None:
             await stack.enter_async_context(watch_drop_folder(components, batches.drop_folder))
         yield components

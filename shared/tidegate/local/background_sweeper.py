@@ -29,8 +29,13 @@ async def sweep_in_background(
     sweeper: Sweeper,
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     interval_seconds: float = INTERVAL_SECONDS,
+    *,
+    is_on: bool = True,
 ) -> AsyncGenerator[None]:
-    """Run the sweeper again and again until the context is left."""
+    """Run the sweeper again and again until the context is left, unless another process does so."""
+    if not is_on:
+        yield
+        return
     task = asyncio.create_task(_sweep(sweeper, pause, interval_seconds))
     try:
         yield
@@ -40,9 +45,9 @@ async def sweep_in_background(
             await task
 
 
-def roll_in_background(rollup: Sweeper) -> AbstractAsyncContextManager[None]:
-    """Run the roller again and again until the context is left."""
-    return sweep_in_background(rollup, interval_seconds=ROLL_INTERVAL_SECONDS)
+def roll_in_background(rollup: Sweeper, *, is_on: bool = True) -> AbstractAsyncContextManager[None]:
+    """Run the roller again and again until the context is left, unless another process does so."""
+    return sweep_in_background(rollup, interval_seconds=ROLL_INTERVAL_SECONDS, is_on=is_on)
 
 
 async def _sweep(sweeper: Sweeper, pause: Callable[[float], Awaitable[object]], interval_seconds: float) -> None:

@@ -5,12 +5,11 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from msgspec.structs import replace
-from starlette.types import ASGIApp
 
 from tidegate.api.admin.app import build_admin
 from tidegate.api.app import build_app
@@ -25,9 +24,10 @@ from tidegate.local.banner import banner
 from tidegate.local.demo_keys import KEY_SETTING
 from tidegate.local.graceful_shutdown import SettlementGuard
 from tidegate.local.host_check import ALLOWED_HOSTS_SETTING, HostCheck, allowed_hosts, is_wildcard
-from tidegate.local.listener import listen
+from tidegate.local.listener import listen_for_each
 from tidegate.local.openapi_routes import document_routes
 from tidegate.local.stores import LocalStore, Planes, StoreOptions, open_store
+from tidegate.local.workers import Supervisor, WorkerTask
 from tidegate.policy.routing.states import RoutingStates
 from tidegate.runtime.lifespan import StartupFailed
 from tidegate.server.process import run as run_server
@@ -49,6 +49,7 @@ def add_parser(commands: Subparsers, name: str, summary: str) -> None:
     parser = commands.add_parser(name, help=summary)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; default: 127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="the port to listen on; default: 8000; 0: any free port")
+    parser.add_argument("--workers", type=int, default=1, help="processes that serve, one for each core; default: 1")
     parser.add_argument(
         "--store",
         choices=("local", "memory", "aws", "embedded"),
@@ -77,29 +78,32 @@ def add_parser(commands: Subparsers, name: str, summary: str) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until interrupted. Raises `ConfigurationError` and `StoreUnavailable` before the first request."""
     env = SERVER_DEFAULTS | os.environ
-    choice, proxies = choose_store(options, env), _trusted_proxies(env)
+    choice, _ = choose_store(options, env), _trusted_proxies(env)
     with ExitStack() as stack:
-        listener = stack.enter_context(listen(options.host, options.port))
+        listeners = [stack.enter_context(each) for each in listen_for_each(options.host, options.port, options.workers)]
         logging.getLogger("tidegate").addHandler(logging.NullHandler())  # until it serves, errors are one printed line
         store = open_store(choice, env, stack)
-        admin = build_admin(issuer=store.settings.oidc)
-        host, port = listener.getsockname()[:2]
-        text = asyncio.run(_banner_when_ready(store, host, port))
+        host, port = listeners[0].getsockname()[:2]
+        text = asyncio.run(_banner_when_ready(store, host, port, options.workers))
         _record_server(choice.folder, store, host, port, stack)
         if choice.embedded_host != DEFAULT_EMBEDDED_HOST:
             print("  WARNING: others can reach the embedded AWS, and read and change everything in it.\n")
         print(text, flush=True)
-        settings = store.settings
-        logs.configure(settings.log_level, settings.metrics_namespace)
-        gateway = build_app(
-            lambda: open_gateway(store.open_planes(), admin),
-            settings.server_options(),
-            document_routes(),
-            open_batches=lambda _: open_batches(admin.state.batches),
-        )
-        hosts = allowed_hosts(options.host, env.get(ALLOWED_HOSTS_SETTING, ""))
-        _serve(HostCheck(PlaneRouter(gateway, admin), hosts), listener, proxies)
+        if options.workers == 1:
+            _serve(store, options.host, listeners[0], env)
+        else:
+            logs.configure(store.settings.log_level)
+            asyncio.run(_supervise(options, listeners))
     return 0
+
+
+def serve_as_worker(task: WorkerTask) -> None:
+    """Serve until interrupted, as one process of several. Raises `ConfigurationError` and `StoreUnavailable`."""
+    env, options = SERVER_DEFAULTS | os.environ, argparse.Namespace(**task.options)
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(fileno=task.listener))
+        store = open_store(replace(choose_store(options, env), worker=task), env, stack)
+        _serve(store, options.host, listener, env)
 
 
 def choose_store(options: argparse.Namespace, env: Mapping[str, str]) -> StoreOptions:
@@ -115,6 +119,12 @@ def choose_store(options: argparse.Namespace, env: Mapping[str, str]) -> StoreOp
     for is_contradiction, option, allowed in contradictions:
         if is_contradiction:
             raise ConfigurationError(f"{option} can be used with --store {allowed} only.")
+    if options.workers < 1:
+        raise ConfigurationError("--workers must be at least 1.")
+    if options.workers > 1 and store not in ("local", "aws"):
+        raise ConfigurationError(
+            f"--workers can be used with --store local or aws only: of {store}, each would have its own."
+        )
     return StoreOptions(
         store,
         find_data_folder(options.data, env),
@@ -136,7 +146,7 @@ async def open_gateway(planes_context: AbstractAsyncContextManager[Planes], admi
         yield planes.gateway
 
 
-async def _banner_when_ready(store: LocalStore, host: str, port: int) -> str:
+async def _banner_when_ready(store: LocalStore, host: str, port: int, workers: int) -> str:
     """Return the banner once the store has answered. Raises `StoreUnavailable` and `ConfigurationError`."""
     async with store.open_planes() as planes:
         gateway = planes.gateway
@@ -149,6 +159,7 @@ async def _banner_when_ready(store: LocalStore, host: str, port: int) -> str:
         drop_folder = planes.batches.drop_folder if planes.batches else None
         places = [
             ("data", store.place),
+            *([("workers", f"{workers} processes")] if workers > 1 else []),
             *([("batches", f"drop files of requests into {drop_folder.path}")] if drop_folder else []),
         ]
         return banner(host, port, store.name, places, gateway, store.demo_keys)
@@ -163,11 +174,32 @@ def _record_server(folder: DataFolder, store: LocalStore, host: str, port: int, 
         stack.callback(folder.forget_server, server.pid)
 
 
-def _serve(app: ASGIApp, listener: socket.socket, proxies: TrustedProxies) -> None:
+def _serve(store: LocalStore, host: str, listener: socket.socket, env: Mapping[str, str]) -> None:
+    """Serve both planes over the store, which is reached at `host`, until a signal comes."""
+    settings, admin = store.settings, build_admin(issuer=store.settings.oidc)
+    logs.configure(settings.log_level, settings.metrics_namespace)
+    gateway = build_app(
+        lambda: open_gateway(store.open_planes(), admin),
+        settings.server_options(),
+        document_routes(),
+        open_batches=lambda _: open_batches(admin.state.batches),
+    )
+    hosts = allowed_hosts(host, env.get(ALLOWED_HOSTS_SETTING, ""))
+    app = SettlementGuard(HostCheck(PlaneRouter(gateway, admin), hosts))
     try:
-        run_server(SettlementGuard(app), [listener], proxies=proxies)
+        run_server(app, [listener], proxies=_trusted_proxies(env))
     except StartupFailed as error:
         raise error.__cause__ or error from None
+
+
+async def _supervise(options: argparse.Namespace, listeners: Sequence[socket.socket]) -> None:
+    words = {name: value for name, value in vars(options).items() if name != "run"}
+    reading, writing = os.pipe()
+    try:
+        await Supervisor(words, listeners, (reading, writing)).run()
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 def _trusted_proxies(env: Mapping[str, str]) -> TrustedProxies:

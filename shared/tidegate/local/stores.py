@@ -29,6 +29,7 @@ from tidegate.gateway import Gateway
 from tidegate.lazy import load
 from tidegate.local.background_batches import LocalBatches
 from tidegate.local.background_sweeper import roll_in_background, sweep_in_background
+from tidegate.local.batch_pipe import PipedBatchQueue
 from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.demo_keys import DemoKeys, choose_demo_keys
 from tidegate.local.demo_tenant import (
@@ -40,6 +41,7 @@ from tidegate.local.demo_tenant import (
     seed_table,
 )
 from tidegate.local.drop_folder import DropFolder
+from tidegate.local.workers import WorkerTask
 from tidegate.memory.batch_queue import MemoryBatchQueue
 from tidegate.memory.batches import create_memory_batches
 from tidegate.memory.vault import MemoryVault
@@ -77,7 +79,10 @@ OpenPlanes: TypeAlias = Callable[[], AbstractAsyncContextManager[Planes]]
 
 
 class StoreOptions(Struct, frozen=True):
-    """The options that choose the store. `has_demo`: the demo tenant and its provider are there."""
+    """The options that choose the store. `has_demo`: the demo tenant and its provider are there.
+
+    `worker`: this process is one of several over the store.
+    """
 
     store: str
     folder: DataFolder
@@ -86,6 +91,12 @@ class StoreOptions(Struct, frozen=True):
     embedded_host: str = "127.0.0.1"
     demo_key: str | None = None
     has_demo: bool = True
+    worker: WorkerTask | None = None
+
+    @property
+    def works_in_background(self) -> bool:
+        """True if this process sweeps, rolls call records up, and does the steps of batches."""
+        return self.worker is None or self.worker.is_first
 
 
 class LocalStore(Struct, frozen=True):
@@ -127,7 +138,7 @@ def open_store(options: StoreOptions, env: Mapping[str, str], stack: ExitStack) 
     """
     if options.store == "aws":
         settings = Settings.from_env(env)
-        return LocalStore("aws", StoreLocation(settings), partial(_open_aws, settings))
+        return LocalStore("aws", StoreLocation(settings), partial(_open_aws, settings, options.works_in_background))
     if options.store == "local":
         return _prepare_data_folder(options, env)
     demo_keys = choose_demo_keys(env, options.demo_key) if options.has_demo else None
@@ -150,7 +161,7 @@ def _prepare_data_folder(options: StoreOptions, env: Mapping[str, str]) -> Local
         asyncio.run(seed(demo_keys))
         keep_keys(folder, demo_keys)
     location = StoreLocation(settings, folder=folder)
-    return LocalStore("local", location, partial(_open_data_folder, folder, settings, options.has_demo), demo_keys)
+    return LocalStore("local", location, partial(_open_data_folder, settings, options), demo_keys)
 
 
 def _start_embedded_aws(
@@ -195,11 +206,11 @@ async def _prepare_table(location: StoreLocation, demo_keys: DemoKeys | None) ->
 
 
 @asynccontextmanager
-async def _open_aws(settings: Settings) -> AsyncGenerator[Planes]:
+async def _open_aws(settings: Settings, works_in_background: bool) -> AsyncGenerator[Planes]:
     async with (
         AwsWorld(settings) as world,
-        sweep_in_background(create_sweeper(world)),
-        sweep_in_background(create_server_rollup(world.store)),
+        sweep_in_background(create_sweeper(world), is_on=works_in_background),
+        sweep_in_background(create_server_rollup(world.store), is_on=works_in_background),
     ):
         gateway = await create_aws_gateway(world)
         batches = create_aws_batches(world, gateway, ENDPOINTS)
@@ -222,19 +233,22 @@ async def _open_embedded(settings: Settings, has_demo: bool) -> AsyncGenerator[P
 
 
 @asynccontextmanager
-async def _open_data_folder(folder: DataFolder, settings: Settings, has_demo: bool) -> AsyncGenerator[Planes]:
+async def _open_data_folder(settings: Settings, options: StoreOptions) -> AsyncGenerator[Planes]:
+    folder, has_demo, is_on = options.folder, options.has_demo, options.works_in_background
     async with (
         SqliteWorld(folder, settings) as world,
-        sweep_in_background(create_folder_sweeper(world)),
-        roll_in_background(create_server_rollup(world.store)),
+        sweep_in_background(create_folder_sweeper(world), is_on=is_on),
+        roll_in_background(create_server_rollup(world.store), is_on=is_on),
     ):
         gateway = await create_aws_gateway(world, DEMO_OVERRIDES if has_demo else NO_OVERRIDES)
-        queue = MemoryBatchQueue()
-        batches = create_folder_batches(world, gateway, ENDPOINTS, queue)
         drop = DropFolder(folder.objects, DEMO_WORKSPACE if has_demo else None)
         _create(drop)
-        control = create_aws_control(world, batches.objects)
-        yield Planes(gateway, control, LocalBatches(batches, queue, is_kept=True, drop_folder=drop))
+        pipe, queue = options.worker and options.worker.batch_pipe, MemoryBatchQueue()
+        sending = queue if pipe is None or is_on else PipedBatchQueue(pipe)
+        components = create_folder_batches(world, gateway, ENDPOINTS, sending)
+        batches = LocalBatches(components, queue, is_kept=True, drop_folder=drop, pipe=pipe)
+        control = create_aws_control(world, components.objects)
+        yield Planes(gateway, control, batches if is_on else LocalBatches(components))
 
 
 def _create(drop_folder: DropFolder) -> None:
