@@ -39,7 +39,7 @@ _LAMBDA = {"x86_64": "x86_64", "aarch64": "arm64"}
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Milliseconds, medians: a bare interpreter, the data plane, the usual stack. `cpu`: of the data plane's processor."""
+    """Milliseconds, medians: a bare interpreter, ours and the usual stack; `cpu` is the processor time of ours."""
 
     bare: float
     ours: float
