@@ -95,7 +95,10 @@ class Meter(Protocol):
     """Records finished calls."""
 
     async def record(self, outcome: Outcome) -> None:
-        """Write the call's record, add to the counters and settle the hold, in one transaction. Idempotent."""
+        """Write the call's record, settle the hold and add to the counters: all once, or nothing. Idempotent.
+
+        What a process that is killed leaves undone after the record, the sweeper and the roller do by the record.
+        """
         ...
 
 
