@@ -32,7 +32,7 @@ SAME_AS_OTHERS = (
 )
 BATCHES = r"^/v1/(files|uploads|batches)(/.*)?$"
 STATES = r"^/v1/(responses|conversations)(/.*)?$"
-OTHER_CALLS = r"^/v1/(messages(/.*)?|embeddings|rerank|moderations|completions)$|^/api/(chat|tags)$"
+OTHER_CALLS = r"^/v1/(messages(/.*)?|embeddings|rerank|moderations|completions)$|^/api/(chat|generate|embed|tags)$"
 PARTS = {
     "calls": ("--exclude-path-regex", f"{SAME_AS_OTHERS}|{BATCHES}|{STATES}|{OTHER_CALLS}"),
     "batches": ("--include-path-regex", BATCHES),

@@ -234,6 +234,11 @@ REQUESTS: dict[str, tuple[Schema, Schema, Schema]] = {
 """By the name of the surface: the schemas of requests, replies and errors."""
 
 
+_EVENTS: Schema = {"text/event-stream": {"schema": _TEXT}}
+_LINES: Schema = {"application/x-ndjson": {}}
+_STREAMS: dict[str, Schema] = {"ollama": _LINES, "ollama_generate": _LINES, "ollama_embed": {}}
+"""The content of streamed replies, where it is not events: Ollama's are objects on lines of their own."""
+
 _COUNTING = "messages"
 """The surface whose counts are described here; `openapi_responses.py` has those of responses."""
 
@@ -274,7 +279,7 @@ def _in_dialect(operation: Schema, surface: Surface) -> Schema:
     for status, response in cast("dict[str, Schema]", operation["responses"]).items():
         content: Schema = {"application/json": {"schema": reply if status == "200" else error}}
         if status == "200":
-            content["text/event-stream"] = {"schema": _TEXT}
+            content |= _STREAMS.get(surface.name, _EVENTS)
         responses[status] = {**response, "content": content}
     body: Schema = {"required": True, "content": {"application/json": {"schema": request}}}
     return {**operation, "requestBody": body, "responses": responses}
