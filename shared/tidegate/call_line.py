@@ -23,13 +23,14 @@ class CallLine(logging.LogRecord):
             "name": logger,
             "msg": event,
             "levelno": level,
-            "levelname": logging.getLevelName(level),
+            "levelname": _LEVELS.get(level, "ERROR"),
             "created": now,
             "msecs": int(now % 1 * 1000),
             "fields": fields,
         }
 
 
+_LEVELS = {logging.DEBUG: "DEBUG", logging.INFO: "INFO"}
 _TEMPLATE = vars(logging.LogRecord("", logging.INFO, "settle.py", 0, "", (), None, "settle"))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import TypeAlias
 
 from tidegate.domain.call import Outcome, recorded_name
@@ -42,6 +43,9 @@ RECORD_FIELDS = (
 
 # A fixed scale: sums stay exact within the 38 digits of a DynamoDB number and of `MONEY`.
 _SCALE = Decimal("1e-18")
+
+_NUMBERS = (int, Decimal)
+_DAY_SECONDS = 86_400
 
 RecordValue: TypeAlias = str | int | float | bool | Decimal | None
 
@@ -133,7 +137,7 @@ def counter_increments(record: Mapping[str, object]) -> dict[str, int | Decimal]
         **{name: record.get(name) for name in _COUNTED_FIELDS},
         "cost_usd": cost,
     }
-    return {name: value for name, value in additions.items() if value and isinstance(value, int | Decimal)}
+    return {name: value for name, value in additions.items() if value and isinstance(value, _NUMBERS)}
 
 
 def readable_record(stored: Mapping[str, object]) -> dict[str, object]:
@@ -157,8 +161,14 @@ def sum_counters(counters: Iterable[Mapping[str, int | str]]) -> dict[str, int |
 
 def counter_periods(at: float) -> tuple[str, str]:
     """The names of the month and the day (UTC) of a time: "M#2026-11" and "D#2026-11-21"."""
-    day = datetime.fromtimestamp(at, UTC).date().isoformat()
-    return f"M#{day[:7]}", f"D#{day}"
+    return _periods_of_day(int(at // _DAY_SECONDS))
+
+
+@lru_cache(8)
+def _periods_of_day(day: int) -> tuple[str, str]:
+    """The names for a day, counted from 1970-01-01."""
+    date = datetime.fromtimestamp(day * _DAY_SECONDS, UTC).date().isoformat()
+    return f"M#{date[:7]}", f"D#{date}"
 
 
 def counter_hour(at: float) -> str:
