@@ -41,11 +41,11 @@ CALL_TOKENS = 10
 IMAGE_TOKENS = 1_000
 MEDIA_TOKENS = 2_000
 
-_ASCII_CLASSES = {
-    point: "a" if chr(point).isalpha() else "0" if chr(point).isdigit() else " " if chr(point).isspace() else "."
+_ASCII_CLASSES = bytes(
+    ord("a" if chr(point).isalpha() else "0" if chr(point).isdigit() else " " if chr(point).isspace() else ".")
     for point in range(128)
-}
-_LETTERS_ONLY = {ord("0"): " ", ord("."): " "}
+).ljust(256)
+_LETTERS_ONLY = bytes.maketrans(b"0.", b"  ")
 
 
 PIECE_CHARACTERS = 1 << 16
@@ -72,13 +72,13 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _text_tokens(text: str) -> float:
-    plain = text.encode("ascii", "ignore").decode("ascii").translate(_ASCII_CLASSES)
+    plain = text.encode("ascii", "ignore").translate(_ASCII_CLASSES)
     tokens = (
         TOKENS_PER_WORD * len(plain.translate(_LETTERS_ONLY).split())
-        + TOKENS_PER_LETTER * plain.count("a")
-        + TOKENS_PER_DIGIT * plain.count("0")
-        + TOKENS_PER_MARK * plain.count(".")
-        + TOKENS_PER_SPACE * plain.count(" ")
+        + TOKENS_PER_LETTER * plain.count(b"a")
+        + TOKENS_PER_DIGIT * plain.count(b"0")
+        + TOKENS_PER_MARK * plain.count(b".")
+        + TOKENS_PER_SPACE * plain.count(b" ")
     )
     if len(plain) < len(text):
         tokens += TOKENS_PER_BYTE * (len(text.encode("utf-8", "surrogatepass")) - len(plain))

@@ -171,8 +171,11 @@ def _chat(request: Request) -> ChatRequest:
 
 def _read_price_fields(reply: Reply | ReplyChunk, log: ReplyLog) -> None:
     """Record the service tier, and what Anthropic reports beside its counts: the speed, and where the model ran."""
-    fields = {**(cast(Mapping[str, object], reply.get("usage")) or {}), "service_tier": reply.get("service_tier")}
-    log.price_fields.update({name: fields[name] for name in PRICE_OPTIONS if fields.get(name) is not None})
+    usage = cast(Mapping[str, object], reply.get("usage") or {})
+    for name in PRICE_OPTIONS:
+        value = (reply if name == "service_tier" else usage).get(name)
+        if value is not None:
+            log.price_fields[name] = value
 
 
 def _read_finish(choice: Choice | ChunkChoice, log: ReplyLog) -> None:

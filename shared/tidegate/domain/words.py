@@ -14,7 +14,7 @@ from tidegate.domain.wordbreak import RUNS
 
 # ASCII needs no table: a word is a run of letters, digits and underscores. A mark between two letters or two digits
 # joins two runs (it's, 3.14); a run of underscores alone is not a word.
-_RUNS = {point: "a" if chr(point).isalnum() or chr(point) == "_" else " " for point in range(128)}
+_RUNS = bytes(ord("a" if chr(point).isalnum() or chr(point) == "_" else " ") for point in range(128)).ljust(256)
 _JOINS = re.compile(r"[:.',;](?:(?<=[A-Za-z][:.'])(?=[A-Za-z])|(?<=[0-9][.,;'])(?=[0-9]))")
 _RULES = re.compile(r"_(?<![A-Za-z0-9_]_)_*+(?![A-Za-z0-9])")
 
@@ -93,8 +93,8 @@ def _count_piece(text: str) -> int:
 
 
 def _count_ascii(text: str) -> int:
-    runs = text.translate(_RUNS)
-    found = runs.count(" a") + runs.startswith("a") - len(_JOINS.findall(text))
+    runs = text.encode("ascii").translate(_RUNS)
+    found = runs.count(b" a") + runs.startswith(b"a") - len(_JOINS.findall(text))
     return found - len(_RULES.findall(text)) if "_" in text else found
 
 
