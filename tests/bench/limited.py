@@ -11,7 +11,6 @@ import socket
 import sys
 from contextlib import AbstractAsyncContextManager, ExitStack
 
-import uvicorn
 from msgspec.structs import replace
 
 from tests.bench.plane import KEY, WORKSPACE
@@ -32,6 +31,7 @@ from tidegate.local.embedded import embedded_aws
 from tidegate.local.stores import EMBEDDED_CREDENTIALS, local_settings
 from tidegate.memory.world import open_memory_gateway
 from tidegate.ports import Keys, Tenants
+from tidegate.server.process import run
 from tidegate.settings import Settings
 from tidegate.transport.choose import create_transport
 
@@ -94,7 +94,7 @@ def main() -> None:
         app = build_app(lambda: gateway, settings.server_options())
         door = socket.create_server(("127.0.0.1", 0))
         print(door.getsockname()[1], flush=True)
-        uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on")).run(sockets=[door])
+        run(app, [door])
 
 
 if __name__ == "__main__":
