@@ -5,7 +5,7 @@ It answers with the bytes of OpenAI's dialect, so that a demo call is translated
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from tidegate.json import Json, JsonObject, decode, encode
 from tidegate.local.demo.answers import MODELS, Answer, Kind, new_tool_call_id, prompt_text, split_words
@@ -22,12 +22,13 @@ class DemoTransport:
         self._inner = inner
         self._pause = pause_seconds
 
+    def open(self, request: HttpRequest, timeouts: Timeouts) -> AbstractAsyncContextManager[HttpResponse]:
+        """See `Transport.open`."""
+        is_demo = request.url.startswith(DEMO_BASE_URL)
+        return self._answer(request, timeouts) if is_demo else self._inner.open(request, timeouts)
+
     @asynccontextmanager
-    async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
-        if not request.url.startswith(DEMO_BASE_URL):
-            async with self._inner.open(request, timeouts) as response:
-                yield response
-            return
+    async def _answer(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
         body = decode(request.body)
         fields: JsonObject = body if isinstance(body, dict) else {}
         model = str(fields.get("model"))
