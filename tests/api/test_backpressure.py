@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-import uvicorn
 
 from tests.emulators.requests import rest_event
 from tests.emulators.wire import Head, read_body, read_head
@@ -23,6 +22,7 @@ from tidegate.memory.world import open_memory_gateway
 from tidegate.ports import Keys, Tenants
 from tidegate.runtime.environment import Environment
 from tidegate.runtime.loop import run, start
+from tidegate.server.server import Server, serving
 from tidegate.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -109,19 +109,21 @@ async def read_all(reader: asyncio.StreamReader) -> int:
 @pytest.mark.parametrize("transport", ["httptools", "pyreqwest", "aiohttp", "httpx"])
 async def test_the_local_server_reads_no_faster_than_its_client(transport: str) -> None:
     async with flooded(transport) as (app, flood):
-        door = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on"))
-        serving = asyncio.create_task(server.serve(sockets=[door]))
-        reader, writer = await asyncio.open_connection(sock=narrow(door.getsockname()[1]))
-        lines = ["POST /v1/chat/completions HTTP/1.1", "host: gateway", f"content-length: {len(CALL)}"]
-        lines += ["connection: close", *(f"{name}: {value}" for name, value in HEADERS)]
-        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + CALL)
-        stuck = await flood.stuck()
-        assert 0 < stuck * len(EVENT) < MOST
-        assert await read_all(reader) == EVENTS
-        writer.close()
-        server.should_exit = True
-        await serving
+        listener = socket.create_server(("127.0.0.1", 0))
+        async with serving(Server(app), listener) as (_, port):
+            assert await read_slowly(port, flood) == EVENTS
+
+
+async def read_slowly(port: int, flood: Flood) -> int:
+    reader, writer = await asyncio.open_connection(sock=narrow(port))
+    lines = ["POST /v1/chat/completions HTTP/1.1", "host: gateway", f"content-length: {len(CALL)}"]
+    lines += ["connection: close", *(f"{name}: {value}" for name, value in HEADERS)]
+    writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + CALL)
+    stuck = await flood.stuck()
+    assert 0 < stuck * len(EVENT) < MOST
+    count = await read_all(reader)
+    writer.close()
+    return count
 
 
 class RuntimeApi:

@@ -1,13 +1,10 @@
 """A gateway with its dashboard in a thread of the test's process, with the demo provider."""
 
-import asyncio
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
-
+from tests.served import served_in_thread
 from tidegate.api.admin.app import build_admin
 from tidegate.api.app import build_app
 from tidegate.domain.server_options import ServerOptions
@@ -29,12 +26,5 @@ def served() -> Iterator[str]:
         ServerOptions(),
         open_batches=lambda _: open_batches(admin.state.batches),
     )
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(PlaneRouter(app, admin), log_level="warning", lifespan="on"))
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(20)
+    with served_in_thread(PlaneRouter(app, admin), socket.create_server(("127.0.0.1", 0))) as url:
+        yield url

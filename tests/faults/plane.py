@@ -1,4 +1,4 @@
-"""`python -m tests.faults.plane FILE`: the data plane under uvicorn, watched. It prints its port.
+"""`python -m tests.faults.plane FILE`: the data plane under our own server, watched. It prints its port.
 
 Each admitted call and each record is a line of FILE; `GET /state` tells what the process holds.
 """
@@ -18,8 +18,6 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
 from tidegate.api.app import build_app
 from tidegate.compose import Overrides
 from tidegate.domain.call import Call, Outcome
@@ -33,6 +31,7 @@ from tidegate.gateway import Gateway
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.world import open_memory_gateway
 from tidegate.ports import Keys, Tenants
+from tidegate.server.process import run
 from tidegate.settings import Settings
 
 SECRET = "sk-tidegate-soak"
@@ -132,7 +131,7 @@ def main(path: str) -> None:
 
         door = socket.create_server(("127.0.0.1", 0))
         print(door.getsockname()[1], flush=True)
-        uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on")).run(sockets=[door])
+        run(app, [door])
 
 
 if __name__ == "__main__":

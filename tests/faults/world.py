@@ -3,13 +3,12 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import httpx
-import uvicorn
 
 from tidegate.api.app import build_app
 from tidegate.compose import Overrides
@@ -20,6 +19,8 @@ from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.memory.world import open_memory_gateway
 from tidegate.policy.routing.retry import Retries
 from tidegate.ports import Keys, Tenants
+from tidegate.server.server import Server
+from tidegate.server.server import serving as serving_until_exit
 from tidegate.settings import Settings
 from tidegate.transport.base import Transport
 from tidegate.transport.httptools import HttptoolsTransport
@@ -149,31 +150,9 @@ async def harbour(
 
 @asynccontextmanager
 async def serving(app: Any) -> AsyncIterator[str]:
-    """The application under uvicorn on a free port, as a task of this loop."""
-    door = socket.create_server(("127.0.0.1", 0))
-    server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on"))
-    task = asyncio.create_task(server.serve([door]))
-    await server.ready.wait()
-    try:
-        yield f"http://127.0.0.1:{door.getsockname()[1]}/v1"
-    finally:
-        server.should_exit = True
-        await task
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """The signals are the process's own."""
-        yield
+    """The application behind our own server on a free port, in this loop."""
+    async with serving_until_exit(Server(app), socket.create_server(("127.0.0.1", 0))) as (host, port):
+        yield f"http://{host}:{port}/v1"
 
 
 async def _seed(tenants: Tenants, keys: Keys) -> None:

@@ -1,4 +1,4 @@
-"""A head that is sent before there is an answer, through what serves us: uvicorn, and our runtime on Lambda."""
+"""A head that is sent before there is an answer, through what serves us: our server, and our runtime on Lambda."""
 
 import asyncio
 import socket
@@ -9,19 +9,20 @@ from typing import Any
 import httpx
 import openai
 import pytest
-import uvicorn
 from openai import AsyncOpenAI
 
 from tests.emulators.gateway import Gateway
 from tests.runtime import serving
 from tests.world import SECRET, STREAM, USER, Client, Handler, event_stream, sse, world
 from tidegate.domain.server_options import ServerOptions
+from tidegate.server.server import Server
+from tidegate.server.server import serving as serving_until_exit
 
 COMMENT = b": keep-alive\n"
 CALL: Any = {"model": "openai/gpt-4.1-mini", "messages": USER, "stream": True, "num_retries": 0}
 HEADERS = {"authorization": f"Bearer {SECRET}"}
 
-doors = pytest.mark.parametrize("door", ["uvicorn", "runtime"])
+doors = pytest.mark.parametrize("door", ["server", "runtime"])
 
 
 @asynccontextmanager
@@ -30,14 +31,11 @@ async def behind(door: str, app: Any) -> AsyncIterator[httpx.AsyncClient]:
         async with serving.serving(app, Gateway()) as client:
             yield client
         return
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on"))
-    running = asyncio.create_task(server.serve(sockets=[listening]))
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as client:
+    async with (
+        serving_until_exit(Server(app), socket.create_server(("127.0.0.1", 0))) as (host, port),
+        httpx.AsyncClient(base_url=f"http://{host}:{port}", trust_env=False, timeout=10) as client,
+    ):
         yield client
-    server.should_exit = True
-    await running
 
 
 @asynccontextmanager
@@ -128,7 +126,7 @@ async def test_a_client_that_leaves_after_the_head_ends_the_call() -> None:
 
     async with (
         world(never, options=ServerOptions(keep_alive_seconds=0.05)) as plane,
-        behind("uvicorn", plane.app) as door,
+        behind("server", plane.app) as door,
     ):
         async with door.stream("POST", "/v1/chat/completions", json=CALL, headers=HEADERS) as reply:
             assert await anext(reply.aiter_raw()) == COMMENT

@@ -1,14 +1,12 @@
 """The gateway over invented data: both planes in this process, with a clock that stands still."""
 
 import asyncio
-import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-import uvicorn
-
 from tests.screenshots.invented_calls import keep_trace, record_calls
 from tests.screenshots.tenants import NOW, create_batches, create_tenants
+from tests.served import served_in_thread
 from tidegate.api.admin.app import build_admin
 from tidegate.api.app import ENDPOINTS, build_app
 from tidegate.aws.aggregates import create_rollup
@@ -69,13 +67,5 @@ def serving_invented_data(folder: DataFolder) -> Iterator[tuple[str, str]]:
         document_routes(),
         open_batches=lambda _: open_batches(admin.state.batches),
     )
-    with listen("127.0.0.1", 0) as listener:
-        config = uvicorn.Config(PlaneRouter(gateway, admin), log_level="warning", access_log=False, lifespan="on")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}", call_id
-        finally:
-            server.should_exit = True
-            thread.join()
+    with served_in_thread(PlaneRouter(gateway, admin), listen("127.0.0.1", 0)) as url:
+        yield url, call_id
