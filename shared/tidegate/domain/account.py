@@ -135,8 +135,9 @@ def booking_name(unit: str, period_name: str) -> str:
 
 def bookings(hold: Hold, amounts: Amounts) -> dict[str, Number]:
     """The amounts to add to `Account.booked`, by name: each unit once for the hold's day and once for its month."""
-    names = {span: period_at(span, hold.at, hold.first_day).name for span in SPANS}
-    return {booking_name(unit, names[span]): amounts.of(unit) for unit in UNITS for span in SPANS if amounts.of(unit)}
+    names = [period_at(span, hold.at, hold.first_day).name for span in SPANS]
+    used = [(unit, amount) for unit in UNITS if (amount := amounts.of(unit))]
+    return {booking_name(unit, name): amount for unit, amount in used for name in names}
 
 
 @exact_money

@@ -43,6 +43,7 @@ class ThresholdCrossing(NamedTuple):
     thresholds: tuple[int, ...]
 
 
+@exact_money
 def find_crossings(
     snapshot: AccountSnapshot, hold: Hold | None = None, actual: Amounts | None = None
 ) -> list[ThresholdCrossing]:
@@ -58,7 +59,6 @@ def find_crossings(
     ]
 
 
-@exact_money
 def _find_crossing(snapshot: AccountSnapshot, budget: BudgetLimit, call_amounts: Amounts) -> ThresholdCrossing | None:
     account, current_period = snapshot.account, period_at(budget.span, snapshot.at, snapshot.first_day)
     period_key = f"{budget.name}#{current_period.name}"

@@ -8,7 +8,10 @@ from msgspec import Struct
 
 from tidegate.domain.operation import Reply
 from tidegate.domain.redacted import Redacted
-from tidegate.json import decode
+from tidegate.json import Json, decode, encode
+
+MAX_PLAIN_BYTES = 900
+"""Replies up to this size are not compressed. DynamoDB counts an item of up to 1 KB as one write unit."""
 
 MAX_UNPACKED_BYTES = 128 * 1024 * 1024
 """More than a provider's reply and the gateway's additions can have together."""
@@ -32,12 +35,16 @@ class StoredReply(Redacted, Struct, frozen=True):
         return f"{self.provider}/{self.model}"
 
 
+def pack_reply(stored: StoredReply) -> bytes:
+    """The reply as JSON, compressed if it is long: a short one takes less time than room."""
+    text = encode(stored)
+    return text if len(text) <= MAX_PLAIN_BYTES else zlib.compress(text)
+
+
 def unpack_reply(packed: bytes, is_reply: Callable[[Reply], bool]) -> StoredReply | None:
-    """The reply from its compressed JSON; None if it is invalid: written by another version, or not `is_reply`."""
+    """The reply that `pack_reply` packed; None if it is invalid: written by another version, or not `is_reply`."""
     try:
-        unpacker = zlib.decompressobj()
-        text = unpacker.decompress(packed, MAX_UNPACKED_BYTES)
-        raw = decode(text) if unpacker.eof else None
+        raw = decode(packed) if packed.startswith(b"{") else _decompress(packed)
     except (zlib.error, msgspec.DecodeError, UnicodeDecodeError):
         return None
     match raw:
@@ -51,3 +58,9 @@ def unpack_reply(packed: bytes, is_reply: Callable[[Reply], bool]) -> StoredRepl
             return StoredReply(completion, provider, model, at, tuple(map(str, ignored)))
         case _:
             return None
+
+
+def _decompress(packed: bytes) -> Json:
+    unpacker = zlib.decompressobj()
+    text = unpacker.decompress(packed, MAX_UNPACKED_BYTES)
+    return decode(text) if unpacker.eof else None

@@ -4,7 +4,6 @@ A reply from the cache is a new reply: it has a new id and costs nothing. An ide
 unchanged, with its id and cost: the call had been made, and only its answer had not arrived.
 """
 
-import zlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -14,8 +13,7 @@ from msgspec.structs import replace
 from tidegate.domain.call import Call
 from tidegate.domain.operation import Assembler, Reply, ReplyChunk, Request
 from tidegate.domain.origin import NATIVE
-from tidegate.domain.stored_reply import StoredReply
-from tidegate.json import encode
+from tidegate.domain.stored_reply import StoredReply, pack_reply
 from tidegate.offload import offload
 from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.check_output import HEADER
@@ -115,8 +113,7 @@ class StoreCallReuse:
         try:
             stored = self._stored_reply(observation)
             if stored is not None:
-                text = encode(stored)
-                packed = await offload(len(text), partial(zlib.compress, text))
+                packed = await offload(_size(observation), partial(pack_reply, stored))
                 if observation.status == "ok":
                     await self._cached_call.store(self._answered_request, stored.completion, packed)
         finally:
@@ -137,6 +134,11 @@ class StoreCallReuse:
     @property
     def _headers(self) -> tuple[tuple[str, str], ...]:
         return (("x-tidegate-cache", self._cached_call.status),) if self._cached_call.status else ()
+
+
+def _size(observation: Observation) -> int:
+    """Return the characters of the answer, which are most of a reply's size."""
+    return observation.audio_characters + sum(map(len, (*observation.answer_text, *observation.reasoning_text)))
 
 
 def _translated(reply: Reply) -> Reply:
