@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.world import USER, Client
+from tests.world import SECRET, USER, Client
 from tidegate.api import other_apis
 from tidegate.catalog import load_catalog
 
@@ -35,8 +35,6 @@ SPOKEN = "POST /v1/chat/completions"
         ("/v1beta/models/gemini-2.5-flash:generateContent", "Google's Gemini API", "google-genai cannot be used"),
         ("/v1/models/gemini-2.5-flash:streamGenerateContent", "Google's Gemini API", "model such as gemini/"),
         ("/v1beta1/publishers/google/models/gemini-2.5-flash:generateContent", "Google's Gemini API", "base URL"),
-        ("/api/show", "Ollama's API", '"OpenAI-compatible" instead of Ollama'),
-        ("/api/show", "Ollama's API", '"OpenAI-compatible" instead of Ollama'),
         ("/v2/chat", "Cohere's API", "model such as cohere/"),
         ("/model/amazon.nova-lite-v1%3A0/converse", "Amazon Bedrock's API", "model such as bedrock/"),
         ("/v1/chat/completions/", "a path with a slash at its end", "Remove the slash."),
@@ -62,6 +60,25 @@ async def test_an_error_on_openrouters_paths_is_openrouters(client: Client) -> N
     error = (await client.post(CALL, "/api/v1/nothing")).json["error"]
     assert (error["code"], error["metadata"]) == (404, {"error_type": "not_found"})
     assert (await client.post(CALL, "/api/v1/models")).json["error"]["code"] == 405
+
+
+@pytest.mark.parametrize("path", ["/api/show", "/api/version"])
+async def test_an_error_on_ollamas_paths_is_a_text(client: Client, path: str) -> None:
+    reply = await client.post(CALL, path)
+    assert reply.status == 404
+    assert reply.json["error"].startswith(f"No such endpoint: {path!r}. It is Ollama's API. ")
+    assert '"OpenAI-compatible" instead of Ollama' in reply.json["error"]
+
+
+async def test_the_list_of_tags_without_a_key_is_refused_with_a_text(client: Client) -> None:
+    reply = await client.get("/api/tags", authorization="")
+    assert (reply.status, reply.json["error"][:26]) == (401, "This request has no API ke")
+
+
+@pytest.mark.parametrize("path", ["/v1/files/file-x", "/v1/batches/batch_x", "/v1/nothing", "/v1/chat/completions"])
+async def test_a_key_in_anthropics_header_does_not_change_the_form_of_errors(client: Client, path: str) -> None:
+    error = (await client.get(path, **{"x-api-key": SECRET, "authorization": ""})).json["error"]
+    assert error["code"] in {"not_found", "method_not_allowed", "not_configured"}
 
 
 def test_the_models_in_the_advice_exist() -> None:

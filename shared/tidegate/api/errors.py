@@ -10,7 +10,7 @@ from tidegate.api.reply import header_list
 from tidegate.domain.account import RateStatus
 from tidegate.domain.surface import Surface
 from tidegate.errors import ConfigurationError, LimitReached, NotConfigured, ProviderAuth, TidegateError
-from tidegate.lazy import load
+from tidegate.lazy import late, load
 from tidegate.surfaces.late_dialects import MESSAGES
 from tidegate.surfaces.openai import OPENAI
 from tidegate.surfaces.openrouter import OPENROUTER
@@ -19,7 +19,11 @@ OPENROUTER_PREFIX = "/api/v1/"
 """The paths of OpenRouter's clients."""
 
 _MESSAGES_PATHS = ("/v1/messages", "/messages", "/api/v1/messages")
+_MODELS_PATHS = ("/v1/models", "/models")
+"""Paths that OpenAI's API and Anthropic's both have."""
 
+_OLLAMA_PATHS = tuple(f"/api/{name}" for name in ("chat", "generate", "embed", "tags", "show", "ps", "version", "pull"))
+_OLLAMA: Surface = late("tidegate.surfaces.ollama", "OLLAMA")
 
 _LASTING_ERRORS = (ConfigurationError, NotConfigured, ProviderAuth)
 """Errors with a status that stock SDKs retry (5xx), although a retry fails until an operator has acted."""
@@ -73,9 +77,15 @@ def body(error: TidegateError) -> bytes:
 
 
 def surface_of(path: str, headers: Mapping[str, str]) -> Surface:
-    """Return the dialect of a request to a path that is not one of calls: OpenAI's, OpenRouter's or Anthropic's."""
+    """Return the dialect of a request to a path that is not one of calls.
+
+    `x-api-key` is Anthropic's way to send a key, but other clients use it as well: it counts for lists of models alone.
+    """
     if path.startswith(_MESSAGES_PATHS):
         return MESSAGES
     if path.startswith(OPENROUTER_PREFIX):
         return OPENROUTER
-    return MESSAGES if "anthropic-version" in headers or "x-api-key" in headers else OPENAI
+    if path.startswith(_OLLAMA_PATHS):
+        return _OLLAMA
+    is_anthropic = "anthropic-version" in headers or ("x-api-key" in headers and path.startswith(_MODELS_PATHS))
+    return MESSAGES if is_anthropic else OPENAI
