@@ -50,6 +50,15 @@ async def test_texts_have_vectors_in_ollamas_form() -> None:
     assert client.recorder.outcomes[0].call.operation.name == "embeddings"
 
 
+async def test_vectors_are_numbers_whatever_openais_field_asks() -> None:
+    async with world(VECTORS) as client:
+        body = {"model": "openai/text-embedding-3-small", "input": "Hi", "encoding_format": "base64"}
+        reply = await client.post(body, EMBED)
+    assert reply.json["embeddings"] == [[0.5, -1.0]]
+    assert json.loads(client.requests[0].content).get("encoding_format") != "base64"
+    assert reply.headers["x-tidegate-ignored-params"] == "encoding_format"
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [(GENERATE, {"model": MODEL}), (GENERATE, {"model": MODEL, "prompt": 7}), (EMBED, {"model": MODEL, "input": 7})],

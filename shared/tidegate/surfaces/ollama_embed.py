@@ -16,8 +16,11 @@ from tidegate.json import Json, JsonObject, encode
 from tidegate.surfaces.openai import OpenAISurface
 from tidegate.texts.request import TextsRequest
 
-_IGNORED = ("truncate", "options", "keep_alive")
-"""Fields about Ollama's own models. Providers refuse a text that is too long, or shorten it."""
+_IGNORED = ("truncate", "options", "keep_alive", "encoding_format")
+"""Fields about Ollama's own models, and OpenAI's for vectors as text, which Ollama's reply cannot have.
+
+Providers refuse a text that is too long, or shorten it.
+"""
 
 
 class OllamaEmbedSurface(OpenAISurface, frozen=True):
