@@ -37,6 +37,9 @@ def to_snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z])([A-Z])", lambda letter_match: f"_{letter_match[1].lower()}", name)
 
 
+_SPELLINGS = {spelling: name for name in _NATIVE_FIELDS for spelling in (name, to_snake_case(name))}
+
+
 def write(builder: GeminiRequestBuilder) -> None:
     """Write `generationConfig` except `thinkingConfig`, after the tools."""
     _write_native(builder)
@@ -81,11 +84,10 @@ def _write_native(builder: GeminiRequestBuilder) -> None:
         if isinstance(native, dict):
             config = {to_camel_case(inner): value for inner, value in native.items() if value is not None}
             builder.generation_config.update(config)
-    for name in _NATIVE_FIELDS:
-        for spelling in (name, to_snake_case(name)):
-            value = builder.take(spelling)
-            if value is not None:
-                builder.generation_config[name] = value
+    for spelling, name in _SPELLINGS.items():
+        value = builder.take(spelling)
+        if value is not None:
+            builder.generation_config[name] = value
 
 
 def _write_modalities(builder: GeminiRequestBuilder) -> None:
