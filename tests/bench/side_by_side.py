@@ -26,8 +26,8 @@ from tidegate.local.demo_tenant import DEMO_WORKSPACE
 
 GO, LITELLM = "Go", "LiteLLM"
 
-PLAIN, STREAM = Shot(body()), Shot(body("pieces"))
-_PEERS_PLAIN, _PEERS_STREAM = Shot(body(model=peers.MODEL)), Shot(body("pieces", model=peers.MODEL))
+PLAIN, STREAM = Shot(body()), Shot(body("apart"))
+_PEERS_PLAIN, _PEERS_STREAM = Shot(body(model=peers.MODEL)), Shot(body("apart", model=peers.MODEL))
 _MESSAGES = {"max_tokens": 100, "messages": [{"role": "user", "content": PROMPT}], "stream": True}
 _RESPONSES = {"input": PROMPT, "store": False, "stream": True}
 
@@ -40,11 +40,11 @@ CHECKED = Shot(body(messages=[{"role": "user", "content": f"{NUMBER} {PROMPT}"}]
 """A plain call that no other call is equal to, so that it is not in the cache."""
 
 STREAMS: Mapping[str, Shot] = {
-    "from Anthropic": Shot(body("pieces", model=CLAUDE)),
-    "from Gemini": Shot(body("pieces", model=GEMINI)),
-    "from Bedrock": Shot(body("pieces", model=BEDROCK)),
+    "from Anthropic": Shot(body("apart", model=CLAUDE)),
+    "from Gemini": Shot(body("apart", model=GEMINI)),
+    "from Bedrock": Shot(body("apart", model=BEDROCK)),
     "Messages, from OpenAI": _shot(
-        "/v1/messages", {**_MESSAGES, "metadata": {"user_id": "pieces"}}, "openai/gpt-4o-mini"
+        "/v1/messages", {**_MESSAGES, "metadata": {"user_id": "apart"}}, "openai/gpt-4o-mini"
     ),
     "Messages, passed on": _shot("/v1/messages", _MESSAGES, CLAUDE),
     "Responses, from Anthropic": _shot("/v1/responses", _RESPONSES, CLAUDE),

@@ -18,6 +18,10 @@ PAUSE_SECONDS = 0.003
 LONG_PAUSE_SECONDS = 0.001
 """Between two writes of a `long` stream, so that each arrives by itself, as those of a model do."""
 
+APART_PAUSE_SECONDS = 0.005
+"""Between two writes of an `apart` stream, and of those of other dialects: a gateway under load reads each by itself.
+Chunks that it reads together would cost it a third."""
+
 SLOW_PAUSE_SECONDS = 0.25
 """Between two writes of a `slow` stream."""
 
@@ -44,10 +48,11 @@ STREAMS = {
     b"whole": [b"".join(_PIECES)],
     b"pieces": _PIECES,
     b"long": _pieces(replies.SSE, replies.openai(LONG_CHUNKS)),
+    b"apart": _PIECES,
     b"slow": _PIECES,
     b"paced": [b"".join(_PIECES[:2]), b"".join(_PIECES[2:])],
 }
-_PAUSES = {b"long": LONG_PAUSE_SECONDS, b"slow": SLOW_PAUSE_SECONDS}
+_PAUSES = {b"long": LONG_PAUSE_SECONDS, b"apart": APART_PAUSE_SECONDS, b"slow": SLOW_PAUSE_SECONDS}
 OTHER_DIALECTS = {
     ending.encode(): _pieces(content_type, render(replies.CHUNKS))
     for ending, (content_type, render) in replies.STREAMS.items()
@@ -90,7 +95,7 @@ class Upstream(asyncio.Protocol):
             return
         for ending, pieces in OTHER_DIALECTS.items():
             if path.endswith(ending):
-                self._send(pieces, 0.0)
+                self._send(pieces, APART_PAUSE_SECONDS)
                 return
         if b'"stream":true' not in body:
             self._transport.write(COMPLETION)
