@@ -5,6 +5,7 @@ strictly: every choice of a completion has `refusal` and `logprobs` (null if emp
 without usage have no `usage` field. Unknown fields of a provider pass through.
 """
 
+from collections.abc import Iterable
 from typing import Literal, Required, TypedDict
 
 from tidegate.domain.usage import Usage
@@ -100,3 +101,24 @@ def url_citation(url: str, title: Json, start: int = 0, end: int = 0) -> JsonObj
     """Return an annotation: the text from `start` to `end` (in characters; 0 and 0: unknown) cites a web page."""
     citation: JsonObject = {"url": url, "title": title if isinstance(title, str) else ""}
     return {"type": "url_citation", "url_citation": {**citation, "start_index": start, "end_index": end}}
+
+
+def citation_fields(cited: Iterable[tuple[Json, int, int]]) -> JsonObject:
+    """Return a message's fields for citations in Anthropic's format, each with the start and the end of its text.
+
+    Sources with a URL become `annotations`. Passages of documents, for which OpenAI has no field, stay in `citations`.
+    """
+    annotations: list[Json] = []
+    documents: list[Json] = []
+    for citation, start, end in cited:
+        match citation:
+            case {"url": str(url)} | {"type": "search_result_location", "source": str(url)}:
+                annotation = url_citation(url, citation.get("title"), start, end)
+                content = citation.get("cited_text")
+                if isinstance(content, str) and content and isinstance(details := annotation["url_citation"], dict):
+                    details["content"] = content
+                annotations.append(annotation)
+            case _:
+                documents.append(citation)
+    fields: JsonObject = {"annotations": annotations, "citations": documents}
+    return {name: listed for name, listed in fields.items() if listed}

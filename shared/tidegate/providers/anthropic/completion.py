@@ -3,7 +3,7 @@
 Source: https://platform.claude.com/docs/en/api/messages (the Message object, 2026-11).
 """
 
-from tidegate.chat.completion import Choice, Completion, CompletionMessage, FunctionCall, ToolCall
+from tidegate.chat.completion import Choice, Completion, CompletionMessage, FunctionCall, ToolCall, citation_fields
 from tidegate.chat.reasoning_order import Place
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
@@ -50,7 +50,7 @@ class _MessageAssembler:
         self._text_length = 0
         self._thinking: list[str] = []
         self._details: list[Json] = []
-        self._citations: dict[str, list[Json]] = {}
+        self._cited: list[tuple[Json, int, int]] = []
 
     @property
     def is_empty(self) -> bool:
@@ -84,8 +84,7 @@ class _MessageAssembler:
         self._text.append(text)
         self._text_length += len(text)
         if isinstance(citations, list) and citations:
-            for name, citation_list in normalise.citation_fields(citations, start, self._text_length).items():
-                self._citations.setdefault(name, []).extend(citation_list if isinstance(citation_list, list) else [])
+            self._cited += [(citation, start, self._text_length) for citation in citations]
 
     def to_message(self, refusal: str | None) -> CompletionMessage:
         text = "".join(self._text)
@@ -98,5 +97,4 @@ class _MessageAssembler:
             message["reasoning_details"] = self._details
         if self.calls:
             message["tool_calls"] = self.calls
-        sources: JsonObject = {**self._citations}
-        return {**message, **sources}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
+        return {**message, **citation_fields(self._cited)}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict

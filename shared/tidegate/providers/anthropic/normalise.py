@@ -1,12 +1,9 @@
-"""Pieces of a reply in OpenAI's dialect, for completions and chunks: thinking, citations, tool calls, refusals.
+"""Pieces of a reply in OpenAI's dialect, for completions and chunks: thinking, tool calls, refusals.
 
-Sources: https://platform.claude.com/docs/en/build-with-claude/citations, …/extended-thinking;
+Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking;
 `reasoning_details` as in https://openrouter.ai/docs/use-cases/reasoning-tokens
 """
 
-from collections.abc import Iterable
-
-from tidegate.chat.completion import url_citation
 from tidegate.chat.reasoning_order import START, Place, place_fields
 from tidegate.json import Json, JsonObject, decode_or_none, encode
 from tidegate.providers.anthropic.reasoning_replay import FORMAT
@@ -25,35 +22,6 @@ def reasoning_text_detail(index: int, text: str, signature: str | None = None, p
 def encrypted_detail(index: int, data: str, place: Place = START) -> JsonObject:
     """Return a `reasoning_details` entry for redacted thinking, which only Anthropic can read."""
     return {"type": "reasoning.encrypted", "data": data, "format": FORMAT, "index": index, **place_fields(place)}
-
-
-def citation_fields(citations: Iterable[Json], start: int, end: int) -> JsonObject:
-    """Return the message fields for citations of the text from `start` to `end`, counted in characters.
-
-    Sources with a URL become OpenAI's `annotations`. Passages of documents, for which OpenAI has no field, stay in
-    Anthropic's format in `citations`.
-    """
-    web_citations: list[Json] = []
-    document_citations: list[Json] = []
-    for citation in citations:
-        match citation:
-            case {"url": str(url)} | {"type": "search_result_location", "source": str(url)}:
-                web_citations.append(_web_annotation(url, citation, start, end))
-            case _:
-                document_citations.append(citation)
-    fields: JsonObject = {}
-    if web_citations:
-        fields["annotations"] = web_citations
-    if document_citations:
-        fields["citations"] = document_citations
-    return fields
-
-
-def _web_annotation(url: str, citation: JsonObject, start: int, end: int) -> JsonObject:
-    annotation = url_citation(url, citation.get("title"), start, end)
-    if isinstance(citation.get("cited_text"), str) and isinstance(details := annotation["url_citation"], dict):
-        details["content"] = citation["cited_text"]
-    return annotation
 
 
 def arguments_json(tool_input: Json) -> str:

@@ -5,7 +5,7 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming, and str
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-from tidegate.chat.completion import Chunk
+from tidegate.chat.completion import Chunk, citation_fields
 from tidegate.chat.reasoning_order import START, Place
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode_reply_or_none
@@ -207,7 +207,7 @@ class _AnthropicStreamTranslator:
     def _end_block(self, block: _ContentBlock) -> JsonObject | None:
         """Return the delta at a block's end: the arguments of a call that streamed none, or the citations of a text."""
         if block.citations:
-            return normalise.citation_fields(block.citations, block.text_start, self._text_length)
+            return citation_fields((citation, block.text_start, self._text_length) for citation in block.citations)
         if block.kind == "call" and not block.has_input:
             return self._arguments_delta(block, normalise.arguments_json(block.tool_input))
         return None

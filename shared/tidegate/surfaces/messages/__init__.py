@@ -9,7 +9,7 @@ portable        a translated request without what only Anthropic knows
 reply           a completion → a message
 stream          chunks → events
 content         reasoning and tool calls → content blocks
-citations       annotations → citations, and back
+citations       annotations → citations
 notes           what the reply depends on beside the completion
 own_marks       a body for Anthropic without the gateway's marks
 usage           token counts and the reason for the end

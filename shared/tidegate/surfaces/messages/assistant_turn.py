@@ -1,10 +1,10 @@
 """An assistant's turn as a message: texts, tool calls, and thinking with its place among them."""
 
+from tidegate.chat.completion import citation_fields
 from tidegate.chat.reasoning_order import Place, place_fields
 from tidegate.json import Json, JsonObject, encode
 from tidegate.surfaces import sealed_details
 from tidegate.surfaces.messages import blocks
-from tidegate.surfaces.messages.citations import message_fields
 
 ANTHROPIC = "anthropic-claude-v1"
 """The format of `reasoning_details` that hold Anthropic's own thinking."""
@@ -72,7 +72,7 @@ class _Turn:
         self._details.append({**detail, **signed, **placed, "format": ANTHROPIC, "index": len(self._details)})
 
     def message(self) -> JsonObject:
-        message: JsonObject = {"role": "assistant", "content": self._content(), **message_fields(self._cited)}
+        message: JsonObject = {"role": "assistant", "content": self._content(), **citation_fields(self._cited)}
         if any(self._thoughts):
             message["reasoning"] = "".join(self._thoughts)
         if self._details:

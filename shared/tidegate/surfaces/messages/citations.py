@@ -1,4 +1,4 @@
-"""Citations in both directions: annotations of a text, which name a web page, and Anthropic's citations of its blocks.
+"""Annotations of a text, which name a web page, as Anthropic's citations of its blocks.
 
 Citations of documents, for which chat completions have no field, stay in Anthropic's format in `citations`.
 
@@ -7,7 +7,6 @@ Source: https://platform.claude.com/docs/en/build-with-claude/citations (2026-11
 
 from typing import cast
 
-from tidegate.chat.completion import url_citation
 from tidegate.json import Json, JsonObject
 from tidegate.surfaces import sealed_details
 
@@ -61,28 +60,6 @@ def _is_location(citation: Json) -> bool:
             return kind.endswith("_location")
         case _:
             return False
-
-
-def message_fields(cited: list[tuple[Json, int, int]]) -> JsonObject:
-    """Return the fields of an assistant's message for the citations of its texts, each with its start and end."""
-    annotations: list[Json] = []
-    documents: list[Json] = []
-    for citation, start, end in cited:
-        match citation:
-            case {"url": str(url)} | {"type": "search_result_location", "source": str(url)}:
-                annotation = url_citation(url, citation.get("title"), start, end)
-                content = citation.get("cited_text")
-                if isinstance(content, str) and content and isinstance(inner := annotation["url_citation"], dict):
-                    inner["content"] = content
-                annotations.append(annotation)
-            case _:
-                documents.append(citation)
-    fields: JsonObject = {}
-    if annotations:
-        fields["annotations"] = annotations
-    if documents:
-        fields["citations"] = documents
-    return fields
 
 
 def _range(annotation: Json, length: int) -> tuple[int, int] | None:
