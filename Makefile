@@ -73,7 +73,7 @@ sbom: .venv/.dev ## write a software bill of materials for each function to dist
 # Pins every version with its hashes, for all platforms, without an index URL. UPGRADE=--upgrade takes newer versions.
 UV_LOCK = $(BIN)/uv pip compile --quiet --no-annotate --generate-hashes --custom-compile-command 'make lock' $(UPGRADE)
 
-# What the functions contain: all have both HTTP clients (TIDEGATE_TRANSPORT), all but the keeper verify tokens.
+# What the functions contain: all have two HTTP clients (TIDEGATE_TRANSPORT), all but the keeper verify tokens.
 WITHOUT = $(foreach package,$(1),--no-emit-package $(package))
 UV_LOCK_LAMBDA = $(UV_LOCK) --python-version 3.13 --python-platform aarch64-manylinux2014 pyproject.toml --extra httpx \
 	--constraints infra/constraints.txt $(call WITHOUT,pycparser)

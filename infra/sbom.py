@@ -2,7 +2,7 @@
 
 It lists exactly the packages that functions/NAME/requirements.txt pins, each with the hashes of all files that may be
 installed, and its licence as installed in this environment. It needs no network, and gives the same bytes each time.
-The wheels of `cryptography` and pyreqwest have bills of their Rust crates in their folders `*.dist-info/sboms`.
+The wheel of `cryptography` has a bill of its Rust crates in its folder `*.dist-info/sboms`.
 
 Source: https://cyclonedx.org/docs/1.6/json/
 """
@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 Bill: TypeAlias = dict[str, Any]
 FUNCTIONS = ("admin", "batch", "chat", "keeper")
 
-LICENCES = {"pyreqwest": "Apache-2.0"}
-"""Licences of packages whose metadata names none. Source: the file LICENSE in the wheel, read on 2026-11-29."""
+LICENCES: dict[str, str] = {}
+"""Licences of packages whose metadata names none, each with its source. At present, all name one."""
 
 LICENCES_BY_CLASSIFIER = {"License :: OSI Approved :: MIT License": "MIT"}
 

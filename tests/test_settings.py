@@ -17,7 +17,7 @@ NEEDED = {"TIDEGATE_TABLE": "t", "AWS_REGION": "eu-central-1"}
 
 def test_the_least_that_is_needed() -> None:
     settings = Settings.from_env(NEEDED)
-    assert (settings.table, settings.aws, settings.transport) == ("t", AwsSettings("eu-central-1"), "pyreqwest")
+    assert (settings.table, settings.aws, settings.transport) == ("t", AwsSettings("eu-central-1"), "httptools")
     assert settings.metrics_namespace is None
     assert settings.server_options() == ServerOptions(10 * 1024 * 1024, 15.0, ())
 
@@ -118,7 +118,7 @@ def test_all_faults_are_named_at_once() -> None:
     assert caught.value.message == (
         "TIDEGATE_TABLE is not set; AWS_REGION is not set; TIDEGATE_TIMEOUT_SECONDS is not a number: 'soon'; "
         "TIDEGATE_MAX_BODY_BYTES must be positive: '-1'; "
-        "TIDEGATE_TRANSPORT must be one of pyreqwest, httptools, aiohttp, httpx: 'pigeon'."
+        "TIDEGATE_TRANSPORT must be one of httptools, pyreqwest, aiohttp, httpx: 'pigeon'."
     )
 
 

@@ -28,7 +28,7 @@
 | TIDEGATE_TRACES | off: no call's content is kept, whoever asks for it: docs/OBSERVABILITY.md | on |
 | TIDEGATE_RESPONSE_STATE | off: no response of /v1/responses is kept, and none can be gone on from | on |
 | TIDEGATE_TRACE_KEY | the KMS key (ARN) that wraps the keys of traces and responses | none: they are in the table |
-| TIDEGATE_TRANSPORT | pyreqwest, httptools, aiohttp or httpx | pyreqwest; aiohttp for `serve` |
+| TIDEGATE_TRANSPORT | httptools, pyreqwest, aiohttp or httpx | httptools |
 | TIDEGATE_EVENT_BUS | the EventBridge bus that receives budget alerts | none: alerts are logged |
 | TIDEGATE_REPLY_BUCKET | the S3 bucket for stored replies that do not fit in an item | none: they are not stored |
 | TIDEGATE_BATCH_BUCKET | the S3 bucket of files and batches | none: there are no batches |
@@ -135,7 +135,7 @@ class Settings(Redacted, Struct, frozen=True):
     keeps_traces: bool = True
     keeps_responses: bool = True
     trace_key: str | None = None
-    transport: str = "pyreqwest"
+    transport: str = "httptools"
     event_bus: str | None = None
     reply_bucket: str | None = None
     batch_bucket: str | None = None
@@ -193,7 +193,7 @@ class Settings(Redacted, Struct, frozen=True):
             batch_queue=reader.batch_queue(),
             reply_queues=reader.items("TIDEGATE_REPLY_QUEUE"),
             batch_options=reader.json("TIDEGATE_BATCH_OPTIONS", _parse_batch_options, JsonObject()),
-            transport=reader.choice("TIDEGATE_TRANSPORT", ("pyreqwest", "httptools", "aiohttp", "httpx")),
+            transport=reader.choice("TIDEGATE_TRANSPORT", ("httptools", "pyreqwest", "aiohttp", "httpx")),
             oidc=reader.issuer(),
             api_url=reader.https_url("TIDEGATE_API_URL"),
             log_level=reader.choice("TIDEGATE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),

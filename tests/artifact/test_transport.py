@@ -1,4 +1,4 @@
-"""The functions with httpx, from artifacts without pyreqwest: one setting replaces it everywhere."""
+"""The functions with httpx, from artifacts without httptools: one setting replaces it everywhere."""
 
 import json
 import shutil
@@ -18,15 +18,15 @@ EVENTS = Path(__file__).parents[1] / "events"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hi."}]}
 
 
-def without_pyreqwest(code: Path, folder: Path) -> Path:
-    """A copy of the artifact, in which whatever imports pyreqwest fails."""
-    assert (code / "pyreqwest").is_dir()
-    return shutil.copytree(code, folder / code.name, ignore=shutil.ignore_patterns("pyreqwest*"))
+def without_httptools(code: Path, folder: Path) -> Path:
+    """A copy of the artifact, in which whatever imports httptools fails."""
+    assert (code / "httptools").is_dir()
+    return shutil.copytree(code, folder / code.name, ignore=shutil.ignore_patterns("httptools-*", "httptools"))
 
 
 @pytest.fixture
 async def on_httpx(artifact: Path, aws_endpoint: str, tmp_path: Path) -> AsyncIterator[Site]:
-    async with site(without_pyreqwest(artifact, tmp_path), aws_endpoint, tmp_path) as found:
+    async with site(without_httptools(artifact, tmp_path), aws_endpoint, tmp_path) as found:
         yield replace(found, environment=found.environment | {"TIDEGATE_TRANSPORT": "httpx"})
 
 
@@ -46,10 +46,10 @@ async def test_calls_are_answered_streamed_and_metered(on_httpx: Site) -> None:
 
 async def test_the_other_functions_reach_their_table(artifacts: Path, on_httpx: Site, tmp_path: Path) -> None:
     env = on_httpx.environment
-    keeper = without_pyreqwest(artifacts / "KeeperFunction", tmp_path)
+    keeper = without_httptools(artifacts / "KeeperFunction", tmp_path)
     swept = last_line(invoke(keeper, "functions.keeper.app.handler", EVENTS / "other" / "schedule.json", **env))
     assert (swept["workspaces"], swept["failed"]) == (1, 0)
-    admin = without_pyreqwest(artifacts / "AdminFunction", tmp_path)
+    admin = without_httptools(artifacts / "AdminFunction", tmp_path)
     event = json.loads((EVENTS / "rest" / "models.json").read_text())
     event |= {"path": "/admin/v1/plans", "resource": "/admin/{proxy+}"}
     event["multiValueHeaders"] |= {"Authorization": ["Bearer sk-tidegate-nobody"]}

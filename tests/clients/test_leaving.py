@@ -61,7 +61,7 @@ class Harbour:
         return {line["call_id"]: line["status"] for line in lines}
 
 
-@pytest.fixture(scope="module", params=[None, "pyreqwest", "httpx"])
+@pytest.fixture(scope="module", params=[None, "aiohttp", "pyreqwest", "httpx"])
 def running_harbour(request: pytest.FixtureRequest) -> Iterator[Harbour]:
     with opened(request.param) as harbour:
         yield harbour

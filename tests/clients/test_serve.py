@@ -61,7 +61,7 @@ def test_all_that_is_malformed_is_named_at_once() -> None:
     env = {"TIDEGATE_TIMEOUT_SECONDS": "soon", "TIDEGATE_TRANSPORT": "pigeon"}
     said = refused(("serve", "--port", "0", "--store", "memory"), None, env)
     assert "TIDEGATE_TIMEOUT_SECONDS is not a number: 'soon'" in said
-    assert "TIDEGATE_TRANSPORT must be one of pyreqwest, httptools, aiohttp, httpx: 'pigeon'" in said
+    assert "TIDEGATE_TRANSPORT must be one of httptools, pyreqwest, aiohttp, httpx: 'pigeon'" in said
 
 
 @pytest.fixture(params=["nobody", "silence"])

@@ -99,7 +99,7 @@ def test_the_control_planes_paths_go_to_a_function_that_answers_at_once(stack: S
         "TIDEGATE_WORKSPACE_SECRETS": {"Fn::Sub": "${AWS::StackName}/workspaces"},
         "TIDEGATE_REPLY_BUCKET": {"Ref": "ReplyBucket"},
         "TIDEGATE_LOG_LEVEL": "INFO",
-        "TIDEGATE_TRANSPORT": "pyreqwest",
+        "TIDEGATE_TRANSPORT": "httptools",
         **METRICS,
     }
 
@@ -203,7 +203,7 @@ def test_the_function_is_told_what_settings_reads(stack: Stack) -> None:
         "TIDEGATE_BATCH_QUEUE": {"Ref": "WorkQueue"},
         "TIDEGATE_LOG_LEVEL": "INFO",
         **METRICS,
-        "TIDEGATE_TRANSPORT": "pyreqwest",
+        "TIDEGATE_TRANSPORT": "httptools",
     }
 
 
@@ -257,7 +257,7 @@ def test_the_keeper_runs_every_five_minutes_and_is_never_run_again_for_a_failure
         "TIDEGATE_TABLE": {"Ref": "Table"},
         "TIDEGATE_EVENT_BUS": "default",
         "TIDEGATE_LOG_LEVEL": "INFO",
-        "TIDEGATE_TRANSPORT": "pyreqwest",
+        "TIDEGATE_TRANSPORT": "httptools",
         **METRICS,
     }
     (retries,) = stack.of_type("AWS::Lambda::EventInvokeConfig").values()

@@ -305,7 +305,7 @@ async def test_what_nobody_asked_for_is_not_the_answer_to_the_next_request(surpl
     async with pooled(answer) as (pool, _):
         for _ in range(3):
             assert await ask(pool) == b"ok"
-            await asyncio.sleep(0.05)
+            await until(lambda: pool.is_empty)
     assert connections == [0, 1, 2]
 
 

@@ -19,7 +19,7 @@ from tidegate.sqlite.batch_files import FileBatchObjects
 from tidegate.sqlite.folder import DATA_VARIABLE, DataFolder, RunningServer, find_data_folder
 from tidegate.sqlite.world import SqliteWorld
 from tidegate.transport.aws_credentials import Credentials, NoCredentials, StaticCredentials
-from tidegate.transport.reqwest import ReqwestTransport
+from tidegate.transport.httptools import HttptoolsTransport
 from tidegate.transport.sigv4 import AwsKey
 
 EMBEDDED_ENDPOINT = "http://127.0.0.1:8001"
@@ -150,7 +150,7 @@ async def open_ports(location: StoreLocation, clock: Callable[[], float] = time.
 
 
 def _open_world(location: StoreLocation, clock: Callable[[], float]) -> AwsWorld:
-    http, credentials = ReqwestTransport(connect_seconds=2.0), location.embedded_credentials
+    http, credentials = HttptoolsTransport(connect_seconds=2.0), location.embedded_credentials
     if location.folder is not None:
         return SqliteWorld(location.folder, location.settings, http=http, clock=clock)
     return AwsWorld(location.settings, http=http, table_credentials=credentials, clock=clock)

@@ -34,11 +34,6 @@ from tidegate.server.process import run as run_server
 from tidegate.server.proxies import LOOPBACK, TrustedProxies
 from tidegate.sqlite.folder import DATA_VARIABLE, DataFolder, find_data_folder
 
-SERVER_DEFAULTS = {"TIDEGATE_TRANSPORT": "aiohttp"}
-"""Defaults of the local server. Its transport closes the provider's connection when a client disconnects, which a
-server can notice; it is too slow to load for a cold start.
-"""
-
 DEFAULT_EMBEDDED_HOST, DEFAULT_EMBEDDED_PORT = "127.0.0.1", 8001
 
 PROXIES_SETTING = "FORWARDED_ALLOW_IPS"
@@ -77,7 +72,7 @@ def add_parser(commands: Subparsers, name: str, summary: str) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until interrupted. Raises `ConfigurationError` and `StoreUnavailable` before the first request."""
-    env = SERVER_DEFAULTS | os.environ
+    env = os.environ
     choice, _ = choose_store(options, env), _trusted_proxies(env)
     with ExitStack() as stack:
         listeners = [stack.enter_context(each) for each in listen_for_each(options.host, options.port, options.workers)]
@@ -99,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
 
 def serve_as_worker(task: WorkerTask) -> None:
     """Serve until interrupted, as one process of several. Raises `ConfigurationError` and `StoreUnavailable`."""
-    env, options = SERVER_DEFAULTS | os.environ, argparse.Namespace(**task.options)
+    env, options = os.environ, argparse.Namespace(**task.options)
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket(fileno=task.listener))
         store = open_store(replace(choose_store(options, env), worker=task), env, stack)

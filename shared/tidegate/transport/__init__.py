@@ -2,7 +2,7 @@
 
 base                the protocols `Transport` and `HttpResponse`, and the values that they take
 choose              a transport by the name of its library
-httptools           the transport on a client of our own over httptools
+httptools           the transport on a client of our own over httptools: the default
 connection_pool     kept connections to an origin: the inner interface, for calls that prepare their requests
 exchange            a request and its response on a connection: awaited, read or pushed
 connection          a connection, as an asyncio protocol
@@ -13,9 +13,9 @@ proxies             whether there may be proxies
 system_proxies      the proxies of the environment and of the operating system
 response_parser     a response from bytes, with limits and refusals
 content_decoder     gzip and deflate
-reqwest             the transport on pyreqwest: the default
-aiohttp             the transport on aiohttp: for the local server
-httpx               the transport on httpx: for tests, and on Lambda in place of pyreqwest
+reqwest             the transport on pyreqwest
+aiohttp             the transport on aiohttp
+httpx               the transport on httpx: tests replace its network
 stale_connections   sends again when a pooled connection turns out to be closed
 silence             time limits for the first byte, and between two bytes
 sigv4               AWS Signature Version 4, pure

@@ -1,8 +1,4 @@
-"""The transport on aiohttp: the fastest once it is loaded, but its import takes too long for a cold start.
-
-It closes the connection of a cancelled request at once. That is why `python -m tidegate serve` uses it, which notices
-when a client disconnects.
-"""
+"""The transport on aiohttp: fast once it is loaded, and kept by many people; its import takes 120 ms."""
 
 import asyncio
 import io

@@ -1,7 +1,7 @@
 """The HTTP seam: every request to a provider, to DynamoDB or to Secrets Manager goes through a `Transport`.
 
-Four implementations: `transport/reqwest.py` (pyreqwest, the default: it loads fast), `transport/httptools.py` (our own
-client: the least processor time), `transport/aiohttp.py`, and `transport/httpx.py` (tests replace its network).
+Four implementations: `transport/httptools.py` (our own client, the default: it loads fastest and takes the least
+processor time), `transport/reqwest.py`, `transport/aiohttp.py`, and `transport/httpx.py` (tests replace its network).
 """
 
 from collections.abc import AsyncGenerator, Iterable, Mapping

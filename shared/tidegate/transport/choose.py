@@ -1,6 +1,6 @@
 """Creates a transport by the name of its library, which is imported only when it is used.
 
-Importing httpx costs 80 ms of a cold start, aiohttp 120 ms.
+Importing pyreqwest costs 27 ms of a cold start, httpx 80 ms, aiohttp 120 ms, and httptools 4 ms.
 """
 
 from tidegate.errors import ConfigurationError

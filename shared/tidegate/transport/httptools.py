@@ -32,7 +32,14 @@ class HttptoolsTransport:
     trusted besides the system's and certifi's authorities.
     """
 
-    def __init__(self, *, root_certificate_pem: bytes | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        connect_seconds: float = DEFAULT_CONNECT_SECONDS,
+        root_certificate_pem: bytes | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.connect_seconds = connect_seconds
         self._dialer = Dialer(root_certificate_pem)
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -107,7 +114,7 @@ class HttptoolsResponse(StreamedResponse):
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeouts.total
         self._timer = loop.call_at(deadline, self._expire)
-        limits = DialLimits(timeouts.connect or DEFAULT_CONNECT_SECONDS, deadline)
+        limits = DialLimits(timeouts.connect or self._transport.connect_seconds, deadline)
         try:
             if request.address is None:
                 await self._transport.pool_of(url).send(exchange, limits)

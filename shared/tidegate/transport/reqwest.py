@@ -1,4 +1,4 @@
-"""The default transport, on pyreqwest: a fifth of httpx's latency, and cheap to import.
+"""The transport on pyreqwest: a fifth of httpx's latency, in a thread of its own.
 
 pyreqwest 0.15.1 detaches a request that is cancelled before its response headers arrive: it goes on unseen.
 """
