@@ -7,21 +7,19 @@ which a server may ignore; 10.1.1: Expect).
 import asyncio
 import math
 from collections import deque
-from typing import Literal, TypeAlias, cast
+from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from tidegate.runtime.asgi import Headers
 from tidegate.server.exchange import Exchange
 from tidegate.server.flow import Flow
+from tidegate.server.limits import Phase
 from tidegate.server.refusal import BAD_REQUEST, HEAD_TOO_LARGE, TIMED_OUT, TOO_MANY_PIPELINED, Refusal
 from tidegate.server.request import Head, NotServed, Peer
 from tidegate.server.state import ServerState
 
-Phase: TypeAlias = Literal["head", "body", "busy", "idle", "linger", ""]
-"""The connection waits for the rest of a head or of a body, for the application, for a further request, or until the
-client has read an error. Empty for a new deadline.
-"""
+_HAS_REQUEST = frozenset[Phase](("body", "busy"))
 
 _BLANK_HEAD = b"POST / HTTP/1.1\r\n%b\r\n"
 """Makes a parser expect the body of a request whose head another one has read."""
@@ -44,7 +42,6 @@ class Connection(asyncio.Protocol):
         "_phase",
         "_queue",
         "_refusal",
-        "_seconds",
         "_server",
         "_target",
         "_transport",
@@ -74,14 +71,6 @@ class Connection(asyncio.Protocol):
         self._unparsed_bytes = self._unsent_bytes = 0
         self._phase: Phase = ""
         self._deadline = self._write_deadline = math.inf
-        limits = server.limits
-        self._seconds: dict[Phase, float] = {
-            "head": limits.head_seconds,
-            "body": limits.body_seconds,
-            "busy": math.inf,
-            "idle": limits.idle_seconds,
-            "linger": limits.linger_seconds,
-        }
 
     # The event loop's callbacks
 
@@ -300,8 +289,8 @@ class Connection(asyncio.Protocol):
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
-        self._deadline = self._loop.time() + self._seconds[phase]
-        if phase in ("body", "busy"):
+        self._deadline = self._loop.time() + self._server.limits.seconds_of(phase)
+        if phase in _HAS_REQUEST:
             self._server.remove_waiting(self)
         elif not self._transport.is_closing():
             self._server.add_waiting(self)
@@ -313,7 +302,7 @@ class Connection(asyncio.Protocol):
         elif self._phase != "body":
             self.close()
         elif self._flow.is_reading_paused or self._incoming is not self._exchange:
-            self._deadline = now + self._seconds["body"]  # the application has not read what has arrived
+            self._deadline = now + self._server.limits.body_seconds  # the application has not read what has arrived
         else:
             self._refuse(TIMED_OUT)
             self._update_phase()

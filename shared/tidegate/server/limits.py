@@ -4,7 +4,15 @@ The application checks the key as soon as a request's head is complete, and read
 The limits are for the rest: heads that do not end, bodies that stay away, and connections that wait.
 """
 
+import math
+from typing import Literal, TypeAlias
+
 from msgspec import Struct
+
+Phase: TypeAlias = Literal["head", "body", "busy", "idle", "linger", ""]
+"""A connection waits for the rest of a head or of a body, for the application, for a further request, or until the
+client has read an error. Empty for a new deadline.
+"""
 
 
 class ConnectionLimits(Struct, frozen=True, kw_only=True):
@@ -43,3 +51,17 @@ class ConnectionLimits(Struct, frozen=True, kw_only=True):
 
     max_waiting: int = 500
     """Connections without a request in progress. With more, the one that has waited the longest is closed."""
+
+    def seconds_of(self, phase: Phase) -> float:
+        """How long a connection may be in a phase."""
+        match phase:
+            case "body":
+                return self.body_seconds
+            case "idle":
+                return self.idle_seconds
+            case "head":
+                return self.head_seconds
+            case "linger":
+                return self.linger_seconds
+            case _:
+                return math.inf
