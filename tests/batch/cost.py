@@ -76,7 +76,7 @@ POLLS_PER_MINUTE = 15
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html (read 2026-11)
 """
 
-LIVE_UNITS = 14
+LIVE_UNITS = 8
 """Write units of a live call with limits of the workspace and of the key: docs/LIMITS.md."""
 
 LIMITS = Limits(usd_per_month=Decimal(10**6), tokens_per_month=10**12)
