@@ -256,7 +256,7 @@ async def world(
         options or ServerOptions(),
         endpoints=endpoints,
     )
-    async with app.router.lifespan_context(app) as state:
+    async with app.lifespan() as state:
         client, gateway = Client(app, recorder, requests, delays), state["gateway"]
         app.lifespan_state = state
         recorder.ledger, recorder.kept = gateway.ledger, gateway.open_usages()

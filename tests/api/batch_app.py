@@ -29,7 +29,7 @@ async def batch_app(
             server or ServerOptions(),
             open_batches=lambda _: nullcontext(lambda: opened),
         )
-        async with app.router.lifespan_context(app) as state:
+        async with app.lifespan() as state:
             app.lifespan_state = state
             yield Client(app, Recorder(), []), world
 

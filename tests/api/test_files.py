@@ -10,9 +10,9 @@ from openai.types import FileDeleted, FileObject
 from tests.api.batch_app import BOUNDARY, FORM, batch_app, form
 from tests.batch.world import NOON, jsonl, requests
 from tests.world import SECRET, Client, Exchange
-from tidegate.api.app import BATCH_PREFIXES
 from tidegate.api.form import MAX_FIELD_BYTES
 from tidegate.api.form_parser import MAX_PARTS
+from tidegate.api.prefixes import BATCH_PREFIXES
 from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.server_options import ServerOptions
 from tidegate.memory.batch_objects import MemoryBatchObjects

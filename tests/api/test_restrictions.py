@@ -17,7 +17,7 @@ QUERY = "?id=unknown"
 
 async def replies(client: Client, address: str | None = "203.0.113.7") -> dict[str, Reply]:
     """What every endpoint answers, by its path."""
-    routes = [route for route in client.app.routes if isinstance(route, Route)]
+    routes = [route for route in client.app.router.routes if isinstance(route, Route)]
     return {
         route.path: await client.post(
             valid_body(route.path),

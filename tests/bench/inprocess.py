@@ -151,5 +151,5 @@ async def open_gateway(
         lambda: open_memory_gateway(settings, Overrides(wrap=lambda _: transport), seed=fill),
         settings.server_options(),
     )
-    async with app.router.lifespan_context(app) as state:
+    async with app.lifespan() as state:
         yield InProcess(app, dict(state or {}))

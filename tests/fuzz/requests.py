@@ -10,7 +10,8 @@ from tests.fuzz.dialects import bodies_of
 from tests.fuzz.mutations import VALUES, as_json, mutated, mutated_bytes, rarely
 from tests.providers.calls import CASES
 from tests.world import SECRET
-from tidegate.api.app import COUNTS, ENDPOINTS, READS
+from tidegate.api.app import COUNTS, ENDPOINTS
+from tidegate.api.routes import READS
 
 _CALLS = sorted(ENDPOINTS | COUNTS)
 _BODIES = [json.loads(path.read_text("utf-8")) for path in sorted(CASES.glob("*/*/request.json"))]

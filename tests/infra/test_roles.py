@@ -32,7 +32,8 @@ from tests.store_worlds import NOON, World, aws_world, hold, key, outcome, works
 from tests.trace_stores import create_kms_key
 from tests.world import KEY, SECRET, USER, WORKSPACE, Exchange
 from tidegate.api.admin.app import build_admin
-from tidegate.api.app import ENDPOINTS, READS, build_app
+from tidegate.api.app import ENDPOINTS, build_app
+from tidegate.api.routes import READS
 from tidegate.aws.aggregates import COUNTER_ATTRIBUTES, RECORD_ATTRIBUTES, DynamoAggregates, RollupResult, create_rollup
 from tidegate.aws.batch_table import DynamoBatchTable
 from tidegate.aws.batches import create_aws_batches
@@ -223,7 +224,7 @@ async def test_the_data_plane_may_do_all_that_it_does_and_no_more(aws_endpoint: 
                 yield create_aws_batches(world, gateway, ENDPOINTS)
 
             app = build_app(composed, ServerOptions(), open_batches=batches)
-            async with app.router.lifespan_context(app) as state:
+            async with app.lifespan() as state:
                 app.lifespan_state = state
                 await manage_batches(app, state["batches"], stack)
                 await call(app)

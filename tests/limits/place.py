@@ -86,7 +86,7 @@ async def composed_over(
 async def gateway_over(world: World, provider: Handler, *ports: Any, **more: Any) -> AsyncIterator[Any]:
     """The app of a gateway as `composed_over` makes it."""
     app = build_app(lambda: composed_over(world, provider, *ports, **more), ServerOptions())
-    async with app.router.lifespan_context(app) as state:
+    async with app.lifespan() as state:
         app.lifespan_state = state
         yield app
 

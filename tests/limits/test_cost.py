@@ -113,7 +113,7 @@ async def place(endpoint: str, limits: Limits, key_limits: Limits) -> AsyncItera
         await world.tenants.put_workspace(replace(WORKSPACE, limits=limits))
         await world.keys.put_key(replace(KEY, default_workspace_id=WORKSPACE.id, limits=key_limits))
         app = build_app(composed, ServerOptions())
-        async with app.router.lifespan_context(app) as state:
+        async with app.lifespan() as state:
             app.lifespan_state = state
             yield Place(world, app, counted, clock)
         await counted.close()

@@ -162,7 +162,7 @@ async def work(job: Job) -> Counter[str]:
     is_sqlite = job.endpoint.startswith(SQLITE)
     gateway: AbstractAsyncContextManager[Gateway] = composed_in_sqlite(job) if is_sqlite else composed(job)
     app = build_app(lambda: gateway, ServerOptions())
-    async with app.router.lifespan_context(app) as state:
+    async with app.lifespan() as state:
         app.lifespan_state = state
         print("ready", flush=True)
         assert await asyncio.to_thread(sys.stdin.readline) == "go\n"

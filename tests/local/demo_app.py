@@ -37,7 +37,7 @@ async def demo_client(*, has_worker: bool = False) -> AsyncIterator[httpx.AsyncC
         app: Any = build_app(
             lambda: nullcontext(gateway), ServerOptions(), open_batches=lambda _: open_batches(batches)
         )
-        async with app.router.lifespan_context(app) as state:
+        async with app.lifespan() as state:
 
             async def with_state(scope: Any, receive: Any, send: Any) -> None:
                 await app({**scope, "state": dict(state)}, receive, send)

@@ -21,7 +21,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     gateway = build_app(
         lambda: open_gateway(open_in_memory(settings, DemoKeys(DEMO_KEY, DEMO_ADMIN)), admin), settings.server_options()
     )
-    async with gateway.router.lifespan_context(gateway) as state:
+    async with gateway.lifespan() as state:
 
         async def running(scope: dict, receive: object, send: object) -> None:
             await PlaneRouter(gateway, admin)({**scope, "state": dict(state)}, receive, send)

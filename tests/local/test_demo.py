@@ -36,7 +36,7 @@ async def call(pause_seconds: float = 0, /, **fields: Any) -> Any:
     recorder = Recorder()
     overrides = Overrides(rows=(DEMO_ROW,), wrap=quick, meter=recorder)
     app: Any = build_app(lambda: open_memory_gateway(settings, overrides, seed=seed), ServerOptions())
-    async with app.router.lifespan_context(app) as state:
+    async with app.lifespan() as state:
         app.lifespan_state = state
         headers = {"authorization": f"Bearer {DEMO_KEY}"}
         body = {"model": "demo/echo", "messages": [{"role": "user", "content": "Hello, calm sea."}], **fields}

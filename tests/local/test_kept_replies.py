@@ -50,7 +50,7 @@ async def process(settings: Settings, demo: type[DemoTransport] = DemoTransport)
     app: Any = build_app(
         lambda: open_aws_gateway(settings, overrides, table_credentials=EMBEDDED_CREDENTIALS), ServerOptions()
     )
-    async with app.router.lifespan_context(app) as state:
+    async with app.lifespan() as state:
         app.lifespan_state = state
         yield Client(app, Recorder(), [])
 

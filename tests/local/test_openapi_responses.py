@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 
 from tests.local.demo_app import demo_client
-from tidegate.api.app import RESPONSE_PREFIXES
+from tidegate.api.prefixes import RESPONSE_PREFIXES
 from tidegate.local.openapi import openapi_document
 
 DOCUMENT = cast(Any, openapi_document())

@@ -26,7 +26,7 @@ def answer(request: httpx.Request) -> httpx.Response:
 
 def routes(client: Client) -> list[tuple[str, str]]:
     """Every endpoint, as method and path."""
-    known = [route for route in client.app.routes if isinstance(route, Route)]
+    known = [route for route in client.app.router.routes if isinstance(route, Route)]
     return [("POST" if "POST" in (route.methods or ()) else "GET", route.path) for route in known]
 
 

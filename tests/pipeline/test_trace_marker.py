@@ -93,7 +93,7 @@ async def sqlite_client(folder: Path, provider: Any) -> AsyncIterator[Client]:
             yield gateway
 
         app = build_app(give, ServerOptions())
-        async with app.router.lifespan_context(app) as state:
+        async with app.lifespan() as state:
             app.lifespan_state = state
             yield Client(app, Recorder(), [])
 

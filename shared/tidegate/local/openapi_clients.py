@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import TypeAlias, cast
 
-from tidegate.api.app import READS
+from tidegate.api.routes import READS
 
 Schema: TypeAlias = dict[str, object]
 

@@ -6,7 +6,7 @@ Source: https://platform.openai.com/docs/api-reference (responses, conversations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from tidegate.api.app import RESPONSE_PREFIXES
+from tidegate.api.prefixes import RESPONSE_PREFIXES
 from tidegate.api.conversations import MAX_NEW_ITEMS
 from tidegate.api.item_pages import MAX_PAGE
 from tidegate.local.openapi_clients import NOT_IN_NAMES

@@ -54,7 +54,7 @@ async def open_console(api_url: str | None = None) -> AsyncIterator[Console]:
     gateway = build_app(
         lambda: open_gateway(open_in_memory(settings, DemoKeys(DEMO_KEY, DEMO_ADMIN)), admin), settings.server_options()
     )
-    async with gateway.router.lifespan_context(gateway) as state:
+    async with gateway.lifespan() as state:
 
         async def running(scope: dict[str, Any], receive: Any, send: Any) -> None:
             await PlaneRouter(gateway, admin)({**scope, "state": dict(state)}, receive, send)
