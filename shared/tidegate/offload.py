@@ -1,10 +1,11 @@
 """Long pure work, done in a thread so that the event loop stays free."""
 
+import asyncio
+import concurrent.futures
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import TypeVar
-
-from anyio import to_thread
 
 LONG_BYTES = 256 * 1024
 """The size of a request from which on translating a request or counting its words would delay other calls."""
@@ -17,6 +18,9 @@ SWITCH_SECONDS = 0.001
 two thirds as many turns while a prompt of 10 MB was counted (2026-11).
 """
 
+_MAX_THREADS = 40
+"""asyncio's own threads are few, and look up the addresses of hosts, which must not wait for a long prompt."""
+
 _T = TypeVar("_T")
 
 
@@ -25,4 +29,14 @@ async def offload(size: int, work: Callable[[], _T], threshold: int = LONG_BYTES
     if size <= threshold:
         return work()
     sys.setswitchinterval(SWITCH_SECONDS)
-    return await to_thread.run_sync(work)
+    return await run_in_thread(work)
+
+
+async def run_in_thread(work: Callable[[], _T]) -> _T:
+    """Return `work()`, which runs in a thread. When the caller is cancelled, the thread goes on to its end."""
+    return await asyncio.get_running_loop().run_in_executor(_threads(), work)
+
+
+@cache
+def _threads() -> concurrent.futures.Executor:
+    return concurrent.futures.ThreadPoolExecutor(_MAX_THREADS, "tidegate")

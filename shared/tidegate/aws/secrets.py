@@ -3,12 +3,12 @@
 Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
 from math import inf
 
-import anyio
 import msgspec
 from msgspec import Struct
 
@@ -104,7 +104,7 @@ class CachedSecrets:
         self._fallback = fallback or {}
         self._cache = TimedCache[str, dict[str, str]](1, monotonic=monotonic, wall=source.client.now)
         self._max_age_seconds = MAX_AGE_SECONDS
-        self._refreshing = anyio.Lock()
+        self._refreshing = asyncio.Lock()
 
     async def get(self, name: str) -> str | None:
         """See `Secrets.get`."""

@@ -5,13 +5,13 @@ https://cloud.google.com/iam/docs/workload-identity-federation-with-other-clouds
 https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token, https://google.aip.dev/auth/4117.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
-import anyio
 import msgspec
 from msgspec import Struct, field
 
@@ -64,7 +64,7 @@ class GoogleAccessTokens(Redacted, Struct):
     aws: AwsRole | None = None
     clock: Callable[[], float] = time.time
     _token: GoogleToken | None = None
-    _refresh_lock: anyio.Lock = field(default_factory=anyio.Lock)
+    _refresh_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def token(self) -> str:
         """A token valid for the next minutes. Raises `NotConfigured` and `UpstreamError`; no message holds a secret."""

@@ -7,7 +7,6 @@ from contextlib import aclosing
 from functools import partial
 from typing import TypeVar, cast
 
-from anyio import to_thread
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -17,7 +16,7 @@ from tidegate.domain.guardrails import Stage, StreamMode
 from tidegate.domain.operation import Reply, ReplyChunk, Text
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest, TidegateError
 from tidegate.json import Json, encode
-from tidegate.offload import offload
+from tidegate.offload import offload, run_in_thread
 from tidegate.policy.guardrails import detectors
 from tidegate.policy.guardrails.checks import (
     ActiveGuardrail,
@@ -190,7 +189,7 @@ class GuardRun(Struct, frozen=True):
         schema = await self._schema(active)
         if schema is not None:
             answers = self.context.call.operation.checkable_answers(reply)
-            await to_thread.run_sync(check_conformity, active.guardrail, schema, answers)
+            await run_in_thread(partial(check_conformity, active.guardrail, schema, answers))
 
     async def _schema(self, active: ActiveGuardrail) -> Schema | None:
         """Return `answer_schema`, parsed once for the call, and in a thread: a caller's schema may be large."""
@@ -198,7 +197,7 @@ class GuardRun(Struct, frozen=True):
         if active.guardrail.kind != "json_schema":
             return None
         if name not in self.schemas:
-            self.schemas[name] = await to_thread.run_sync(answer_schema, active, self.context.call)
+            self.schemas[name] = await run_in_thread(partial(answer_schema, active, self.context.call))
         return self.schemas[name]
 
     async def _check_buffered(self, batches: AsyncIterator[Sequence[ReplyChunk]]) -> Sequence[ReplyChunk]:
