@@ -18,6 +18,7 @@ SPOKEN = "POST /v1/chat/completions"
     [
         ("/anthropic/v1/messages", "Anthropic's API, with another prefix", "ANTHROPIC_BASE_URL"),
         ("/v1/v1/messages/count_tokens", "Anthropic's API, with another prefix", "without /v1"),
+        ("/anthropic/v1/messages/batches/b", "Anthropic's API of batches", "POST /v1/files and /v1/batches"),
         ("/v1/v1/responses", "OpenAI's Responses API, with another prefix", "POST /v1/responses"),
         ("/v1/v1/embeddings", "OpenAI's API of embeddings or moderations, with another path", "POST /v1/embeddings"),
         ("/v1/engines/davinci/completions", "an API of text completions", "POST /v1/completions"),

@@ -6,7 +6,9 @@ Sources: the documents of these APIs, and the paths that their clients were seen
 import re
 from collections.abc import Iterable
 
-_SPOKEN = "This gateway speaks OpenAI's chat completions: POST /v1/chat/completions."
+_SPOKEN = (
+    "This gateway speaks OpenAI's chat completions (POST /v1/chat/completions), Responses, and Anthropic's Messages."
+)
 _USE_OPENAI = "Use an OpenAI client, with the gateway's address and /v1 as its base URL"
 
 MAX_PATH = 300
@@ -33,7 +35,12 @@ _OTHER_APIS: tuple[tuple[str, str, str], ...] = (
         "In the AI SDK, replace @ai-sdk/google by @ai-sdk/openai-compatible.",
     ),
     (
-        r".+/messages(?:/count_tokens|/batches.*)?|.*/v1/complete",
+        r".*/messages/batches.*",
+        "Anthropic's API of batches",
+        "Send lines for /v1/chat/completions in a batch of OpenAI's API: POST /v1/files and /v1/batches.",
+    ),
+    (
+        r".+/messages(?:/count_tokens)?|.*/v1/complete",
         "Anthropic's API, with another prefix",
         "Set ANTHROPIC_BASE_URL to the gateway's address, without /v1: messages are at POST /v1/messages.",
     ),
