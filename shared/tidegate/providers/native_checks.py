@@ -1,4 +1,4 @@
-"""Which requests may go on in their caller's own dialect: those in which nothing is but what the checks know.
+"""Which requests may go on in their caller's own dialect: those in which the checks know everything.
 
 The checks of prices and accounts read the translated request, which has less than the body that a provider of this
 dialect would get. So the body itself is searched here, at any depth. A request that may not go on is translated: what
@@ -58,7 +58,7 @@ def _tools(value: Json) -> Iterator[Json]:
 
 
 def _is_known_tool(tool: Json, allowed: Set[str]) -> bool:
-    """True for a tool whose use costs nothing, or what is known, or is allowed."""
+    """True for a tool that costs nothing, whose price is known, or that the operator allows."""
     kind = tool.get("type") if isinstance(tool, dict) else None
     if not isinstance(kind, str):  # a function of Anthropic's form, or one that another server has listed
         return True

@@ -46,7 +46,7 @@ class MessageOutput:
         self._log.write_delta(self._head, text)
 
     def add_annotations(self, annotations: list[Json]) -> None:
-        """Add citations to the text. Those without a text to stand in begin one."""
+        """Add citations to the text, which begins here if there is none yet."""
         if self._kind != _TEXT:
             self._open(_TEXT)
             self._head = delta_head("response.output_text.delta", {**self._place, "logprobs": []})

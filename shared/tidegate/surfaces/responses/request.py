@@ -158,7 +158,7 @@ def input_items(raw: JsonObject) -> list[Json]:
 
 
 def _kept_items(raw: JsonObject) -> list[Json]:
-    """Return the items that a later request goes on from: a trigger has had its answer then."""
+    """Return the items that a later request goes on from: without the trigger, which this reply answers."""
     items = input_items(raw)
     return items[:-1] if items and is_trigger(items[-1]) else items
 
