@@ -6,8 +6,9 @@ inputs and 120,000 tokens), https://api.jina.ai/redoc, https://docs.nvidia.com/n
 https://openrouter.ai/docs/api/api-reference/embeddings/create-embeddings,
 https://www.alibabacloud.com/help/en/model-studio/embedding (10 inputs),
 https://docs.siliconflow.cn/en/api-reference/embeddings/create-embeddings (32 inputs),
-https://docs.vllm.ai/en/latest/serving/openai_compatible_server/ and https://docs.ollama.com/api/openai-compatibility.
-https://docs.perplexity.ai/docs/embeddings (vectors of signed bytes in base64, which are not of length one).
+https://docs.vllm.ai/en/latest/serving/openai_compatible_server/, https://docs.ollama.com/api/openai-compatibility,
+https://docs.perplexity.ai/docs/embeddings (vectors of signed bytes in base64, which are not of length one), and
+https://docs.perplexity.ai/api-reference/embeddings-post (512 texts and 120,000 tokens).
 """
 
 import binascii
