@@ -16,7 +16,7 @@ _STATUS_LINES = {
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 _BODILESS = frozenset((*range(100, 200), 204, 304))
 _LONG_BYTES = 64 * 1024
-"""From this length on, a body is not copied to join its head."""
+"""Parts that are longer together are not copied to join them."""
 
 
 class Framing(Struct, gc=False):
@@ -85,8 +85,8 @@ def encode_body(framing: Framing, body: bytes, *, more: bool) -> list[bytes]:
 
 
 def join(parts: list[bytes]) -> list[bytes]:
-    """Return the parts as few writes, without copying a long one."""
-    if len(parts) <= 1 or any(len(part) > _LONG_BYTES for part in parts):
+    """Return the parts as one write, unless they are long."""
+    if len(parts) <= 1 or sum(map(len, parts)) > _LONG_BYTES:
         return parts
     return [b"".join(parts)]
 
