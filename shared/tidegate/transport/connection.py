@@ -67,12 +67,12 @@ class Connection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Let the server wait."""
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Read on, after `pause_reading`."""
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
