@@ -46,6 +46,7 @@ class Attempt:
         self.reply: asyncio.Future[ProviderReply] = loop.create_future()
         self._batches: asyncio.Queue[Sequence[ReplyChunk] | None] = asyncio.Queue()
         self._slot = asyncio.Semaphore(1)
+        self._relayed: AsyncGenerator[Sequence[ReplyChunk]] | None = None
         self._task = loop.create_task(self._run(connection))
         self._task.add_done_callback(self._on_done)
 
@@ -55,6 +56,8 @@ class Attempt:
     async def stop(self) -> None:
         """Close the connection, even if the caller is cancelled meanwhile."""
         self._task.cancel()
+        if self._relayed is not None:
+            await self._relayed.aclose()
         await run_shielded(self._wait_for_end())
 
     async def _wait_for_end(self) -> None:
@@ -65,7 +68,8 @@ class Attempt:
             if reply.batches is None:
                 self.reply.set_result(reply)
                 return
-            self.reply.set_result(ProviderReply(None, self._relay()))
+            self._relayed = self._relay()
+            self.reply.set_result(ProviderReply(None, self._relayed))
             async for batch in reply.batches:
                 await self._slot.acquire()  # a slow reader holds up one batch at most
                 self._batches.put_nowait(batch)

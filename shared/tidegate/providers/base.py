@@ -115,6 +115,42 @@ class UpstreamRequest(Struct, frozen=True):
     further: FurtherRequests | None = None
 
 
+class StreamTranslator(Protocol):
+    """Translates one stream for `stream_loop`. `done`: the reply is complete, even if more events follow."""
+
+    done: bool
+
+    def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
+        """Append the chunks of this event to `out`. Raises `UpstreamError`."""
+        ...
+
+    def end(self) -> list[Chunk]:
+        """Return the last chunks. Raises `StreamCut` if the reply is incomplete."""
+        ...
+
+
+class StreamParser(Protocol):
+    """Parses one streamed reply, without I/O. See `stream_loop.StreamLoop`."""
+
+    @property
+    def done(self) -> bool:
+        """True if the reply is complete, even if more events follow."""
+        ...
+
+    @property
+    def failure(self) -> UpstreamError | None:
+        """The error to raise after the chunks that `feed` has returned."""
+        ...
+
+    def feed(self, batch: Sequence[StreamEvent]) -> Sequence[ReplyChunk]:
+        """Return the chunks of a batch of events. Raises `UpstreamError`."""
+        ...
+
+    def end(self) -> Sequence[ReplyChunk]:
+        """Return the last chunks, unless the reply is `done`. Raises `UpstreamError`."""
+        ...
+
+
 class Translator(Protocol):
     """Translates one operation for one provider. Stateless and pure.
 
@@ -153,6 +189,10 @@ class Translator(Protocol):
         self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
     ) -> AsyncGenerator[Sequence[ReplyChunk]]:
         """Translate a streamed reply, batch by batch. Raises `UpstreamError`."""
+        ...
+
+    def open_stream(self, request: UpstreamRequest) -> StreamParser | None:
+        """Return the parser of a streamed reply to the request; None if only `parse_stream` can read it."""
         ...
 
     def reply_chunks(self, reply: Reply) -> Sequence[ReplyChunk]:
@@ -210,6 +250,10 @@ class Provider(Protocol):
 
     def parse_completion(self, body: Json) -> Completion:
         """Translate the body of a complete reply. Raises `UpstreamError`, also for an error inside a 200."""
+        ...
+
+    def new_stream(self) -> StreamTranslator:
+        """Return the translator of one streamed reply."""
         ...
 
     def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:

@@ -18,7 +18,16 @@ from tidegate.domain.origin import Origin
 from tidegate.errors import UpstreamError
 from tidegate.json import Json
 from tidegate.lazy import load
-from tidegate.providers.base import Framing, Headers, Provider, StreamEvent, UpstreamRequest
+from tidegate.providers.base import (
+    Framing,
+    Headers,
+    Provider,
+    StreamEvent,
+    StreamParser,
+    StreamTranslator,
+    UpstreamRequest,
+)
+from tidegate.providers.stream_loop import StreamLoop
 
 _PRICE_CHANGING_FIELDS = frozenset(
     {"service_tier", "serviceTier", "performanceConfig", "additionalModelRequestFields", "speed", "inference_geo"}
@@ -147,6 +156,12 @@ class ChatTranslator(Struct, frozen=True):
             chunks = _with_finished_calls(request, chunks)
         return _restore(request, chunks) if needs_restoring(request) else chunks
 
+    def open_stream(self, request: UpstreamRequest) -> StreamParser | None:
+        if request.is_native or request.has_framed_events or needs_restoring(request):
+            return None
+        parser = StreamLoop(_new_stream(self.provider, request))
+        return _FinishedCalls(parser, request) if request.caller_tools else parser
+
     def reply_chunks(self, reply: Reply) -> Sequence[ReplyChunk]:
         return list(load("tidegate.chat.replay", "completion_chunks")(reply))
 
@@ -166,6 +181,17 @@ def parse_completion(provider: Provider, request: UpstreamRequest, body: Json) -
             return load("tidegate.providers.anthropic.completion", "parse")(body)
         case "responses":
             return load("tidegate.providers.openai_responses.completion", "parse")(provider.name, body)
+
+
+def _new_stream(provider: Provider, request: UpstreamRequest) -> StreamTranslator:
+    """Return the translator of a stream in the dialect in which the request was sent."""
+    match request.dialect:
+        case "own":
+            return provider.new_stream()
+        case "messages":
+            return load("tidegate.providers.anthropic.stream", "new_stream")()
+        case "responses":
+            return load("tidegate.providers.openai_responses.stream", "new_stream")(provider.name)
 
 
 def parse_stream(
@@ -218,11 +244,39 @@ async def _with_finished_calls(
 ) -> AsyncGenerator[list[Chunk]]:
     async with aclosing(chunks):
         async for batch in chunks:
-            for chunk in batch:
-                for choice in chunk["choices"]:
-                    if "tool_calls" in choice["delta"] or "function_call" in choice["delta"]:
-                        _finish_calls(request, choice["index"], choice["delta"])
-            yield batch
+            yield _finish_all_calls(request, batch)
+
+
+def _finish_all_calls(request: UpstreamRequest, batch: list[Chunk]) -> list[Chunk]:
+    for chunk in batch:
+        for choice in chunk["choices"]:
+            if "tool_calls" in choice["delta"] or "function_call" in choice["delta"]:
+                _finish_calls(request, choice["index"], choice["delta"])
+    return batch
+
+
+class _FinishedCalls:
+    """A `StreamParser` whose tool calls have all that the caller needs."""
+
+    __slots__ = ("_parser", "_request")
+
+    def __init__(self, parser: StreamLoop, request: UpstreamRequest) -> None:
+        self._parser = parser
+        self._request = request
+
+    @property
+    def done(self) -> bool:
+        return self._parser.done
+
+    @property
+    def failure(self) -> UpstreamError | None:
+        return self._parser.failure
+
+    def feed(self, batch: Sequence[StreamEvent]) -> list[Chunk]:
+        return _finish_all_calls(self._request, self._parser.feed(batch))
+
+    def end(self) -> list[Chunk]:
+        return _finish_all_calls(self._request, self._parser.end())
 
 
 async def _restore(request: UpstreamRequest, chunks: AsyncGenerator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:

@@ -6,7 +6,7 @@ from typing import Protocol
 from tidegate.chat.completion import Chunk, Usage
 from tidegate.errors import UpstreamError
 from tidegate.lazy import load
-from tidegate.providers.base import StreamEvent
+from tidegate.providers.base import StreamEvent, StreamTranslator
 
 
 class _Pairs(Protocol):
@@ -17,53 +17,61 @@ class _Pairs(Protocol):
     def end(self) -> list[StreamEvent]: ...
 
 
-class StreamTranslator(Protocol):
-    """Translates one stream for `translate_stream`. `done`: the reply is complete, even if more events follow."""
+class StreamLoop:
+    """Translates one stream, batch by batch. See `StreamParser`."""
 
-    done: bool
+    def __init__(self, stream: StreamTranslator) -> None:
+        self.done = False
+        self.failure: UpstreamError | None = None
+        self._stream = stream
+        self._pairs: _Pairs | None = None
 
-    def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
-        """Append the chunks of this event to `out`. Raises `UpstreamError`."""
-        ...
+    def feed(self, batch: Sequence[StreamEvent]) -> list[Chunk]:
+        """Return the chunks of a batch of events. Raises `UpstreamError`.
 
-    def end(self) -> list[Chunk]:
-        """Return the last chunks. Raises `StreamCut` if the reply is incomplete."""
-        ...
-
-
-async def translate_stream(
-    stream: StreamTranslator, events: AsyncIterator[Sequence[StreamEvent]]
-) -> AsyncGenerator[list[Chunk]]:
-    """Yield the chunks of each batch of events, then the last chunks. Raises `UpstreamError`.
-
-    If a batch fails midway, first yields its chunks so far; but not mere roles, so that the call can be retried.
-    """
-    pairs: _Pairs | None = None
-    async for batch in events:
-        if pairs is None and _may_have_half_pair(batch):
-            pairs = _create_pairs()
-        if pairs is not None:
-            batch = pairs.join(batch)
+        If a batch fails midway, returns its chunks so far, and `failure` is the error; but not for mere roles, so that
+        the call can be retried.
+        """
+        stream = self._stream
+        if self._pairs is None and _may_have_half_pair(batch):
+            self._pairs = _create_pairs()
+        if self._pairs is not None:
+            batch = self._pairs.join(batch)
         chunks: list[Chunk] = []
         try:
             for event in batch:
                 stream.feed(event, chunks)
                 if stream.done:
-                    break
-            if stream.done:
-                chunks += stream.end()
-        except UpstreamError:
-            if any(map(_has_more_than_role, chunks)):
-                yield chunks
-            raise
+                    self.done = True
+                    return chunks + stream.end()
+        except UpstreamError as error:
+            if not any(map(_has_more_than_role, chunks)):
+                raise
+            self.failure = error
+        return chunks
+
+    def end(self) -> list[Chunk]:
+        """Return the last chunks of a stream whose events have ended. Raises `UpstreamError`."""
+        chunks: list[Chunk] = []
+        for event in self._pairs.end() if self._pairs is not None else ():
+            self._stream.feed(event, chunks)
+        return chunks + self._stream.end()
+
+
+async def translate_stream(
+    stream: StreamTranslator, events: AsyncIterator[Sequence[StreamEvent]]
+) -> AsyncGenerator[list[Chunk]]:
+    """Yield the chunks of each batch of events, then the last chunks. Raises `UpstreamError`."""
+    loop = StreamLoop(stream)
+    async for batch in events:
+        chunks = loop.feed(batch)
         if chunks:
             yield chunks
-        if stream.done:
+        if loop.failure is not None:
+            raise loop.failure
+        if loop.done:
             return
-    chunks = []
-    for event in pairs.end() if pairs is not None else ():
-        stream.feed(event, chunks)
-    yield chunks + stream.end()
+    yield loop.end()
 
 
 def _create_pairs() -> _Pairs:

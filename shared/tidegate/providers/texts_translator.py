@@ -12,7 +12,7 @@ from tidegate.domain.operation import Reply, ReplyChunk
 from tidegate.domain.usage import Usage, parse_count
 from tidegate.errors import OperationNotSupported, ProviderMalformed, UpstreamError
 from tidegate.json import Json, JsonObject
-from tidegate.providers.base import Framing, Headers, Provider, StreamEvent, UpstreamRequest
+from tidegate.providers.base import Framing, Headers, Provider, StreamEvent, StreamParser, UpstreamRequest
 
 _T = TypeVar("_T")
 
@@ -36,6 +36,9 @@ class TextsTranslator(Struct, frozen=True):
     def parse_stream(
         self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
     ) -> AsyncGenerator[Sequence[ReplyChunk]]:
+        self._refuse_stream()
+
+    def open_stream(self, request: UpstreamRequest) -> StreamParser | None:
         self._refuse_stream()
 
     def reply_chunks(self, reply: Reply) -> Sequence[ReplyChunk]:

@@ -153,6 +153,7 @@ class TimedResponse(StreamedResponse):
         self.headers = response.headers
         self._response = response
         self._silence_timer = silence_timer
+        self._open_chunks: AsyncGenerator[bytes] | None = None
 
     async def read(self, limit: int) -> bytes:
         """See `HttpResponse.read`. Raises `ProviderTimeout` when the provider is silent for too long."""
@@ -169,6 +170,32 @@ class TimedResponse(StreamedResponse):
             raise
         finally:
             silence_timer.cancel()
+
+    async def next_chunk(self) -> bytes | None:
+        """Return the content that has arrived since the last one; None at the end. Raises what `chunks` raises.
+
+        Do not mix it with `chunks`. `close_chunks` ends it early.
+        """
+        silence_timer, record, chunks = self._silence_timer, self.record, self._open_chunks
+        if chunks is None:
+            chunks = self._open_chunks = self._response.chunks()
+        silence_timer.start_waiting()
+        try:
+            chunk = await anext(chunks, None)
+        except asyncio.CancelledError:
+            if silence_timer.absorb_cancellation():
+                raise silence_timer.timeout_error() from None
+            raise
+        silence_timer.stop_waiting()
+        if record is not None and chunk is not None:
+            record(chunk)
+        return chunk
+
+    async def close_chunks(self) -> None:
+        """Close the content that `next_chunk` reads."""
+        self._silence_timer.cancel()
+        if self._open_chunks is not None:
+            await self._open_chunks.aclose()
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """See `HttpResponse.chunks`. Raises `ProviderTimeout` when the provider is silent for too long."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from functools import partial
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -21,7 +21,7 @@ from tidegate.ports import Secrets
 from tidegate.providers.base import FurtherRequests, KeyAuth, SigV4Auth, Translator, UpstreamRequest
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, take_notes
 from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
-from tidegate.transport.silence import open_with_timeouts
+from tidegate.transport.silence import TimedResponse, open_with_timeouts
 from tidegate.upstream.reply_stream import (
     MAX_REPLY_BYTES,
     batches_of,
@@ -29,6 +29,7 @@ from tidegate.upstream.reply_stream import (
     decode_events,
     first_content_batch,
     first_piece,
+    parsed_batches,
     read_json,
 )
 
@@ -224,22 +225,28 @@ class ProviderConnection:
         return ProviderReply(translator.parse_reply(request, body), None)
 
     async def _read_stream(
-        self, request: UpstreamRequest, response: HttpResponse, redaction: "_Redaction"
+        self, request: UpstreamRequest, pieces: TimedResponse, redaction: "_Redaction"
     ) -> ProviderReply:
-        translator, pieces = self._translator, response.chunks()
-        self._closers.append(pieces.aclose)
+        translator = self._translator
+        self._closers.append(pieces.close_chunks)
         start = await first_piece(translator, pieces)
         if start.lstrip()[:1] in (b"{", b"["):
             events, chunks = await read_json(translator, request, start, pieces)
+            self._closers.append(events.aclose)
             if chunks is not None:
                 return ProviderReply(None, batches_of(chunks))
+            batches = translator.parse_stream(request, events)
         else:
-            events = decode_events(translator, start, pieces)
-        self._closers.append(events.aclose)
-        batches = translator.parse_stream(request, events)
+            parser = translator.open_stream(request)
+            if parser is None:
+                events = decode_events(translator, start, pieces)
+                self._closers.append(events.aclose)
+                batches = translator.parse_stream(request, events)
+            else:
+                batches = parsed_batches(translator, parser, start, pieces)
         self._closers.append(batches.aclose)
         first = await first_content_batch(translator, batches)
-        return ProviderReply(None, _with_first_batch(first, batches, redaction))
+        return ProviderReply(None, _MaskedBatches(first, batches, redaction))
 
     async def _ask_in_parts(self, request: UpstreamRequest, further: FurtherRequests) -> ProviderReply:
         open_part = partial(
@@ -300,14 +307,31 @@ def _error_reply(
     return error
 
 
-async def _with_first_batch(
-    first_batch: Sequence[ReplyChunk], remaining_batches: AsyncIterator[Sequence[ReplyChunk]], redaction: _Redaction
-) -> AsyncIterator[Sequence[ReplyChunk]]:
-    yield first_batch
-    try:
-        async for batch in remaining_batches:
-            if batch:
-                yield batch
-    except UpstreamError as error:
-        redaction.mask(error)
-        raise
+class _MaskedBatches:
+    """The batches of a stream whose first one has arrived. Errors in them are masked."""
+
+    __slots__ = ("_first", "_redaction", "_remaining")
+
+    def __init__(
+        self, first: Sequence[ReplyChunk], remaining: AsyncIterator[Sequence[ReplyChunk]], redaction: _Redaction
+    ) -> None:
+        self._first: Sequence[ReplyChunk] | None = first
+        self._remaining = remaining
+        self._redaction = redaction
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[ReplyChunk]:
+        first = self._first
+        if first is not None:
+            self._first = None
+            return first
+        try:
+            while True:
+                batch = await anext(self._remaining)
+                if batch:
+                    return batch
+        except UpstreamError as error:
+            self._redaction.mask(error)
+            raise

@@ -10,7 +10,7 @@ from tidegate.domain.operation import ReplyChunk
 from tidegate.errors import ProviderMalformed, ProviderUnreachable, StreamCut
 from tidegate.json import Json, decode_reply, encode
 from tidegate.lazy import load
-from tidegate.providers.base import Framing, StreamEvent, Translator, UpstreamRequest
+from tidegate.providers.base import Framing, StreamEvent, StreamParser, Translator, UpstreamRequest
 from tidegate.transport.base import take_notes
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
@@ -22,6 +22,12 @@ _DECODERS: dict[Framing, tuple[str, str]] = {
     "sse": ("tidegate.upstream.sse", "SseDecoder"),
     "eventstream": ("tidegate.upstream.eventstream", "EventStreamDecoder"),
 }
+
+
+class Pieces(Protocol):
+    """The body of a response, as it arrives. `transport.silence.TimedResponse` implements it."""
+
+    async def next_chunk(self) -> bytes | None: ...
 
 
 class StreamDecoder(Protocol):
@@ -46,12 +52,12 @@ def _cut_if_unreachable(translator: Translator) -> Generator[None]:
         raise cut from None
 
 
-async def first_piece(translator: Translator, pieces: AsyncIterator[bytes]) -> bytes:
+async def first_piece(translator: Translator, pieces: Pieces) -> bytes:
     """Return the start of the body, which tells JSON from events: content types are not reliable."""
     start = b""
     with _cut_if_unreachable(translator):
         while not start.strip():
-            piece = await anext(pieces, None)
+            piece = await pieces.next_chunk()
             if piece is None:
                 break
             start += piece
@@ -59,7 +65,7 @@ async def first_piece(translator: Translator, pieces: AsyncIterator[bytes]) -> b
 
 
 async def read_json(
-    translator: Translator, request: UpstreamRequest, start: bytes, pieces: AsyncIterator[bytes]
+    translator: Translator, request: UpstreamRequest, start: bytes, pieces: Pieces
 ) -> tuple[AsyncGenerator[Sequence[StreamEvent]], Sequence[ReplyChunk] | None]:
     """Read a JSON body in place of a stream: the chunks of a whole reply, or the events in a list.
 
@@ -67,7 +73,7 @@ async def read_json(
     """
     collected, size = [start], len(start)
     with _cut_if_unreachable(translator):
-        async for piece in pieces:
+        while (piece := await pieces.next_chunk()) is not None:
             collected.append(piece)
             size += len(piece)
             if size > MAX_REPLY_BYTES:
@@ -94,9 +100,7 @@ def _create_decoder(translator: Translator) -> StreamDecoder:
     return load(module, name)()
 
 
-async def decode_events(
-    translator: Translator, start: bytes, pieces: AsyncIterator[bytes]
-) -> AsyncGenerator[Sequence[StreamEvent]]:
+async def decode_events(translator: Translator, start: bytes, pieces: Pieces) -> AsyncGenerator[Sequence[StreamEvent]]:
     decoder = _create_decoder(translator)
     size, piece = 0, start
     with _cut_if_unreachable(translator):
@@ -109,10 +113,41 @@ async def decode_events(
                 yield events
             if decoder.broken is not None:
                 raise decoder.broken
-            piece = await anext(pieces, None)
+            piece = await pieces.next_chunk()
     events = decoder.end()
     if events:
         yield events
+
+
+async def parsed_batches(
+    translator: Translator, parser: StreamParser, start: bytes, pieces: Pieces
+) -> AsyncGenerator[Sequence[ReplyChunk]]:
+    """Yield the chunks of each piece of the body that completes some. Raises `UpstreamError`."""
+    decoder, size, piece = _create_decoder(translator), 0, start
+    with _cut_if_unreachable(translator):
+        while piece is not None:
+            size += len(piece)
+            if size > MAX_STREAM_BYTES:
+                raise ProviderMalformed(f"The provider's stream is larger than {MAX_STREAM_BYTES} bytes.")
+            events = decoder.feed(piece)
+            if events:
+                chunks = parser.feed(events)
+                if chunks:
+                    yield chunks
+                if parser.failure is not None:
+                    raise parser.failure
+                if parser.done:
+                    return
+            if decoder.broken is not None:
+                raise decoder.broken
+            piece = await pieces.next_chunk()
+    chunks = parser.feed(decoder.end())
+    if chunks:
+        yield chunks
+    if parser.failure is not None:
+        raise parser.failure
+    if not parser.done:
+        yield parser.end()
 
 
 async def first_content_batch(translator: Translator, batches: AsyncIterator[Sequence[ReplyChunk]]) -> list[ReplyChunk]:

@@ -15,7 +15,7 @@ from tidegate.errors import UpstreamError
 from tidegate.json import Json
 from tidegate.lazy import load
 from tidegate.providers.anthropic import completion, failure, parts, request, stream
-from tidegate.providers.base import Framing, Headers, KeyAuth, StreamEvent, UpstreamRequest
+from tidegate.providers.base import Framing, Headers, KeyAuth, StreamEvent, StreamTranslator, UpstreamRequest
 from tidegate.providers.openai import legacy_functions
 
 VERSION = "2023-06-01"
@@ -46,6 +46,9 @@ class Anthropic(Struct, frozen=True):
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(body)
+
+    def new_stream(self) -> StreamTranslator:
+        return stream.new_stream()
 
     def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
         return stream.parse(events)

@@ -11,12 +11,17 @@ from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode_reply_or_none
 from tidegate.providers import stream_loop
 from tidegate.providers.anthropic import failure, normalise, usage
-from tidegate.providers.base import StreamEvent
+from tidegate.providers.base import StreamEvent, StreamTranslator
+
+
+def new_stream() -> StreamTranslator:
+    """Return the translator of one stream."""
+    return _AnthropicStreamTranslator()
 
 
 def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
     """Yield the chunks of each batch of events. Raises `UpstreamError`, `StreamCut` if no stop reason came."""
-    return stream_loop.translate_stream(_AnthropicStreamTranslator(), events)
+    return stream_loop.translate_stream(new_stream(), events)
 
 
 class _ContentBlock:

@@ -15,7 +15,16 @@ from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json
 from tidegate.lazy import load
-from tidegate.providers.base import Auth, Framing, Headers, KeyAuth, SigV4Auth, StreamEvent, UpstreamRequest
+from tidegate.providers.base import (
+    Auth,
+    Framing,
+    Headers,
+    KeyAuth,
+    SigV4Auth,
+    StreamEvent,
+    StreamTranslator,
+    UpstreamRequest,
+)
 from tidegate.providers.bedrock import completion, failure, parts, request, stream
 from tidegate.providers.openai import legacy_functions
 
@@ -43,6 +52,9 @@ class Bedrock(Struct, frozen=True):
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(body)
+
+    def new_stream(self) -> StreamTranslator:
+        return stream.new_stream()
 
     def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
         return stream.parse(events)

@@ -13,13 +13,18 @@ from tidegate.domain.usage import merge_counts
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode_reply_or_none
 from tidegate.providers import stream_loop
-from tidegate.providers.base import StreamEvent
+from tidegate.providers.base import StreamEvent, StreamTranslator
 from tidegate.providers.bedrock import failure, normalise, reasoning_replay
+
+
+def new_stream() -> StreamTranslator:
+    """Return the translator of one stream."""
+    return _BedrockStreamTranslator()
 
 
 def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
     """Yield the chunks of each batch of events, then the finish reason and usage. Raises `UpstreamError`."""
-    return stream_loop.translate_stream(_BedrockStreamTranslator(), events)
+    return stream_loop.translate_stream(new_stream(), events)
 
 
 class _BedrockStreamTranslator:

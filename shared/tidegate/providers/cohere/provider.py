@@ -13,7 +13,7 @@ from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import ContentPolicyViolation, ProviderAuth, ProviderBadRequest, ProviderFailed, UpstreamError
 from tidegate.json import Json
-from tidegate.providers.base import Framing, Headers, KeyAuth, StreamEvent, UpstreamRequest
+from tidegate.providers.base import Framing, Headers, KeyAuth, StreamEvent, StreamTranslator, UpstreamRequest
 from tidegate.providers.cohere import completion, request, stream
 from tidegate.providers.openai import error_body, failure, legacy_functions
 
@@ -41,6 +41,9 @@ class Cohere(Struct, frozen=True):
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(body)
+
+    def new_stream(self) -> StreamTranslator:
+        return stream.new_stream()
 
     def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
         return stream.parse(events)

@@ -12,15 +12,20 @@ from tidegate.chat.completion import Chunk
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode_reply
 from tidegate.providers import stream_loop
-from tidegate.providers.base import StreamEvent
+from tidegate.providers.base import StreamEvent, StreamTranslator
 from tidegate.providers.cohere import normalise
 from tidegate.providers.openai import failure
 from tidegate.providers.openai.toolcalls import ToolCallStream
 
 
+def new_stream() -> StreamTranslator:
+    """Return the translator of one stream."""
+    return _CohereStreamTranslator()
+
+
 def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
     """Yield the chunks of each batch of events. Raises `UpstreamError`; `StreamCut` if `message-end` is missing."""
-    return stream_loop.translate_stream(_CohereStreamTranslator(), events)
+    return stream_loop.translate_stream(new_stream(), events)
 
 
 class _CohereStreamTranslator:

@@ -14,7 +14,7 @@ from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json
-from tidegate.providers.base import Auth, Framing, Headers, KeyAuth, StreamEvent, UpstreamRequest
+from tidegate.providers.base import Auth, Framing, Headers, KeyAuth, StreamEvent, StreamTranslator, UpstreamRequest
 from tidegate.providers.gemini import completion, failure, media, request, stream
 from tidegate.providers.gemini.capabilities import Host
 
@@ -53,6 +53,9 @@ class Gemini(Struct, frozen=True):
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(self.name, body)
+
+    def new_stream(self) -> StreamTranslator:
+        return stream.new_stream(self.name)
 
     def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
         return stream.parse(self.name, events)

@@ -10,15 +10,20 @@ from tidegate.chat.completion import Chunk
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode_reply_or_none
 from tidegate.providers import stream_loop
-from tidegate.providers.base import StreamEvent
+from tidegate.providers.base import StreamEvent, StreamTranslator
 from tidegate.providers.gemini import failure, logprobs, usage
 from tidegate.providers.gemini.choice_stream import GeminiChoiceStream
 from tidegate.providers.gemini.completion import parse_block_reason, parse_usage_metadata
 
 
+def new_stream(provider: str) -> StreamTranslator:
+    """Return the translator of one stream."""
+    return _GeminiStreamTranslator(provider)
+
+
 def parse(provider: str, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
     """Yield the chunks of each batch of events, then the finish reasons and usage. Raises `UpstreamError`."""
-    return stream_loop.translate_stream(_GeminiStreamTranslator(provider), events)
+    return stream_loop.translate_stream(new_stream(provider), events)
 
 
 class _GeminiStreamTranslator:

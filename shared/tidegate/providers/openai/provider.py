@@ -16,7 +16,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json, JsonObject, encode
 from tidegate.lazy import load
-from tidegate.providers.base import Framing, Headers, StreamEvent, UpstreamRequest
+from tidegate.providers.base import Framing, Headers, StreamEvent, StreamTranslator, UpstreamRequest
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai import completion, failure, legacy_functions, parts, request, stream
 from tidegate.providers.openai.quirks import Quirks
@@ -83,6 +83,9 @@ class OpenAI(Struct, frozen=True):
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(self.row.name, self.row.quirks, body)
+
+    def new_stream(self) -> StreamTranslator:
+        return stream.new_stream(self.row.name, self.row.quirks)
 
     def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
         return stream.parse(self.row.name, self.row.quirks, events)

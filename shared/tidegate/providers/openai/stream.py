@@ -18,7 +18,7 @@ from tidegate.domain.usage import merge_counts
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode_reply
 from tidegate.providers import stream_loop
-from tidegate.providers.base import StreamEvent
+from tidegate.providers.base import StreamEvent, StreamTranslator
 from tidegate.providers.openai import failure, normalise, usage
 from tidegate.providers.openai.choice_stream import OpenAIChoiceStream
 from tidegate.providers.openai.completion import choice_content, clean_logprobs
@@ -36,9 +36,14 @@ _MAX_MISSES = 8
 """After so many chunks in a row that are not plain, the next ones of the stream are not tried."""
 
 
+def new_stream(provider: str, quirks: Quirks) -> StreamTranslator:
+    """Return the translator of one stream."""
+    return _OpenAIStreamTranslator(provider, quirks)
+
+
 def parse(provider: str, quirks: Quirks, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
     """Yield the chunks of each batch of events, then the last chunks. Raises `UpstreamError`."""
-    return stream_loop.translate_stream(_OpenAIStreamTranslator(provider, quirks), events)
+    return stream_loop.translate_stream(new_stream(provider, quirks), events)
 
 
 def _envelope_of(chunk: PlainChunk) -> tuple[str | None, ...]:

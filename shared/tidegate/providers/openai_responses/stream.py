@@ -12,7 +12,7 @@ from tidegate.chat.completion import Chunk, FinishReason
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode_reply
 from tidegate.providers import stream_loop
-from tidegate.providers.base import StreamEvent
+from tidegate.providers.base import StreamEvent, StreamTranslator
 from tidegate.providers.openai import normalise
 from tidegate.providers.openai_responses import failure, usage
 from tidegate.providers.openai_responses.output_items import OutputItems, text_logprobs
@@ -25,9 +25,14 @@ _FAILURES = ("error", "response.failed", "response.cancelled")
 _REASONS: dict[Json, FinishReason] = {"content_filter": "content_filter"}
 
 
+def new_stream(provider: str) -> StreamTranslator:
+    """Return the translator of one stream."""
+    return ResponsesStreamTranslator(provider)
+
+
 def parse(provider: str, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
     """Yield the chunks of each batch of events. Raises `UpstreamError`; `StreamCut` if the response has no end."""
-    return stream_loop.translate_stream(ResponsesStreamTranslator(provider), events)
+    return stream_loop.translate_stream(new_stream(provider), events)
 
 
 class ResponsesStreamTranslator:
