@@ -18,6 +18,7 @@ _BODIES: dict[str, dict[str, Any]] = {
     "responses": {"model": "openai/gpt-4.1-mini", "input": _TEXT},
     "compaction": {"model": "openai/gpt-4.1-mini", "input": _TEXT},
     "ollama": {**_MESSAGES, "stream": False},
+    "ollama_generate": {"model": "openai/gpt-4.1-mini", "prompt": _TEXT, "stream": False},
     "completions": {"model": "openai/gpt-4.1-mini", "prompt": _TEXT, "max_tokens": 50},
     "embeddings": {"model": "openai/text-embedding-3-small", "input": _TEXT},
     "rerank": {"model": "cohere/rerank-v3.5", "query": "tide", "documents": ["A gate.", "A fish."]},
