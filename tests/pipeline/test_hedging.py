@@ -49,6 +49,7 @@ async def hedged(hosts: Hosts, *targets: Any, workspace: Workspace = WORKSPACE, 
     before = asyncio.all_tasks()
     async with routed(hosts, *targets, workspace=workspace, hedge_after_seconds=2, **route) as client:
         yield client
+    await asyncio.sleep(0)  # httpx leaves generators of its own to the event loop
     assert asyncio.all_tasks() == before
 
 
