@@ -1,6 +1,6 @@
 """`python -m tests.bench.passthrough`: what Python costs by itself. Hands each call on and its answer back, unread.
 
-The same server (uvicorn) and the same HTTP client (aiohttp) as the gateway's, and nothing else. Prints its port.
+uvicorn as the server and aiohttp as the HTTP client, as many gateways have them, and nothing else. Prints its port.
 """
 
 import os
