@@ -2,8 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from functools import partial
-from typing import TypeGuard, cast
+from typing import TypeGuard, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,7 +26,7 @@ from tidegate.providers.base import (
     StreamTranslator,
     UpstreamRequest,
 )
-from tidegate.providers.stream_loop import StreamLoop
+from tidegate.providers.stream_loop import StreamLoop, parse_events
 
 _PRICE_CHANGING_FIELDS = frozenset(
     {"service_tier", "serviceTier", "performanceConfig", "additionalModelRequestFields", "speed", "inference_geo"}
@@ -146,21 +145,25 @@ class ChatTranslator(Struct, frozen=True):
     def parse_stream(
         self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
     ) -> AsyncGenerator[Sequence[ReplyChunk]]:
-        if request.has_framed_events:
-            events = load("tidegate.providers.bedrock.invoke", "unframed")(events)
-        if request.is_native:
-            parse = partial(parse_stream, self.provider, request)
-            return load(_NATIVE, "with_native_events")(parse, events)
+        parser = self.open_stream(request)
+        if parser is not None:
+            return parse_events(parser, events)
         chunks = parse_stream(self.provider, request, events)
         if request.caller_tools:
             chunks = _with_finished_calls(request, chunks)
-        return _restore(request, chunks) if needs_restoring(request) else chunks
+        return _restore(request, chunks)
 
     def open_stream(self, request: UpstreamRequest) -> StreamParser | None:
-        if request.is_native or request.has_framed_events or needs_restoring(request):
+        if needs_restoring(request) and not request.is_native:
             return None
-        parser = StreamLoop(_new_stream(self.provider, request))
-        return _FinishedCalls(parser, request) if request.caller_tools else parser
+        parser: StreamParser = StreamLoop(_new_stream(self.provider, request))
+        if request.is_native:
+            parser = load(_NATIVE, "NativeStream")(parser)
+        elif request.caller_tools:
+            parser = _FinishedCalls(parser, request)
+        if request.has_framed_events:
+            parser = load("tidegate.providers.bedrock.invoke", "UnframedStream")(parser)
+        return parser
 
     def reply_chunks(self, reply: Reply) -> Sequence[ReplyChunk]:
         return list(load("tidegate.chat.replay", "completion_chunks")(reply))
@@ -247,8 +250,11 @@ async def _with_finished_calls(
             yield _finish_all_calls(request, batch)
 
 
-def _finish_all_calls(request: UpstreamRequest, batch: list[Chunk]) -> list[Chunk]:
-    for chunk in batch:
+_Batch = TypeVar("_Batch", bound=Sequence[ReplyChunk])
+
+
+def _finish_all_calls(request: UpstreamRequest, batch: _Batch) -> _Batch:
+    for chunk in cast("Sequence[Chunk]", batch):
         for choice in chunk["choices"]:
             if "tool_calls" in choice["delta"] or "function_call" in choice["delta"]:
                 _finish_calls(request, choice["index"], choice["delta"])
@@ -260,7 +266,7 @@ class _FinishedCalls:
 
     __slots__ = ("_parser", "_request")
 
-    def __init__(self, parser: StreamLoop, request: UpstreamRequest) -> None:
+    def __init__(self, parser: StreamParser, request: UpstreamRequest) -> None:
         self._parser = parser
         self._request = request
 
@@ -272,10 +278,10 @@ class _FinishedCalls:
     def failure(self) -> UpstreamError | None:
         return self._parser.failure
 
-    def feed(self, batch: Sequence[StreamEvent]) -> list[Chunk]:
+    def feed(self, batch: Sequence[StreamEvent]) -> Sequence[ReplyChunk]:
         return _finish_all_calls(self._request, self._parser.feed(batch))
 
-    def end(self) -> list[Chunk]:
+    def end(self) -> Sequence[ReplyChunk]:
         return _finish_all_calls(self._request, self._parser.end())
 
 

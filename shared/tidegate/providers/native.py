@@ -5,9 +5,9 @@ The provider's own reply, or its events, stand beside it under the key `NATIVE`,
 """
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, suppress
-from typing import TypeAlias, cast
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import cast
 
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.request import ChatCall
@@ -18,8 +18,7 @@ from tidegate.errors import ProviderAuth, UpstreamError
 from tidegate.json import Json, JsonObject, decode_reply_or_none, encode
 from tidegate.providers.base import StreamEvent
 from tidegate.providers.openai.error_body import scrub_body
-
-ParseStream: TypeAlias = Callable[[AsyncIterator[Sequence[StreamEvent]]], AsyncGenerator[list[Chunk]]]
+from tidegate.providers.stream_loop import StreamLoop
 
 _FAILURES = ("error", "response.failed")
 _UNTYPED_FAILURE = re.compile(r'\s*\{\s*"type"\s*:\s*"(?:error|response\.failed)"')
@@ -64,34 +63,50 @@ def keep_native_body(error: UpstreamError, body: Json | str) -> None:
             pass
 
 
-async def with_native_events(
-    parse: ParseStream, events: AsyncIterator[Sequence[StreamEvent]]
-) -> AsyncGenerator[list[Chunk]]:
-    """Translate a stream, and add the provider's events to its chunks: those that came since the chunk before.
+class NativeStream:
+    """A `StreamParser` that adds the provider's events to its chunks: those that came since the chunk before.
 
     The stamper of chat leaves out chunks without choices, so that events always stand in one that has some. An event
     that reports an error stands in none: the error that is raised keeps it.
     """
-    arrived: list[StreamEvent] = []
-    failure: StreamEvent | None = None
 
-    async def recorded() -> AsyncGenerator[Sequence[StreamEvent]]:
-        nonlocal failure
-        async for batch in events:
-            failure = next((event for event in batch if _is_failure(event)), None)
-            arrived.extend(batch if failure is None else batch[: batch.index(failure)])
-            yield batch
+    __slots__ = ("_arrived", "_failed", "_parser", "done", "failure")
 
-    try:
-        async with aclosing(recorded()) as source, aclosing(parse(source)) as batches:
-            async for chunks in batches:
-                yield _with_events(chunks, arrived) if arrived else chunks
-    except UpstreamError as error:
-        if failure is not None:
-            keep_native_body(error, decode_reply_or_none(failure.data))
-        raise
-    if arrived:
-        yield _with_events([], arrived)
+    def __init__(self, parser: StreamLoop) -> None:
+        self.done = False
+        self.failure: UpstreamError | None = None
+        self._parser = parser
+        self._arrived: list[StreamEvent] = []
+        self._failed: StreamEvent | None = None
+
+    def feed(self, batch: Sequence[StreamEvent]) -> list[Chunk]:
+        """See `StreamParser.feed`."""
+        arrived = self._arrived
+        self._failed = failed = next(filter(_is_failure, batch), None)
+        arrived.extend(batch if failed is None else batch[: batch.index(failed)])
+        try:
+            chunks = self._parser.feed(batch)
+        except UpstreamError as error:
+            self._keep_body(error)
+            raise
+        self.done = self._parser.done
+        if self._parser.failure is not None:
+            self.failure = self._parser.failure
+            self._keep_body(self.failure)
+        return _with_events(chunks, arrived) if arrived and (chunks or self.done) else chunks
+
+    def end(self) -> list[Chunk]:
+        """See `StreamParser.end`."""
+        try:
+            chunks = self._parser.end()
+        except UpstreamError as error:
+            self._keep_body(error)
+            raise
+        return _with_events(chunks, self._arrived) if self._arrived else chunks
+
+    def _keep_body(self, error: UpstreamError) -> None:
+        if self._failed is not None:
+            keep_native_body(error, decode_reply_or_none(self._failed.data))
 
 
 def _is_failure(event: StreamEvent) -> bool:

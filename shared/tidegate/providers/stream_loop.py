@@ -1,12 +1,12 @@
 """The loop over a provider's stream, batch by batch, that every dialect shares; and the chunks of usage."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from tidegate.chat.completion import Chunk, Usage
 from tidegate.errors import UpstreamError
 from tidegate.lazy import load
-from tidegate.providers.base import StreamEvent, StreamTranslator
+from tidegate.providers.base import StreamEvent, StreamParser, StreamTranslator
 
 
 class _Pairs(Protocol):
@@ -58,20 +58,26 @@ class StreamLoop:
         return chunks + self._stream.end()
 
 
-async def translate_stream(
+def translate_stream(
     stream: StreamTranslator, events: AsyncIterator[Sequence[StreamEvent]]
 ) -> AsyncGenerator[list[Chunk]]:
     """Yield the chunks of each batch of events, then the last chunks. Raises `UpstreamError`."""
-    loop = StreamLoop(stream)
+    return parse_events(StreamLoop(stream), events)
+
+
+async def parse_events(
+    parser: StreamParser, events: AsyncIterator[Sequence[StreamEvent]]
+) -> AsyncGenerator[Any]:  # the chunks that the parser makes: of a type of its own
+    """Yield the chunks of each batch of events, then the last chunks. Raises `UpstreamError`."""
     async for batch in events:
-        chunks = loop.feed(batch)
+        chunks = parser.feed(batch)
         if chunks:
             yield chunks
-        if loop.failure is not None:
-            raise loop.failure
-        if loop.done:
+        if parser.failure is not None:
+            raise parser.failure
+        if parser.done:
             return
-    yield loop.end()
+    yield parser.end()
 
 
 def _create_pairs() -> _Pairs:

@@ -7,14 +7,15 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Invo
 """
 
 from base64 import b64decode
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
-from tidegate.errors import ProviderMalformed
+from tidegate.domain.operation import ReplyChunk
+from tidegate.errors import ProviderMalformed, UpstreamError
 from tidegate.json import decode_reply_or_none, encode
-from tidegate.providers.base import Auth, StreamEvent, UpstreamRequest
+from tidegate.providers.base import Auth, StreamEvent, StreamParser, UpstreamRequest
 from tidegate.providers.bedrock import failure
 from tidegate.providers.messages_hosts import BEDROCK, caller_body_for, is_native
 
@@ -40,23 +41,41 @@ def native_request(call: ChatCall, deployment: Deployment, auth: Auth) -> Upstre
     )
 
 
-async def unframed(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[Sequence[StreamEvent]]:
-    """Yield Anthropic's events, which the frames have in base64. Raises `UpstreamError` for a frame with an error."""
-    async for frames in events:
-        unpacked: list[StreamEvent] = []
-        for frame in frames:
+class UnframedStream:
+    """A `StreamParser` for frames that have Anthropic's events in base64, which `parser` translates."""
+
+    __slots__ = ("_failure", "_parser")
+
+    def __init__(self, parser: StreamParser) -> None:
+        self._parser = parser
+        self._failure: UpstreamError | None = None
+
+    @property
+    def done(self) -> bool:
+        return self._parser.done
+
+    @property
+    def failure(self) -> UpstreamError | None:
+        return self._parser.failure or self._failure
+
+    def feed(self, batch: Sequence[StreamEvent]) -> Sequence[ReplyChunk]:
+        """See `StreamParser.feed`. A frame with an error is the `failure` after the chunks before it."""
+        events: list[StreamEvent] = []
+        for frame in batch:
             raw = decode_reply_or_none(frame.data)
             if frame.type.startswith(_FAILURES):
-                if unpacked:
-                    yield unpacked
-                raise failure.from_event(frame.type.partition(":")[2], raw)
+                self._failure = failure.from_event(frame.type.partition(":")[2], raw)
+                break
             match raw:
                 case {"bytes": str(encoded)}:
-                    unpacked.append(_event(encoded))
+                    events.append(_event(encoded))
                 case _:
                     pass  # a type of frames that is unknown yet
-        if unpacked:
-            yield unpacked
+        return self._parser.feed(events) if events else ()
+
+    def end(self) -> Sequence[ReplyChunk]:
+        """See `StreamParser.end`."""
+        return self._parser.end()
 
 
 def _event(encoded: str) -> StreamEvent:
