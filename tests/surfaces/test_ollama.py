@@ -95,7 +95,13 @@ async def test_options_images_tools_and_formats_become_those_of_chat() -> None:
     assert reply.headers["x-tidegate-ignored-params"] == "options.num_ctx,keep_alive"
 
 
-@pytest.mark.parametrize("fields", [{"messages": None}, {"messages": []}, {"messages": [5]}, {"model": None}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({"messages": None}, {"messages": []}, {"messages": [5]}, {"model": None}),
+        *({"options": "x"}, {"format": "yaml"}, {"format": 7}, {"think": 5}),
+    ],
+)
 async def test_an_error_has_ollamas_form(fields: dict[str, Any]) -> None:
     async with world() as client:
         refused = await client.post({**BODY, **fields}, PATH)

@@ -140,8 +140,9 @@ def _chat_fields(sent: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
     """Return the fields as those of chat, and the paths of those that chat has not."""
     others = {name: value for name, value in sent.items() if name not in ("options", "format", "think", "keep_alive")}
     fields: JsonObject = {"stream": True, **others, "messages": _messages(sent.get("messages"))}
-    options = sent.get("options")
-    options = options if isinstance(options, dict) else {}
+    options = sent.get("options") or {}
+    if not isinstance(options, dict):
+        raise _invalid("options", "an object")
     fields |= {_OPTIONS[name]: value for name, value in options.items() if name in _OPTIONS}
     if isinstance(fields.get("max_tokens"), int) and cast("int", fields["max_tokens"]) < 1:
         del fields["max_tokens"]  # -1 is no limit
@@ -150,17 +151,25 @@ def _chat_fields(sent: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
             fields["response_format"] = {"type": "json_object"}
         case dict(schema):
             fields["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
-        case _:
+        case None | "":
             pass
+        case _:
+            raise _invalid("format", '"json", or a schema')
     match sent.get("think"):
         case bool(enabled):
             fields["reasoning"] = {"enabled": enabled}
         case str(effort):
             fields["reasoning_effort"] = effort
-        case _:
+        case None:
             pass
+        case _:
+            raise _invalid("think", "true, false, or an effort")
     unknown = [f"options.{name}" for name in options if name not in _OPTIONS]
     return fields, (*unknown, *(["keep_alive"] if sent.get("keep_alive") is not None else []))
+
+
+def _invalid(name: str, expected: str) -> InvalidRequest:
+    return InvalidRequest(f"Invalid value for '{name}': expected {expected}.", param=name)
 
 
 def _messages(messages: Json) -> Json:
