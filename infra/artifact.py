@@ -5,7 +5,9 @@ gives the same bytes on every machine. Bytecode halves the cold start, and only 
 """
 
 import argparse
+import ast
 import hashlib
+import marshal
 import os
 import shutil
 import subprocess
@@ -49,6 +51,16 @@ EXCLUDED = {
 }
 """By function: the parts of the package that it never imports."""
 
+FIRST_CALL = (
+    *("functions.chat.app", "tidegate.runtime.process", "tidegate.aws.secrets", "tidegate.transport.httptools"),
+    *(f"tidegate.providers.openai.{name}" for name in ("completion", "request", "stream")),
+    *("tidegate.api.stream", "tidegate.upstream.sse"),
+)
+"""What a first call loads: their bytecode, and that of all modules they import, is in one file as well."""
+
+LIGHT_LIBRARIES = {"httptools", "msgspec", "starlette/__init__", "starlette/types", "typing_extensions"}
+"""The libraries that a first call loads."""
+
 UNNEEDED = (
     *("**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.c", "**/*.h", "**/py.typed"),
     *(f"**/*.dist-info/{name}" for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")),
@@ -56,6 +68,10 @@ UNNEEDED = (
     *("cffi", "anyio/_backends/_trio.py"),
 )
 """Files and folders that no function loads. `cryptography` needs `_cffi_backend`, and not the rest of cffi."""
+
+_TAG = f"cpython-{PYTHON.replace('.', '')}"
+_PYC_HEAD_BYTES = 16
+"""Source: https://peps.python.org/pep-0552/"""
 
 TIMESTAMP = 1_577_836_800
 """2020-01-01, the modification time of all files, so that every machine builds the same zip file."""
@@ -95,6 +111,8 @@ def build(output: Path, platforms: list[str], python: str, function: str = "chat
         shutil.copyfile(script, output / script.name)
     (output / "revision.txt").write_text(_revision() + "\n")
     _compile(output, python)
+    if function == "chat":
+        _bundle(output)
     _normalise(output)
 
 
@@ -175,6 +193,51 @@ def _compile(output: Path, python: str, *options: str) -> None:
     paths = ["-s", str(output), "-p", "/var/task"]
     command = [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", *options, *paths]
     subprocess.run([*command, str(output)], check=True)
+
+
+def _bundle(output: Path) -> None:
+    """Write the bytecode of a first call into one file too; `tidegate/runtime/bundle.py` describes and reads it."""
+    index: dict[str, tuple[int, int, str]] = {}
+    codes: list[bytes] = []
+    begin = 0
+    for file in sorted(_first_call_files(output)):
+        compiled = file if file.suffix == ".pyc" else file.parent / "__pycache__" / f"{file.stem}.{_TAG}.pyc"
+        code = compiled.read_bytes()[_PYC_HEAD_BYTES:]
+        place = file.relative_to(output)
+        index[".".join(place.with_suffix("").parts).removesuffix(".__init__")] = (begin, len(code), str(place))
+        codes.append(code)
+        begin += len(code)
+    head = marshal.dumps(index, 2)  # the last version that writes equal bytes for equal values
+    (output / f"bytecode.{_TAG}.bin").write_bytes(len(head).to_bytes(4, "little") + head + b"".join(codes))
+
+
+def _first_call_files(output: Path) -> set[Path]:
+    """Return the modules of `FIRST_CALL`, those that they import, and `LIGHT_LIBRARIES`."""
+    found = {path for path in output.rglob("*.pyc") if _library(path.relative_to(output)) in LIGHT_LIBRARIES}
+    names = [*FIRST_CALL]
+    while names:
+        parts = names.pop().split(".")
+        for end in range(1, len(parts) + 1):
+            place = output.joinpath(*parts[:end])
+            file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+            if file.exists() and file not in found:
+                found.add(file)
+                names += _imports(file)
+    return found
+
+
+def _library(path: Path) -> str:
+    name = path.parts[0].removesuffix(".pyc")
+    return name if name != "starlette" else str(path.with_suffix(""))
+
+
+def _imports(file: Path) -> Iterator[str]:
+    """The modules that a file may import; a name that it imports from a package may be one as well."""
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _normalise(output: Path) -> None:

@@ -11,6 +11,8 @@ exchange      one invocation as the application's `receive` and `send`
 invocation    one invocation from event to last byte, with its deadline
 lifespan      the application's start-up and shutdown
 asgi          the types of ASGI 3, without a framework
+start         the start of the process, before its modules are loaded
+bundle        imports modules from one file
 process       the process: it loads the application, and reports a start that fails
 loop          the polls, one per concurrent invocation, and SIGTERM
 """
