@@ -1,11 +1,14 @@
 """The steps of one call, in order. `dispatch` repeats steps 6 to 8 until a deployment begins to answer.
 
+Which of them calls need is decided once for each caller and model: `pipeline/plan.py`. A step that is not in the plan,
+and that the call's own fields do not ask for, does not run.
+
 authenticate, new_call:   1. find the principal and the workspace   2. build the call, with its deadline
-answer:     3. claim the idempotency key   4. guardrails on the prompt   5. look up the cache
+run_steps:  3. claim the idempotency key   4. guardrails on the prompt   5. look up the cache
 dispatch:   6. resolve the model, then each fallback: its deployments, without those that the key may not use
             7. translate for one deployment and reserve the worst case, with lower `max_tokens` if a limit requires it
             8. ask that deployment: a slow one is hedged, a temporary failure retried
-answer:     9. stamp and bill   10. guardrails on the answer   11. store the reply   12. settle   13. budget alerts
+run_steps:  9. stamp and bill   10. guardrails on the answer   11. store the reply   12. settle   13. budget alerts
 dry_run:    count the call, report what these steps would do without asking or storing anything, and record it
 count_tokens: count the call, ask its first deployment for the input tokens or estimate them, and record it
 """

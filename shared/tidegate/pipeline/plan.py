@@ -36,7 +36,7 @@ from tidegate.providers import Registry
 from tidegate.providers.base import Translator
 
 MAX_PLANS = 4_096
-"""The most plans of one process. When there are more, all are dropped: to make one takes 50 µs."""
+"""The most plans of one process. When there are more, all are dropped: to make one takes 5 µs."""
 
 
 class Target(Struct, frozen=True):
