@@ -171,6 +171,29 @@ def test_a_text_cannot_pass_for_a_medium(name: str) -> None:
     assert bound(openai(NOT_MEDIA[name])).input >= bound_text(TEXT) - 40
 
 
+@pytest.mark.parametrize("text", ["a1b2" * 1_000, "a\nb\n" * 1_000, encoded(b"  " * 1_500), encoded(bytes(3_000))])
+@pytest.mark.parametrize(
+    ("type", "name", "inner"),
+    [
+        ("file", "file", "file_data"),
+        ("input_file", "file_data", None),
+        ("video_url", "video_url", "url"),
+        ("video_url", "video_url", None),
+    ],
+)
+def test_a_text_in_the_letters_of_base64_cannot_pass_for_a_medium(
+    text: str, type: str, name: str, inner: str | None
+) -> None:
+    part = {"type": type, name: {inner: text} if inner else text}
+    assert bound(openai(part)).input >= bound_text(text) - 40
+
+
+@pytest.mark.parametrize("head", [b"%PDF-1.7", b"PK\3\4", b"\xd0\xcf\x11\xe0"])
+def test_a_proven_document_without_a_declared_type_is_no_text(head: bytes) -> None:
+    part = {"type": "file", "file": {"file_data": encoded(head + bytes(9_000))}}
+    assert bound(openai(part)).input <= 5_000
+
+
 def test_a_medium_in_a_schema_is_text() -> None:
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": LONG_BASE64}}
     tools = [{"type": "function", "function": {"name": "f", "parameters": {"messages": [{"content": [image]}]}}}]

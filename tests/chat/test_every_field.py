@@ -58,7 +58,7 @@ def held(request: dict[str, Any], body: bytes) -> int:
 
 
 @pytest.mark.parametrize("provider", MODELS)
-@pytest.mark.parametrize("name", ["words of 8", "base64", "Georgian"])
+@pytest.mark.parametrize("name", ["words of 8", "base64", "a1b2", "lines of 1", "Georgian"])
 def test_a_text_is_held_in_every_field_that_reaches_the_provider(provider: str, name: str) -> None:
     hostile = TEXTS[name]
     free: list[Any] = []

@@ -42,6 +42,9 @@ pages are compressed and cannot be counted.
 OFFICE_TOKENS, OFFICE_BYTES_PER_TOKEN = 4_200, 2
 """Tokens of a compressed document, such as docx: at least 4,200, and one for two bytes."""
 
+_OFFICE_HEADS = (b"PK", b"\xd0\xcf\x11\xe0")
+"""The first bytes of a zip archive, and of the documents of Microsoft's Office before 2007."""
+
 REMOTE_TOKENS = {"image": IMAGE_TOKENS, "audio": 4_200, "video": 50_000, "document": 20_000}
 """Tokens of media that the provider gets itself, by a URL or an id: their size is unknown."""
 
@@ -147,7 +150,10 @@ class _Taker:
             self._take_remote(kind)
 
     def _take(self, holder: JsonObject, name: str, kind: str, declared: str = "") -> None:
-        """Take the base64 or the URL in a field. A text in its place stays there, and so counts as text."""
+        """Take the base64 or the URL in a field. A text in its place stays there, and so counts as text.
+
+        Base64 whose type is neither declared nor proven may be a text as well: it counts as the larger of both.
+        """
         value = holder.get(name)
         if not isinstance(value, str):
             return
@@ -161,7 +167,8 @@ class _Taker:
         kind = _KINDS.get(content.media_type.partition("/")[0], kind if not content.media_type else "document")
         if kind != "image" or sniff_media_type(data) is not None:
             holder[name] = ""
-            self._count(kind, _media_tokens(kind, data))
+            is_known = content.media_type or data.startswith(_OFFICE_HEADS)
+            self._count(kind, max(_media_tokens(kind, data), 0 if is_known else bound_utf8(value.encode())))
 
     def _take_signature(self, part: JsonObject, name: str, value: str) -> None:
         is_hidden = name != "data" or part.get("type") == "redacted_thinking"
@@ -210,7 +217,7 @@ def _media_tokens(kind: str, data: bytes) -> int:
         case _ if data[:5] == b"%PDF-":
             pages = len(data) // PAGE_BYTES if b"/ObjStm" in data else 0
             return PAGE_TOKENS * max(1, pages, len(_PAGE.findall(data)))
-        case _ if data[:2] == b"PK" or data[:4] == b"\xd0\xcf\x11\xe0":
+        case _ if data.startswith(_OFFICE_HEADS):
             return max(OFFICE_TOKENS, len(data) // OFFICE_BYTES_PER_TOKEN)
         case _:
             return bound_utf8(data)
