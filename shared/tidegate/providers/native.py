@@ -21,6 +21,7 @@ from tidegate.providers.openai.error_body import scrub_body
 from tidegate.providers.stream_loop import StreamLoop
 
 _FAILURES = ("error", "response.failed")
+_MAY_FAIL = frozenset({*_FAILURES, "message"})
 _UNTYPED_FAILURE = re.compile(r'\s*\{\s*"type"\s*:\s*"(?:error|response\.failed)"')
 
 _NOTHING: Chunk = {
@@ -82,7 +83,12 @@ class NativeStream:
     def feed(self, batch: Sequence[StreamEvent]) -> list[Chunk]:
         """See `StreamParser.feed`."""
         arrived = self._arrived
-        self._failed = failed = next(filter(_is_failure, batch), None)
+        failed: StreamEvent | None = None
+        for event in batch:
+            if event.type in _MAY_FAIL and _is_failure(event):
+                failed = event
+                break
+        self._failed = failed
         arrived.extend(batch if failed is None else batch[: batch.index(failed)])
         try:
             chunks = self._parser.feed(batch)
@@ -117,9 +123,11 @@ def _is_failure(event: StreamEvent) -> bool:
 
 
 def _with_events(chunks: list[Chunk], arrived: list[StreamEvent]) -> list[Chunk]:
-    index = next((index for index, chunk in enumerate(chunks) if chunk["choices"]), None)
-    native = {NATIVE: [(event.type, event.data) for event in arrived]}
+    """Return the chunks, which are new, with the events in the first one that has choices."""
+    events = [(event.type, event.data) for event in arrived]
     arrived.clear()
-    if index is None:
-        return [cast(Chunk, {**_NOTHING, **native}), *chunks]
-    return [*chunks[:index], cast(Chunk, {**chunks[index], **native}), *chunks[index + 1 :]]
+    for chunk in chunks:
+        if chunk["choices"]:
+            cast("dict[str, object]", chunk)[NATIVE] = events
+            return chunks
+    return [cast(Chunk, {**_NOTHING, NATIVE: events}), *chunks]
