@@ -9,8 +9,7 @@ from typing import Protocol
 
 from tidegate.domain.account import Account, AccountScope, Hold, Reservation
 from tidegate.domain.budget_alerts import BudgetAlert
-from tidegate.domain.call import Media, Outcome
-from tidegate.domain.idempotency import IdempotencyClaim
+from tidegate.domain.call import IdempotencyClaim, Media, Outcome
 from tidegate.domain.identity import Identity
 from tidegate.domain.workspace import VirtualKey, Workspace, WorkspaceStatus
 from tidegate.json import Json

@@ -46,7 +46,6 @@
 
 import math
 import os
-import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -61,13 +60,13 @@ from tidegate.domain.server_options import ServerOptions
 from tidegate.domain.timeouts import TimeoutRules, parse_timeout_rules
 from tidegate.errors import ConfigurationError
 from tidegate.json import Json, JsonObject, decode
-from tidegate.lazy import load
+from tidegate.lazy import late_pattern, load
 from tidegate.policy.guardrails.selection import parse_operator_guardrails
 from tidegate.providers.compatible_row import Row
 
-_HTTPS_OR_LOOPBACK = re.compile(r"https://[^/\s]|http://(127\.0\.0\.1|localhost|\[::1\])[:/]")
+_HTTPS_OR_LOOPBACK = late_pattern(r"https://[^/\s]|http://(127\.0\.0\.1|localhost|\[::1\])[:/]")
 
-_BASE_URL = re.compile(r"https?://[^/\s?#@]+(/[^\s?#]*)?")
+_BASE_URL = late_pattern(r"https?://[^/\s?#@]+(/[^\s?#]*)?")
 
 _Number = TypeVar("_Number", int, float)
 _Parsed = TypeVar("_Parsed")

@@ -13,7 +13,7 @@ from tidegate.aws.dynamo import DynamoClient
 from tidegate.aws.reply_store import MAX_ITEM_BYTES, DynamoReplyStore
 from tidegate.aws.store import ObjectStore
 from tidegate.aws.table import claim_item_key, reply_item_key
-from tidegate.domain.idempotency import IdempotencyClaim
+from tidegate.domain.call import IdempotencyClaim
 from tidegate.errors import IdempotencyInFlight, ProviderUnreachable, StoreUnavailable
 from tidegate.sqlite.objects import FileObjects
 from tidegate.transport.aws_credentials import SigningKeys

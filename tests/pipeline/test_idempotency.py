@@ -25,7 +25,7 @@ from tests.world import (
     streams,
     world,
 )
-from tidegate.domain.idempotency import IdempotencyClaim
+from tidegate.domain.call import IdempotencyClaim
 from tidegate.domain.limits import Limits
 from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace

@@ -6,7 +6,8 @@ import pytest
 
 from tests.store_worlds import NOON, World
 from tidegate.aws.reply_store import DynamoReplyStore
-from tidegate.domain.idempotency import IN_FLIGHT_RETRY_SECONDS, IdempotencyClaim
+from tidegate.domain.call import IdempotencyClaim
+from tidegate.domain.idempotency import IN_FLIGHT_RETRY_SECONDS
 from tidegate.errors import IdempotencyInFlight, IdempotencyKeyReused
 from tidegate.memory.reply_store import MemoryReplyStore
 

@@ -15,7 +15,8 @@ from tidegate.aws.dynamo import DynamoClient, TableClient
 from tidegate.aws.expressions import Attr, Put
 from tidegate.aws.store import ConditionFailed, Item, ItemKey, ObjectStore, Store
 from tidegate.aws.table import claim_item_key, reply_item_key
-from tidegate.domain.idempotency import IdempotencyClaim, idempotency_in_flight, idempotency_key_reused
+from tidegate.domain.call import IdempotencyClaim
+from tidegate.domain.idempotency import idempotency_in_flight, idempotency_key_reused
 from tidegate.domain.ids import ulid
 from tidegate.errors import StoreUnavailable
 from tidegate.ports import IdempotencyClaims, ReplyStore

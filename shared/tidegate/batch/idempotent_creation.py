@@ -13,7 +13,8 @@ from tidegate.batch.batches import prepare_batch, start_batch
 from tidegate.batch.components import BatchComponents
 from tidegate.batch.fields import Fields
 from tidegate.domain.batch import Batch
-from tidegate.domain.idempotency import IdempotencyClaim, idempotency_in_flight
+from tidegate.domain.call import IdempotencyClaim
+from tidegate.domain.idempotency import idempotency_in_flight
 from tidegate.domain.ids import ulid
 from tidegate.errors import IdempotencyInFlight, IdempotencyKeyReused, StoreUnavailable
 from tidegate.json import encode_canonical

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from types import MappingProxyType
 
+from tidegate.lazy import late_pattern
+
 PROVIDER_ALIASES: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(("alibaba", "dashscope"), "qwen"),
@@ -20,7 +22,7 @@ PROVIDER_ALIASES: Mapping[str, str] = MappingProxyType(
 )
 """Names of providers in other gateways, and common short names."""
 
-_COMPACT_DATE = re.compile(r"-(20\d\d)(\d\d)(\d\d)(?=-|:|$)")
+_COMPACT_DATE = late_pattern(r"-(20\d\d)(\d\d)(\d\d)(?=-|:|$)")
 
 
 def canonical_model_id(model_id: str) -> str:

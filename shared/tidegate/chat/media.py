@@ -11,7 +11,9 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
-_DATA_URI = re.compile(r"data:([^;,]*)(?:;[^;,]*?)*?(;base64)?,", re.IGNORECASE)
+from tidegate.lazy import late_pattern
+
+_DATA_URI = late_pattern(r"data:([^;,]*)(?:;[^;,]*?)*?(;base64)?,", re.IGNORECASE)
 _HEAD_CHARACTERS = 64
 """Base64 characters that are enough to recognise the media type."""
 

@@ -1,6 +1,5 @@
 """Bytes become the fields of a chat request, or an error that names the field's path."""
 
-import re
 from collections.abc import Iterable
 
 import msgspec
@@ -11,10 +10,11 @@ from tidegate.chat.messages import AssistantMessage, Message, count_media
 from tidegate.domain.gateway_fields import CACHE_OPTIONS, Name
 from tidegate.errors import InvalidRequest
 from tidegate.json import MAX_CONTAINERS, Json, JsonObject, JsonTooComplex, count_containers, decode_bounded
+from tidegate.lazy import late_pattern
 
-_ERROR_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
-_MISSING_FIELD = re.compile(r"missing required field `(?P<field>[^`]+)`")
-_LONE_SURROGATE = re.compile(
+_ERROR_PATH = late_pattern(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
+_MISSING_FIELD = late_pattern(r"missing required field `(?P<field>[^`]+)`")
+_LONE_SURROGATE = late_pattern(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )

@@ -1,7 +1,6 @@
 """The worst case of a chat request: the tokens and searches that a budget must have room for."""
 
 import math
-import re
 from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
@@ -12,7 +11,7 @@ from tidegate.chat.messages import count_media
 from tidegate.domain.operation import ModelLimits
 from tidegate.domain.usage import MAX_SEARCHES_BELIEVED, TokenCounts
 from tidegate.json import Json, JsonObject, encode
-from tidegate.lazy import load
+from tidegate.lazy import late_pattern, load
 
 PROMPT_FACTOR, TEMPLATE_TOKENS, TOOLS_TOKENS, MEDIA_TOKENS = 1.75, 100, 400, 700
 """The factor on the estimated prompt; tokens added for the chat template, for tool definitions, and for each image,
@@ -47,7 +46,7 @@ DEEP_SEARCHES = 50
 (https://openrouter.ai/perplexity/sonar-deep-research, 2026-11).
 """
 
-_ALWAYS_SEARCHES = re.compile(r"deep-research|/sonar\b|-online$|search-preview|search-api|/compound\b")
+_ALWAYS_SEARCHES = late_pattern(r"deep-research|/sonar\b|-online$|search-preview|search-api|/compound\b")
 """Models that search without being asked to, by their ids in the catalogue.
 
 Sources: https://docs.perplexity.ai/getting-started/models, https://console.groq.com/docs/compound,
@@ -55,10 +54,10 @@ https://developers.openai.com/api/docs/guides/tools-web-search, https://openrout
 (2026-11).
 """
 
-_SENT_LIMIT = re.compile(rb'"(?:max_(?:completion_|output_)?tokens|max(?:Output)?Tokens)":\s?([0-9]{1,9})\b')
+_SENT_LIMIT = late_pattern(rb'"(?:max_(?:completion_|output_)?tokens|max(?:Output)?Tokens)":\s?([0-9]{1,9})\b')
 """The limit of the answer in a body for a provider. In texts, the quotes are escaped."""
 
-_SENT_BUDGET = re.compile(rb'"(?:thinking_budget|budgetTokens)":\s?([0-9]{1,9})\b')
+_SENT_BUDGET = late_pattern(rb'"(?:thinking_budget|budgetTokens)":\s?([0-9]{1,9})\b')
 """A budget for reasoning that comes on top of the limit, in a body for a provider: Qwen's, and that of Vercel's SDK
 (https://www.alibabacloud.com/help/en/model-studio/deep-thinking, https://ai-sdk.dev/providers/ai-sdk-providers/anthropic,
 2026-11).

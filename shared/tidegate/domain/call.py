@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -16,6 +16,7 @@ from tidegate.domain.usage import Bill, TokenCounts
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json
+from tidegate.lazy import late_pattern
 
 RequestT_co = TypeVar("RequestT_co", bound=Request, covariant=True)
 OutcomeStatus = Literal["ok", "cancelled", "failed", "cached", "lost", "dry_run"]
@@ -23,12 +24,26 @@ OutcomeStatus = Literal["ok", "cancelled", "failed", "cached", "lost", "dry_run"
 
 MAX_APP_ID = 128
 MAX_RECORDED_NAME = 128
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
-_APP_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9 ._:/@+-]{{0,{MAX_APP_ID - 1}}}")
-_REASON = re.compile(r"[\w.:/-]{1,64}", re.ASCII)
+_IDEMPOTENCY_KEY = late_pattern(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+_APP_ID = late_pattern(rf"[A-Za-z0-9][A-Za-z0-9 ._:/@+-]{{0,{MAX_APP_ID - 1}}}")
+_REASON = late_pattern(r"[\w.:/-]{1,64}", re.ASCII)
 
 MAX_URLS = 20
 """How many URLs of media a call may name that the gateway has to fetch."""
+
+
+class IdempotencyClaim(NamedTuple):
+    """The claim of one call, `owner`, to an idempotency key of its workspace.
+
+    `key_digest` is the digest of the idempotency key, `request_digest` that of the request. At `ends_at` (UTC seconds)
+    the claim ends by itself, because the owner's process must have died.
+    """
+
+    workspace_id: str
+    key_digest: str
+    request_digest: str
+    owner: str
+    ends_at: float
 
 
 class Media(Struct, frozen=True):

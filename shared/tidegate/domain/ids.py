@@ -1,7 +1,7 @@
 """Identifiers of calls and completions. The caller passes the time."""
 
 import hashlib
-import secrets
+from os import urandom
 
 _CROCKFORD = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(bytes((first, second)) for first in _CROCKFORD for second in _CROCKFORD)
@@ -16,7 +16,7 @@ def ulid(now: float) -> str:
 
     Source: https://github.com/ulid/spec
     """
-    return (_time_part(int(now * 1000)) + secrets.token_bytes(16).translate(_RANDOM_CROCKFORD)).decode()
+    return (_time_part(int(now * 1000)) + urandom(16).translate(_RANDOM_CROCKFORD)).decode()
 
 
 def min_ulid(at: float) -> str:
@@ -41,7 +41,7 @@ def derived_ulid(at: float, seed: str) -> str:
 
 def random_letters(length: int) -> str:
     """Return `length` random letters and digits."""
-    return secrets.token_bytes(length).translate(_RANDOM_ALPHANUMERIC).decode()
+    return urandom(length).translate(_RANDOM_ALPHANUMERIC).decode()
 
 
 def _time_part(milliseconds: int) -> bytes:

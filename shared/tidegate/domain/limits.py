@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from tidegate.lazy import load
+from tidegate.lazy import late_pattern, load
 
 Unit = Literal["tokens", "words", "usd"]
 Span = Literal["day", "month"]
@@ -22,7 +22,7 @@ SPANS: tuple[Span, ...] = ("day", "month")
 MAX_FIRST_DAY = 28
 """Every month has this day."""
 
-_PLAIN_MODEL_ID = re.compile(r"[\w.-]+/[\w.:-]+", re.ASCII)
+_PLAIN_MODEL_ID = late_pattern(r"[\w.-]+/[\w.:-]+", re.ASCII)
 """Names with one slash and no unusual character have no other spelling but that in upper case."""
 
 _DAY_SECONDS = 86_400

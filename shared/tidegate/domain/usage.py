@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tidegate.domain.workspace import WordsMethod
 from tidegate.json import Json
+from tidegate.lazy import late_pattern
 
 UsageFault = Literal["clamped", "refused", "failed"]
 """A fault in the usage of a call, as its record names it.
@@ -113,7 +114,7 @@ class Usage(TypedDict, total=False):
     estimated: bool  # true if the provider reported no usage, or no count of the prompt, else absent
 
 
-_COUNT_AS_TEXT = re.compile(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
+_COUNT_AS_TEXT = late_pattern(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
 
 
 def parse_count(value: Json) -> int:

@@ -10,13 +10,13 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache
 
-from tidegate.domain.wordbreak import RUNS
+from tidegate.lazy import late_pattern, load
 
 # ASCII needs no table: a word is a run of letters, digits and underscores. A mark between two letters or two digits
 # joins two runs (it's, 3.14); a run of underscores alone is not a word.
 _RUNS = bytes(ord("a" if chr(point).isalnum() or chr(point) == "_" else " ") for point in range(128)).ljust(256)
-_JOINS = re.compile(r"[:.',;](?:(?<=[A-Za-z][:.'])(?=[A-Za-z])|(?<=[0-9][.,;'])(?=[0-9]))")
-_RULES = re.compile(r"_(?<![A-Za-z0-9_]_)_*+(?![A-Za-z0-9])")
+_JOINS = late_pattern(r"[:.',;](?:(?<=[A-Za-z][:.'])(?=[A-Za-z])|(?<=[0-9][.,;'])(?=[0-9]))")
+_RULES = late_pattern(r"_(?<![A-Za-z0-9_]_)_*+(?![A-Za-z0-9])")
 
 _BEYOND_ASCII = frozenset("HKakn")
 """Kinds with rules that ASCII text does not need."""
@@ -24,7 +24,7 @@ _BEYOND_ASCII = frozenset("HKakn")
 _PIECE_CHARACTERS = 1 << 16
 """Counting this many takes a few milliseconds."""
 
-_ENDS = re.compile("[ \n。]")
+_ENDS = late_pattern("[ \n。]")
 
 _MAX_CACHED_CODE_POINTS = 20_000
 
@@ -47,7 +47,8 @@ class _Kinds(dict[int, str]):
 
 @cache
 def _table() -> tuple[list[int], list[str]]:
-    runs = RUNS.split()
+    encoded: str = load("tidegate.domain.wordbreak", "RUNS")
+    runs = encoded.split()
     return [int(run[1:], 16) for run in runs], [run[0] for run in runs]
 
 

@@ -5,7 +5,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tidegate.domain.idempotency import IdempotencyClaim, idempotency_in_flight, idempotency_key_reused
+from tidegate.domain.call import IdempotencyClaim
+from tidegate.domain.idempotency import idempotency_in_flight, idempotency_key_reused
 
 MAX_BYTES = 64 * 1024 * 1024
 """Limit for all replies together. The oldest are dropped first."""

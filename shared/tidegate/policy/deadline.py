@@ -1,20 +1,20 @@
 """The deadline of a call: the earliest one that the caller, the workspace, the gateway or the process sets."""
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from types import TracebackType
 
 from tidegate.errors import DeadlinePassed, GatewayTimeout, InvalidRequest, TidegateError
+from tidegate.lazy import late_pattern
 
 HEADER = "x-request-deadline"
 
 SLACK_SECONDS = 0.1
 """Cancel a block this long after its deadline: until then, the transport's own timeout can raise a clearer error."""
 
-_UNIX = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
+_UNIX = late_pattern(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 
 
 def parse_deadline(header: str | None) -> float | None:

@@ -6,12 +6,12 @@ https://asgi.readthedocs.io/en/latest/specs/www.html (spec_version 2.4).
 """
 
 import base64
-import re
 from typing import Literal, TypeAlias
 from urllib.parse import quote, unquote, urlencode
 
 from msgspec import Struct
 
+from tidegate.lazy import late_pattern
 from tidegate.runtime.asgi import VERSIONS, Headers, Json, Scope
 
 Payload: TypeAlias = Literal["1.0", "2.0"]
@@ -19,8 +19,8 @@ Payload: TypeAlias = Literal["1.0", "2.0"]
 # What RFC 3986 lets stand in a path and in a query; "%" because both mostly come encoded already.
 _PATH = "/%:@!$&'()*+,;=~"
 _QUERY = _PATH + "?"
-_PORT = re.compile(r"[0-9]{1,5}")
-_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PORT = late_pattern(r"[0-9]{1,5}")
+_STRAY_PERCENT = late_pattern(r"%(?![0-9A-Fa-f]{2})")
 
 
 class UnknownEvent(Exception):

@@ -6,7 +6,6 @@ section 9.3.6.
 
 import asyncio
 import math
-import re
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from tidegate.lazy import load
+from tidegate.lazy import late_pattern, load
 from tidegate.transport.connection import Connection, describe
 from tidegate.transport.exchange import ExchangeError
 from tidegate.transport.origin import Origin, Proxy
@@ -25,7 +24,7 @@ ATTEMPT_SECONDS = 0.25
 
 MAX_PROXY_HEAD_BYTES = 16 * 1024
 
-_OPENED = re.compile(rb"HTTP/1\.[01] 2\d\d[ \r]")
+_OPENED = late_pattern(rb"HTTP/1\.[01] 2\d\d[ \r]")
 
 Address: TypeAlias = tuple[socket.AddressFamily, tuple[str | int, ...] | tuple[int, bytes]]
 

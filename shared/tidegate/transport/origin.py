@@ -11,13 +11,14 @@ from urllib.parse import quote, unquote, urlsplit
 from msgspec import Struct
 
 from tidegate.domain.redacted import Redacted
+from tidegate.lazy import late_pattern
 
 PORTS = {"http": 80, "https": 443}
 
-_URL = re.compile(r"(https?)://([^/?#\\]+)(?=[/?#]|\Z)([^#]*)", re.IGNORECASE | re.DOTALL)
-_HOST = re.compile(r"[a-z0-9._~-]+|[0-9a-f:.]+")
-_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_NOT_IN_A_TARGET = re.compile(r"[^!-~]")
+_URL = late_pattern(r"(https?)://([^/?#\\]+)(?=[/?#]|\Z)([^#]*)", re.IGNORECASE | re.DOTALL)
+_HOST = late_pattern(r"[a-z0-9._~-]+|[0-9a-f:.]+")
+_NAME = late_pattern(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_NOT_IN_A_TARGET = late_pattern(r"[^!-~]")
 _FRAMING = frozenset({"transfer-encoding", "connection"})
 
 

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from tidegate.domain.account import SETTLE_GRACE_SECONDS
-from tidegate.domain.call import Call
+from tidegate.domain.call import Call, IdempotencyClaim
 from tidegate.domain.deployment import Resolution
-from tidegate.domain.idempotency import IdempotencyClaim
 from tidegate.domain.stored_reply import StoredReply, unpack_reply
 from tidegate.errors import ModelNotAllowed, StoreUnavailable, TidegateError
 from tidegate.offload import offload

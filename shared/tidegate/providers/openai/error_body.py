@@ -10,26 +10,27 @@ import msgspec
 from msgspec import Struct
 
 from tidegate.json import Json, JsonObject, decode, decode_or_none
+from tidegate.lazy import late_pattern
 
 MAX_MESSAGE = 2000
 
-_KEYS = re.compile(
+_KEYS = late_pattern(
     r"\b(?:sk|pk|rk|gsk|csk|xai|hf|fw|r8|tgp|pplx|nvapi|dapi|key)[-_](?=[\w*.-]{0,99}[\d*])[\w*.-]{12,}"
     r"|\b(?:AIza|AKIA|ASIA|ya29|eyJ|dapi)[\w.-]{12,}"
     r"|(?<=bearer )\S{8,}|(?<=key provided: )\S+|(?<=api key: )\S+"
     r"|\b\w{2,12}\*{3,}[\w*-]*",  # masked
     re.ASCII | re.I,
 )
-_ACCOUNTS = re.compile(
+_ACCOUNTS = late_pattern(
     r"\barn:aws[\w-]*:[^\s'\",)]+"
     r"|(?<=\bprojects/)[\w-]+|(?<=\bproject )\d{6,}|(?<=\bproject_number:)\d{6,}"
     r"|\b(?:org-|proj_)(?=[a-z_]*[A-Z0-9])\w{8,}|\buser-(?=[a-z_]*[A-Z0-9])\w{16,}"
     r"|(?<=\borg: )[\w-]{8,}",  # Anthropic's
     re.ASCII,
 )
-_LINK = re.compile(r"(https?://[^\s?\"'<>]{1,2000}\?)([^\s\"'<>]+)", re.I)
-_SIGNED = re.compile(r"sig(nature)?=|credential=|token=|key=", re.I)
-_TAGS = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<[^>]{0,2000}>", re.I | re.S)
+_LINK = late_pattern(r"(https?://[^\s?\"'<>]{1,2000}\?)([^\s\"'<>]+)", re.I)
+_SIGNED = late_pattern(r"sig(nature)?=|credential=|token=|key=", re.I)
+_TAGS = late_pattern(r"<(script|style|head)\b.*?</\1\s*>|<[^>]{0,2000}>", re.I | re.S)
 
 
 _MESSAGES = ("message", "msg", "error_message", "error_msg", "error_description", "status_msg", "title")

@@ -11,14 +11,16 @@ from msgspec import Struct
 
 from tidegate import errors
 from tidegate.json import Json, JsonObject
+from tidegate.lazy import late_pattern, load
 from tidegate.providers.openai.error_body import ErrorBody, parse_error_body, scrub
-from tidegate.providers.openai.retry_after import header_delay_seconds, retry_delay_seconds
+
+_RETRY_AFTER = "tidegate.providers.openai.retry_after"
 
 _CONTEXT_CODES = frozenset(
     {"context_length_exceeded", "too_many_prompt_tokens", "too_many_tokens", "exceed_context_size_error"}
     | {"string_above_max_length", "1261"}  # 1261 is Z.ai's: prompt exceeds max length
 )
-_CONTEXT = re.compile(
+_CONTEXT = late_pattern(
     r"maximum context length|context window|context length|max(imum)? prompt length|prompt is too long|prompt too long"
     r"|input tokens exceeded|input is too long|input token count .* exceeds|exceeds? the available context size"
     r"|too large for model|range of input length|total length of all messages is too long|prompt exceeds max"
@@ -30,15 +32,15 @@ _POLICY_CODES = frozenset(
     {"content_filter", "content_policy_violation", "moderation_blocked", "responsibleaipolicyviolation"}
     | {"data_inspection_failed", "datainspectionfailed", "1301"}  # 1301 is Z.ai's: unsafe or sensitive content
 )
-_POLICY = re.compile(
+_POLICY = late_pattern(
     r"content management policy|content policy|flagged as potentially violating|requires moderation|input was flagged"
     r"|content exists risk|violates our usage|fails? safety check|inappropriate content|sensitive content",
     re.I,
 )
-_INVALID_KEY = re.compile(
+_INVALID_KEY = late_pattern(
     r"(incorrect|invalid|expired|revoked|missing|wrong)\b.{0,24}\bapi[ _-]?key|api[ _-]?key\b.{0,12}not valid", re.I
 )
-_UNKNOWN_MODEL = re.compile(
+_UNKNOWN_MODEL = late_pattern(
     r"\b(model|model[ _]?(code|id|name)|deployment|engine)s?\b.{0,160}"
     r"(not found|does ?n[o']t exist|not exist|unknown|no longer|decommissioned|has been (deprecated|retired))"
     r"|\b(unknown|invalid|no such|not found the|unsupported) model\b(?! (parameter|setting|option|feature|output))"
@@ -55,7 +57,9 @@ _MODEL_CODES = frozenset(
     | {"invalid_model_error", "invalid_model_name", "unsupported_model", "resource_not_found_error", "1211"}  # Z.ai's
 )
 _NO_ACCESS_CODES = frozenset({"insufficient_quota", "insufficient_balance", "invalid_api_key", "authentication_error"})
-_BUSY = re.compile(r"overloaded|at capacity|no capacity|temporarily unavailable|server is busy|engine.{0,20}busy", re.I)
+_BUSY = late_pattern(
+    r"overloaded|at capacity|no capacity|temporarily unavailable|server is busy|engine.{0,20}busy", re.I
+)
 _BUSY_CODES = frozenset({"overloaded_error", "engine_overloaded_error", "capacity_exceeded", "service_unavailable"})
 _BAD_REQUEST_CODES = frozenset({"invalid_request_error", "badrequesterror", "bad_request"})
 _LIMIT_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error", "rate_limit_reached_error", "ratelimitreached"})
@@ -125,8 +129,9 @@ def _error(failure: FailedReply) -> errors.UpstreamError:
 def _retry_after_seconds(error_class: type[errors.UpstreamError], failure: FailedReply) -> float | None:
     """Return the seconds until a retry. Limit resets and the message count only for a rate limit or an overload."""
     if failure.status in (429, 503, 529) or error_class in (errors.ProviderRateLimited, errors.ProviderOverloaded):
-        return retry_delay_seconds(failure.headers, failure.body.message, failure.body.metadata)
-    return header_delay_seconds(failure.headers) if error_class.retryable or failure.status == 409 else None
+        return load(_RETRY_AFTER, "retry_delay_seconds")(failure.headers, failure.body.message, failure.body.metadata)
+    is_worth_a_wait = error_class.retryable or failure.status == 409
+    return load(_RETRY_AFTER, "header_delay_seconds")(failure.headers) if is_worth_a_wait else None
 
 
 def _message(error_class: type[errors.UpstreamError], failure: FailedReply) -> str:

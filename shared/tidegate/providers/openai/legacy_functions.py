@@ -4,16 +4,15 @@ Source: https://platform.openai.com/docs/api-reference/chat/create (`functions` 
 `caller_terms.py` translates the replies back.
 """
 
-import re
-
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
+from tidegate.lazy import late_pattern
 
 _CALLER_FIELDS = {"tools": "functions", "tool_choice": "function_call", "parallel_tool_calls": None}
 """The top-level fields that `translate_to_tools` writes, and the caller's fields that they come from."""
 
-_SEPARATOR = re.compile(r"[.\[]")
-_TOOL_CALL_PATH = re.compile(r"messages\[(\d+)\]\.tool_calls\[0\]\.function")
+_SEPARATOR = late_pattern(r"[.\[]")
+_TOOL_CALL_PATH = late_pattern(r"messages\[(\d+)\]\.tool_calls\[0\]\.function")
 
 
 def uses_functions(body: JsonObject) -> bool:

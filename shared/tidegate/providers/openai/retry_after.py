@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 from tidegate.json import Json
+from tidegate.lazy import late_pattern
 
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?", re.ASCII)
-_HINT = re.compile(r"(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)?(?:ms|[dhms]))+|\d+ seconds?)", re.ASCII | re.I)
+_DURATION = late_pattern(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?", re.ASCII)
+_HINT = late_pattern(
+    r"(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)?(?:ms|[dhms]))+|\d+ seconds?)", re.ASCII | re.I
+)
 _MAX_SECONDS = 366 * 86400.0
 
 
