@@ -22,9 +22,8 @@ from msgspec import Struct
 from tidegate.domain.call import Call, CallOf, TraceContext, parse_app_id, parse_idempotency_key
 from tidegate.domain.ids import ulid
 from tidegate.domain.operation import Operation, Request
-from tidegate.domain.restrictions import UNKNOWN_SOURCE, RequestSource
 from tidegate.domain.surface import Surface
-from tidegate.domain.workspace import Principal, Workspace, trace_rate
+from tidegate.domain.workspace import UNKNOWN_SOURCE, Principal, RequestSource, Workspace, trace_rate
 from tidegate.errors import LimitReached, TidegateError
 from tidegate.json import JsonObject
 from tidegate.lazy import load

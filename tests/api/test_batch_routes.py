@@ -3,7 +3,7 @@
 import pytest
 
 from tests.world import Client
-from tidegate.api.prefixes import BATCH_PREFIXES
+from tidegate.api.routes import BATCH_PREFIXES
 
 
 @pytest.mark.parametrize("prefix", BATCH_PREFIXES)

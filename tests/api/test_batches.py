@@ -12,7 +12,7 @@ from openai.types import Batch
 from tests.api.batch_app import FORM, batch_app, form
 from tests.batch.world import NOON, PATH, jsonl, requests
 from tests.world import KEY, Client
-from tidegate.api.prefixes import BATCH_PREFIXES
+from tidegate.api.routes import BATCH_PREFIXES
 
 
 async def upload(client: Client, purpose: str = "batch") -> str:

@@ -12,7 +12,7 @@ from tests.batch.world import NOON, jsonl, requests
 from tests.world import SECRET, Client, Exchange
 from tidegate.api.form import MAX_FIELD_BYTES
 from tidegate.api.form_parser import MAX_PARTS
-from tidegate.api.prefixes import BATCH_PREFIXES
+from tidegate.api.routes import BATCH_PREFIXES
 from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.server_options import ServerOptions
 from tidegate.memory.batch_objects import MemoryBatchObjects

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.world import KEY, WORKSPACE, Client, Exchange, Reply, completion, world
-from tidegate.api.prefixes import RESPONSE_PREFIXES
+from tidegate.surfaces.late_dialects import RESPONSE_PREFIXES
 
 MISTRAL = "mistral/mistral-small-latest"
 PATH = "/v1/responses"

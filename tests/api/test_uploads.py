@@ -9,7 +9,7 @@ from openai.types.uploads import UploadPart
 from tests.api.batch_app import FORM, batch_app, form
 from tests.batch.world import NOON, jsonl, requests
 from tests.world import Client
-from tidegate.api.prefixes import BATCH_PREFIXES
+from tidegate.api.routes import BATCH_PREFIXES
 from tidegate.domain.batch_options import BatchOptions
 
 LINES = jsonl(requests(5))

@@ -2,7 +2,7 @@ import pytest
 
 from tests.store_worlds import key
 from tidegate.domain import restrictions
-from tidegate.domain.restrictions import RequestSource
+from tidegate.domain.workspace import RequestSource
 from tidegate.errors import EndpointNotAllowed, InvalidRequest, NetworkNotAllowed
 
 CHAT = "/v1/chat/completions"

@@ -10,7 +10,7 @@ from tests.fuzz.mutations import as_json, mutated, mutated_bytes, rarely
 from tests.fuzz.requests import Sent
 from tests.world import SECRET
 from tidegate.api.batch_routes import ROUTES
-from tidegate.api.prefixes import BATCH_PREFIXES
+from tidegate.api.routes import BATCH_PREFIXES
 
 KNOWN_IDS = {"files": "KNOWN_FILE", "uploads": "KNOWN_UPLOAD", "batches": "KNOWN_BATCH"}
 """Texts that stand for the ids of what exists; they are replaced when the request is sent."""

@@ -8,7 +8,7 @@ from tests.fuzz.dialects import RESPONSE_ITEMS
 from tests.fuzz.mutations import as_json, mutated, mutated_bytes, rarely
 from tests.fuzz.requests import Sent
 from tests.world import SECRET
-from tidegate.api.prefixes import RESPONSE_PREFIXES
+from tidegate.surfaces.late_dialects import RESPONSE_PREFIXES
 
 KNOWN_RESPONSE, KNOWN_CONVERSATION, KNOWN_ITEM = "KNOWN_RESPONSE", "KNOWN_CONVERSATION", "KNOWN_ITEM"
 """Texts that stand for the ids of what exists; they are replaced when the request is sent."""

@@ -51,7 +51,7 @@ from tidegate.control.authorization import COMMAND_LINE_ACTOR
 from tidegate.control.control import Control
 from tidegate.domain.account import AccountScope, Reservation
 from tidegate.domain.aggregate import Aggregate
-from tidegate.domain.idempotency import IdempotencyClaim
+from tidegate.domain.call import IdempotencyClaim
 from tidegate.domain.identity import Identity, hash_subject
 from tidegate.domain.limits import Amounts, Limits
 from tidegate.domain.managed_resources import AdminKey

@@ -9,8 +9,7 @@ from starlette.applications import Starlette
 
 from tidegate.api.app import COUNTS, ENDPOINTS
 from tidegate.api.batch_routes import ROUTES
-from tidegate.api.prefixes import BATCH_PREFIXES
-from tidegate.api.routes import EXPOSED_HEADERS, READS
+from tidegate.api.routes import BATCH_PREFIXES, EXPOSED_HEADERS, READS
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.local.openapi import openapi_document
 from tidegate.local.openapi_routes import document_routes

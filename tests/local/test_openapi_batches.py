@@ -8,7 +8,7 @@ import httpx
 
 from tests.local.demo_app import demo_client
 from tidegate.api.batch_routes import ROUTES
-from tidegate.api.prefixes import BATCH_PREFIXES
+from tidegate.api.routes import BATCH_PREFIXES
 from tidegate.local.openapi import openapi_document
 
 PATHS = cast(Any, openapi_document())["paths"]

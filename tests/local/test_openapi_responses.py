@@ -6,8 +6,8 @@ import jsonschema
 import pytest
 
 from tests.local.demo_app import demo_client
-from tidegate.api.prefixes import RESPONSE_PREFIXES
 from tidegate.local.openapi import openapi_document
+from tidegate.surfaces.late_dialects import RESPONSE_PREFIXES
 
 DOCUMENT = cast(Any, openapi_document())
 ORDER = (

@@ -4,8 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from tidegate.domain.keys import hash_secret
-from tidegate.domain.restrictions import RequestSource
-from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.domain.workspace import RequestSource, VirtualKey, Workspace
 from tidegate.errors import EndpointNotAllowed, InvalidKey, TooManyFailures
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.policy.auth.authenticator import Authenticator

@@ -9,8 +9,7 @@ from tests.store_worlds import NOON, Clock, key, workspace
 from tidegate.domain.identity import Identity, hash_subject
 from tidegate.domain.keys import subject_key
 from tidegate.domain.limits import Limits
-from tidegate.domain.restrictions import RequestSource
-from tidegate.domain.workspace import Principal, VirtualKey, Workspace
+from tidegate.domain.workspace import Principal, RequestSource, VirtualKey, Workspace
 from tidegate.errors import (
     ExpiredToken,
     InvalidKey,

@@ -2,7 +2,6 @@
 
 app            the data plane as one ASGI application
 routes         requests other than programs' calls, as a Starlette application
-prefixes       prefixes of paths for the clients of other APIs
 endpoint       the endpoint of an operation: a request → a call, its answer → a reply or a stream
 request_body   the body of a request, within its limit
 head           the headers of replies to calls

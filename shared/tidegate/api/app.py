@@ -12,26 +12,30 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.api.endpoint import DEPLOYMENT, OperationEndpoint
-from tidegate.api.prefixes import RESPONSE_PREFIXES
 from tidegate.chat.operation import CHAT
 from tidegate.domain.operation import Operation
 from tidegate.domain.server_options import ServerOptions
 from tidegate.domain.surface import Surface
 from tidegate.gateway import Gateway
 from tidegate.lazy import late, load
-from tidegate.surfaces.late_dialects import COMPACTION, MESSAGES, MESSAGES_WITHOUT_LIMIT, RESPONSES
-from tidegate.surfaces.neuroflash import NEUROFLASH
+from tidegate.surfaces.late_dialects import (
+    COMPACTION,
+    COMPLETIONS,
+    MESSAGES,
+    MESSAGES_WITHOUT_LIMIT,
+    NEUROFLASH,
+    OLLAMA,
+    OLLAMA_EMBED,
+    OLLAMA_GENERATE,
+    OPENROUTER,
+    RESPONSE_PREFIXES,
+    RESPONSES,
+)
 from tidegate.surfaces.openai import OPENAI
-from tidegate.surfaces.openrouter import OPENROUTER
 
 EMBEDDINGS: Operation = late("tidegate.embeddings.operation", "EMBEDDINGS")
 MODERATIONS: Operation = late("tidegate.moderations.operation", "MODERATIONS")
 RERANK: Operation = late("tidegate.rerank.operation", "RERANK")
-
-COMPLETIONS: Surface = late("tidegate.surfaces.completions", "COMPLETIONS")
-OLLAMA: Surface = late("tidegate.surfaces.ollama", "OLLAMA")
-OLLAMA_EMBED: Surface = late("tidegate.surfaces.ollama_embed", "OLLAMA_EMBED")
-OLLAMA_GENERATE: Surface = late("tidegate.surfaces.ollama_generate", "OLLAMA_GENERATE")
 
 ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     "/v1/chat/completions": (OPENAI, CHAT),

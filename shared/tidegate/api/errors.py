@@ -11,9 +11,8 @@ from tidegate.domain.account import RateStatus
 from tidegate.domain.surface import Surface
 from tidegate.errors import ConfigurationError, LimitReached, NotConfigured, ProviderAuth, TidegateError
 from tidegate.lazy import late, load
-from tidegate.surfaces.late_dialects import MESSAGES
+from tidegate.surfaces.late_dialects import MESSAGES, OPENROUTER
 from tidegate.surfaces.openai import OPENAI
-from tidegate.surfaces.openrouter import OPENROUTER
 
 OPENROUTER_PREFIX = "/api/v1/"
 """The paths of OpenRouter's clients."""

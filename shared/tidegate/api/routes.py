@@ -15,11 +15,11 @@ from starlette.types import Receive, Scope, Send
 
 from tidegate.api import errors
 from tidegate.api.endpoint import OperationEndpoint
-from tidegate.api.prefixes import BATCH_PREFIXES, RESPONSE_PREFIXES
 from tidegate.domain.ids import ulid
 from tidegate.domain.server_options import ServerOptions
 from tidegate.errors import MethodNotAllowed, NotFound, TidegateError
 from tidegate.lazy import load
+from tidegate.surfaces.late_dialects import RESPONSE_PREFIXES
 
 RESPONSE_PATHS = tuple(f"{prefix}/{kind}" for prefix in RESPONSE_PREFIXES for kind in ("responses/", "conversations"))
 """Where the paths of stored responses and conversations begin; `api/stored_responses.py` has them all."""
@@ -68,6 +68,9 @@ READS: dict[str, tuple[str, str]] = {
     "/api/usage-service/v1/workspaces/{workspace_id}/quotas": (_ACCOUNT, "list_usage_types"),
 }
 """The GET endpoints: by their paths, the module and the name of what answers."""
+
+BATCH_PREFIXES = ("/v1", "", "/openai/v1", "/openai")
+"""Prefixes of the paths of `/files`, `/uploads` and `/batches`."""
 
 BATCH_PATHS = tuple(f"{prefix}/{kind}" for prefix in BATCH_PREFIXES for kind in ("files", "uploads", "batches"))
 """Where the paths of OpenAI's files, uploads and batches begin; `api/batch_routes.py` has them all."""

@@ -2,7 +2,7 @@
 
 from starlette.types import Scope
 
-from tidegate.domain.restrictions import RequestSource
+from tidegate.domain.workspace import RequestSource
 
 
 def source_of(scope: Scope) -> RequestSource:

@@ -2,7 +2,7 @@
 
 from tidegate.control.authorization import ADMIN_SECRET_PREFIX, COMMAND_LINE_ACTOR
 from tidegate.domain.managed_resources import AdminKey
-from tidegate.domain.restrictions import RequestSource
+from tidegate.domain.workspace import RequestSource
 from tidegate.errors import InvalidKey
 from tidegate.policy.auth.authenticator import Authenticator, bearer_token
 

@@ -4,24 +4,12 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from msgspec import Struct
-
-from tidegate.domain.workspace import VirtualKey
+from tidegate.domain.workspace import RequestSource, VirtualKey
 from tidegate.errors import EndpointNotAllowed, InvalidRequest, NetworkNotAllowed
 
 MAX_ENDPOINTS = 50
 MAX_NETWORKS = 50
 MAX_PATTERN = 200
-
-
-class RequestSource(Struct, frozen=True):
-    """The client's network address and the path of the request; None if unknown."""
-
-    address: str | None = None
-    path: str | None = None
-
-
-UNKNOWN_SOURCE = RequestSource()
 
 
 def check_restrictions(key: VirtualKey, source: RequestSource) -> None:

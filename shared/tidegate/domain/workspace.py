@@ -77,6 +77,16 @@ class Workspace(Struct, frozen=True, dict=True):
         return any(credential.name == name for credential in self.credentials)
 
 
+class RequestSource(Struct, frozen=True):
+    """The client's network address and the path of the request; None if unknown."""
+
+    address: str | None = None
+    path: str | None = None
+
+
+UNKNOWN_SOURCE = RequestSource()
+
+
 class VirtualKey(Struct, frozen=True):
     """A bearer key, stored as the sha-256 of its secret. `prefix` is the part of the secret that people may see.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from tidegate.api import batches, files
-from tidegate.api.prefixes import BATCH_PREFIXES
+from tidegate.api.routes import BATCH_PREFIXES
 from tidegate.local.openapi_batch_schemas import request_content
 from tidegate.local.openapi_clients import NOT_IN_NAMES
 

@@ -8,10 +8,10 @@ from typing import TypeAlias
 
 from tidegate.api.conversations import MAX_NEW_ITEMS
 from tidegate.api.item_pages import MAX_PAGE
-from tidegate.api.prefixes import RESPONSE_PREFIXES
 from tidegate.local.openapi_clients import NOT_IN_NAMES
 from tidegate.local.openapi_dialects import RESPONSES_REPLY
 from tidegate.local.openapi_operations import EXAMPLE_MODEL
+from tidegate.surfaces.late_dialects import RESPONSE_PREFIXES
 
 Schema: TypeAlias = dict[str, object]
 

@@ -1,15 +1,22 @@
-"""The surfaces of other dialects than OpenAI's chat completions. Their packages are loaded with their first call."""
+"""The surfaces of other dialects than OpenAI's. Their modules are loaded with their first call."""
 
 from collections.abc import Mapping
 
 from msgspec import Struct
 
 from tidegate.domain.operation import Operation, Reply, Request
-from tidegate.domain.surface import NO_HEADERS, REQUEST_ID, SurfaceStream
+from tidegate.domain.surface import NO_HEADERS, REQUEST_ID, Surface, SurfaceStream
 from tidegate.errors import OperationNotSupported, TidegateError
 from tidegate.json import encode
-from tidegate.lazy import load
+from tidegate.lazy import late, load
 from tidegate.surfaces.openai import find_credential
+
+COMPLETIONS: Surface = late("tidegate.surfaces.completions", "COMPLETIONS")
+NEUROFLASH: Surface = late("tidegate.surfaces.neuroflash", "NEUROFLASH")
+OLLAMA: Surface = late("tidegate.surfaces.ollama", "OLLAMA")
+OLLAMA_EMBED: Surface = late("tidegate.surfaces.ollama_embed", "OLLAMA_EMBED")
+OLLAMA_GENERATE: Surface = late("tidegate.surfaces.ollama_generate", "OLLAMA_GENERATE")
+OPENROUTER: Surface = late("tidegate.surfaces.openrouter", "OPENROUTER")
 
 
 class MessagesSurface(Struct, frozen=True):
@@ -96,6 +103,9 @@ class ResponsesSurface(Struct, frozen=True):
 
 
 RESPONSES = ResponsesSurface()
+
+RESPONSE_PREFIXES = ("/v1", "", "/openai/v1", "/api/v1")
+"""Prefixes of the paths of `/responses` and `/conversations`."""
 
 
 class CompactionSurface(ResponsesSurface, frozen=True):

@@ -12,9 +12,8 @@ from tidegate.control.authorization import COMMAND_LINE_ACTOR
 from tidegate.control.viewers import authenticate_caller
 from tidegate.domain.ids import ulid
 from tidegate.domain.managed_resources import AdminKey
-from tidegate.domain.restrictions import UNKNOWN_SOURCE, RequestSource
 from tidegate.domain.trace import Trace, encode_trace
-from tidegate.domain.workspace import Principal, Workspace
+from tidegate.domain.workspace import UNKNOWN_SOURCE, Principal, RequestSource, Workspace
 from tidegate.memory.meter import MemoryMeter
 
 

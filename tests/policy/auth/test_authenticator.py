@@ -4,8 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store_worlds import NOON, Clock, key, workspace
-from tidegate.domain.restrictions import UNKNOWN_SOURCE, RequestSource
-from tidegate.domain.workspace import Principal, VirtualKey, Workspace
+from tidegate.domain.workspace import UNKNOWN_SOURCE, Principal, RequestSource, VirtualKey, Workspace
 from tidegate.errors import (
     EndpointNotAllowed,
     InvalidKey,

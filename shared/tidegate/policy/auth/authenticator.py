@@ -8,12 +8,10 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
-from tidegate.domain import restrictions
 from tidegate.domain.identity import subject_id
 from tidegate.domain.keys import hash_secret, implied_workspace, is_usable
-from tidegate.domain.restrictions import UNKNOWN_SOURCE, RequestSource
 from tidegate.domain.timed_cache import TimedCache
-from tidegate.domain.workspace import Principal, VirtualKey, Workspace
+from tidegate.domain.workspace import UNKNOWN_SOURCE, Principal, RequestSource, VirtualKey, Workspace
 from tidegate.errors import InvalidKey, InvalidToken, MissingWorkspace, TidegateError, WorkspaceForbidden
 from tidegate.lazy import load
 from tidegate.policy.single_flight import SingleFlight
@@ -102,7 +100,7 @@ class Authenticator:
         if caller is None:
             read_at = self._cache.now()
             key, workspace = await self._find_caller_or_refuse(lookup, secret, source)
-            restrictions.check_restrictions(key, source)
+            _check_restrictions(key, source)
             workspace = _allowed_workspace(lookup, key, workspace, required_workspace)
             principal = Principal(key.id, key.workspace_ids, key.limits, key.trace_sample, key.traces_since)
             is_restricted = key.endpoints is not None or key.networks is not None
@@ -110,7 +108,7 @@ class Authenticator:
             self._cache.put(lookup, caller, read_at)
         else:
             if caller.is_restricted:
-                restrictions.check_restrictions(caller.key, source)
+                _check_restrictions(caller.key, source)
             if required_workspace and lookup.workspace_id is None:
                 raise _missing_workspace()
         return caller.principal, caller.workspace
@@ -127,7 +125,7 @@ class Authenticator:
         lookup = _Lookup(hash_secret(secret), None)
         caller = self._find_cached(lookup)
         key = caller.key if caller else (await self._find_caller_or_refuse(lookup, secret, source))[0]
-        restrictions.check_restrictions(key, source)
+        _check_restrictions(key, source)
         found = await self._key_lookup.find_workspaces(key.workspace_ids)
         return sorted((each for each in found if each.status == "active"), key=lambda each: each.id)
 
@@ -214,3 +212,9 @@ def _forbidden() -> WorkspaceForbidden:
 
 def _missing_workspace() -> MissingWorkspace:
     return MissingWorkspace("The x-workspace-id header is required here: set it to the id of your workspace.")
+
+
+def _check_restrictions(key: VirtualKey, source: RequestSource) -> None:
+    """See `restrictions.check_restrictions`. The module is loaded with the first restricted key."""
+    if key.endpoints is not None or key.networks is not None:
+        load("tidegate.domain.restrictions", "check_restrictions")(key, source)
