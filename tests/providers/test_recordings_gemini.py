@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from typing import Any
 
 import pytest
@@ -23,6 +24,9 @@ from tidegate.providers.base import StreamEvent
 from tidegate.upstream.sse import SseDecoder
 
 HOSTS = ("gemini", "vertex")
+PROJECT = re.compile(r"(?<=projects/)[^/]+")
+"""The id of the gateway's own account, which no caller sees."""
+
 _registry = Registry()
 
 
@@ -128,7 +132,7 @@ def test_a_recorded_refusal_is_classified(host: str) -> None:
         assert error.upstream_status == one.status
         assert error.native_code == one.body["error"]["status"]
         if not isinstance(error, ProviderAuth):
-            assert error.message == one.body["error"]["message"]
+            assert error.message == PROJECT.sub("[redacted]", one.body["error"]["message"])
 
 
 def test_the_recorded_quota_keeps_the_delay_of_its_details() -> None:
