@@ -2,6 +2,7 @@
 
 world             what a process opens once: transport, credentials, table, vault
 gateway           the gateway of a world
+warmup            loads what calls need before there is one
 control           the control plane of a world
 credentials       AWS credentials from the environment, or from whatever the process has
 credential_chain  AWS credentials of a container or of a developer's machine, loaded at first use

@@ -18,6 +18,9 @@ from tidegate.ports import Secrets
 from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.transport.aws_credentials import Credentials
 
+_WAITING = frozenset({"snap-start", "provisioned-concurrency"})
+"""Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html (2026-11)."""
+
 
 async def create_aws_gateway(world: AwsWorld, overrides: Overrides = NO_OVERRIDES) -> Gateway:
     """Compose the gateway of a world, which must stay open.
@@ -70,9 +73,15 @@ class AwsDataPlane:
 
     @asynccontextmanager
     async def open_gateway(self) -> AsyncGenerator[Gateway]:
-        """Open the world for the gateway; leaving the context closes it. Raises like `create_aws_gateway`."""
+        """Open the world for the gateway; leaving the context closes it. Raises like `create_aws_gateway`.
+
+        A process that Lambda starts before there is a call loads what calls will need.
+        """
         async with AwsWorld(self._settings) as self._world:
-            yield await create_aws_gateway(self._world)
+            gateway = await create_aws_gateway(self._world)
+            if self._settings.environment.get("AWS_LAMBDA_INITIALIZATION_TYPE") in _WAITING:
+                load("tidegate.aws.warmup", "warm_up")(gateway)
+            yield gateway
 
     @asynccontextmanager
     async def open_batches(self, gateway: Gateway) -> AsyncGenerator[Callable[[], object]]:
