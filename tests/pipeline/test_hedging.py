@@ -49,7 +49,8 @@ async def hedged(hosts: Hosts, *targets: Any, workspace: Workspace = WORKSPACE, 
     before = asyncio.all_tasks()
     async with routed(hosts, *targets, workspace=workspace, hedge_after_seconds=2, **route) as client:
         yield client
-    await asyncio.sleep(0)  # httpx leaves generators of its own to the event loop
+    for _ in range(5):  # httpx leaves generators of its own to the event loop
+        await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
 
 
