@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,12 +27,17 @@ print(json.dumps(sorted(loaded)))
 
 def loaded_modules() -> set[str]:
     """What importing the function adds to a bare interpreter, without the standard library."""
+    return {name for name in new_modules() if name.partition(".")[0] not in sys.stdlib_module_names}
+
+
+@cache
+def new_modules() -> frozenset[str]:
+    """What importing the function adds to a bare interpreter."""
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'shared'}"}
     env |= {"TIDEGATE_TABLE": "tidegate", "AWS_REGION": "eu-central-1"}
     command = [sys.executable, "-c", _LIST_MODULES]
     done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=True)
-    names: list[str] = json.loads(done.stdout)
-    return {name for name in names if name.partition(".")[0] not in sys.stdlib_module_names}
+    return frozenset(json.loads(done.stdout))
 
 
 def test_the_data_plane_loads_only_what_it_needs() -> None:
@@ -41,6 +47,11 @@ def test_the_data_plane_loads_only_what_it_needs() -> None:
 def test_a_call_needs_no_web_framework() -> None:
     names = {name for name in loaded_modules() if name.partition(".")[0] in {"starlette", "anyio"}}
     assert names <= {"starlette", "starlette.types"}
+
+
+def test_a_cold_start_loads_no_heavy_module_of_the_standard_library() -> None:
+    heavy = "calendar csv dataclasses email email.utils html http.client http.cookies pathlib pickle tempfile zipfile"
+    assert new_modules() & {*heavy.split()} == set()
 
 
 def test_the_data_plane_loads_no_tool_and_no_other_plane() -> None:
