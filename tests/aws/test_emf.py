@@ -17,9 +17,11 @@ from msgspec.structs import replace
 from tests.aws.emf_format import read_metrics
 from tests.store_worlds import outcome
 from tests.world import STREAM, USER, answers, new_call, streams, world
+from tidegate.aws import emf
 from tidegate.aws.emf import CLASSES, FAMILIES, UNITS, error_class, model_family
 from tidegate.aws.logs import JsonLines
 from tidegate.catalog import load_catalog
+from tidegate.domain.response_state import PreviousResponseNotFound
 from tidegate.errors import TidegateError
 from tidegate.pipeline.observation import log_fields
 
@@ -261,6 +263,11 @@ def test_each_error_has_a_class_and_the_callers_are_the_rest() -> None:
     codes = every_code()
     assert codes >= set(known)
     assert {code: error_class(code) for code in codes} == {code: known.get(code, "caller") for code in codes}
+
+
+def test_an_error_that_was_defined_later_has_its_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emf, "_CLASS_BY_CODE", {})
+    assert error_class(PreviousResponseNotFound.code) == "caller"
 
 
 @pytest.mark.parametrize(

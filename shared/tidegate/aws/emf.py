@@ -87,8 +87,14 @@ def add_metrics(line: dict[str, object], at: float, namespace: str) -> None:
 
 
 def error_class(code: object) -> str:
-    """Return the class of a failed call: whose fault it is, by the error's code. What is not known is the gateway's."""
-    return _CLASS_BY_CODE.get(str(code), "gateway")
+    """Return the class of a failed call: whose fault it is, by the error's code. What is not known is the gateway's.
+
+    A rare error may be defined in a module that was loaded after this one, so all errors are read again for it.
+    """
+    name = str(code)
+    if name not in _CLASS_BY_CODE:
+        _CLASS_BY_CODE.update(_codes())
+    return _CLASS_BY_CODE.get(name, "gateway")
 
 
 @lru_cache(maxsize=1024)
