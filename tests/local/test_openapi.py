@@ -1,16 +1,20 @@
 """The OpenAPI document says what the gateway takes and tells."""
 
+import json
 import re
 from typing import Any, cast
 
 import httpx
+import jsonschema
 import pytest
 from starlette.applications import Starlette
 
 from tidegate.api.app import COUNTS, ENDPOINTS
 from tidegate.api.batch_routes import ROUTES
+from tidegate.api.errors import surface_of
 from tidegate.api.routes import BATCH_PREFIXES, EXPOSED_HEADERS, READS
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
+from tidegate.errors import InvalidKey
 from tidegate.local.openapi import openapi_document
 from tidegate.local.openapi_routes import document_routes
 
@@ -33,6 +37,16 @@ def test_every_path_is_described_under_a_name_of_its_own() -> None:
         for operation in methods.values():
             asked = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
             assert asked == set(re.findall(r"\{(\w+)\}", path)), path
+
+
+@pytest.mark.parametrize("path", [*ENDPOINTS, *COUNTS, *READS])
+def test_the_errors_of_every_path_have_the_form_that_is_described(path: str) -> None:
+    surface = {**ENDPOINTS, **COUNTS}[path][0] if path in ENDPOINTS or path in COUNTS else surface_of(path, {})
+    sent = json.loads(surface.error(InvalidKey("This key is not known.")))
+    for operation in DOCUMENT["paths"][path.replace(":path", "")].values():
+        if "401" in operation["responses"]:
+            schema = operation["responses"]["401"]["content"]["application/json"]["schema"]
+            jsonschema.validate(sent, {**schema, "components": DOCUMENT["components"]})
 
 
 def test_every_method_of_files_and_batches_is_described() -> None:

@@ -96,6 +96,7 @@ def _model_paths() -> dict[str, object]:
     model_id: Schema = {"name": "model_id", "in": "path", "required": True, "schema": _TEXT}
     filters = [_modality_filter("input", model_views.INPUTS), _modality_filter("output", model_views.OUTPUTS)]
     model_list, public = _list_response("SelectableModel"), _list_response("PublicModel")
+    tags = {"200": _object_response("models"), **openapi_dialects.in_ollamas_form(errors)}
     return {
         "/v1/models": {"get": _get("models", {"200": models, **errors}, [*filters, _workspace_header()])},
         "/v1/models/{model_id}": {
@@ -103,7 +104,7 @@ def _model_paths() -> dict[str, object]:
                 "model", {"200": _response("Model"), **errors, **_errors("404", "503")}, [model_id, _workspace_header()]
             )
         },
-        "/api/tags": {"get": _get("ollama_tags", {"200": _object_response("models"), **errors}, [_workspace_header()])},
+        "/api/tags": {"get": _get("ollama_tags", tags, [_workspace_header()])},
         "/public/models": {
             "get": {**_get("public_models", {"200": public, "400": _response("Error")}, filters), "security": []}
         },

@@ -283,3 +283,9 @@ def _in_dialect(operation: Schema, surface: Surface) -> Schema:
         responses[status] = {**response, "content": content}
     body: Schema = {"required": True, "content": {"application/json": {"schema": request}}}
     return {**operation, "requestBody": body, "responses": responses}
+
+
+def in_ollamas_form(errors: Schema) -> Schema:
+    """Return the responses of errors as Ollama's, whose errors are texts."""
+    content: Schema = {"application/json": {"schema": OLLAMA_ERROR}}
+    return {status: {**cast(Schema, response), "content": content} for status, response in errors.items()}
