@@ -26,7 +26,6 @@ from tidegate.providers.base import (
     StreamTranslator,
     UpstreamRequest,
 )
-from tidegate.providers.stream_loop import StreamLoop, parse_events
 
 _PRICE_CHANGING_FIELDS = frozenset(
     {"service_tier", "serviceTier", "performanceConfig", "additionalModelRequestFields", "speed", "inference_geo"}
@@ -57,7 +56,7 @@ _ACCOUNT_FIELDS = frozenset(
 _TEXT_REFERENCE_PROVIDERS = ("qwen",)
 """The fields and providers of `account_ids.py`, which is loaded for requests that have one, or media, or such tools."""
 
-_NATIVE = "tidegate.providers.native"
+_NATIVE, _LOOP = "tidegate.providers.native", "tidegate.providers.stream_loop"
 _CALLER_TOOLS = ("function", "custom")
 
 
@@ -147,7 +146,7 @@ class ChatTranslator(Struct, frozen=True):
     ) -> AsyncGenerator[Sequence[ReplyChunk]]:
         parser = self.open_stream(request)
         if parser is not None:
-            return parse_events(parser, events)
+            return load(_LOOP, "parse_events")(parser, events)
         chunks = parse_stream(self.provider, request, events)
         if request.caller_tools:
             chunks = _with_finished_calls(request, chunks)
@@ -156,7 +155,7 @@ class ChatTranslator(Struct, frozen=True):
     def open_stream(self, request: UpstreamRequest) -> StreamParser | None:
         if needs_restoring(request) and not request.is_native:
             return None
-        parser: StreamParser = StreamLoop(_new_stream(self.provider, request))
+        parser: StreamParser = load(_LOOP, "StreamLoop")(_new_stream(self.provider, request))
         if request.is_native:
             parser = load(_NATIVE, "NativeStream")(parser)
         elif request.caller_tools:
