@@ -38,7 +38,7 @@ _EVERYWHERE = {"429 twice", "529 once", "429, wait 0.3 s, twice", "disconnect at
 @pytest.fixture(scope="module")
 def judge() -> Iterator[Judge]:
     # It must see that a caller left, before it has sent everything: so it takes a moment for each chunk.
-    with llmock("--stream-chunk-delay-ms", "25") as running:
+    with llmock("--stream-chunk-delay-ms", "75") as running:
         yield running
 
 
