@@ -4,22 +4,22 @@ The streams are those of `tests/providers/cases/<provider>/stream`, with one of 
 network read for each event: the dearest way for a stream to come.
 """
 
-import asyncio
 import os
 import re
 import statistics
 import subprocess
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.processes import ROOT
+from tests.providers.streams import translated
 from tests.upstream.frames import framed
 from tidegate.chat.operation import CHAT
 from tidegate.domain.surface import Surface, SurfaceStream
 from tidegate.providers import Registry
-from tidegate.providers.base import Provider, StreamEvent
+from tidegate.providers.base import Provider
 from tidegate.surfaces.late_dialects import MESSAGES, RESPONSES
 from tidegate.upstream.eventstream import EventStreamDecoder
 from tidegate.upstream.sse import SseDecoder
@@ -93,7 +93,7 @@ def _surface_chunk_us(name: str) -> float:
     reads = _reads(provider_name, provider)
     stream = surface.open_stream(surface.parse(CHAT, asked))
     started = time.perf_counter()
-    made = asyncio.run(_translate(provider, reads, stream))
+    made = _translate(provider, reads, stream)
     return (time.perf_counter() - started) / made * 1e6
 
 
@@ -101,21 +101,17 @@ def _chunk_us(name: str) -> float:
     provider = Registry().load(name)
     reads = _reads(name, provider)
     started = time.perf_counter()
-    made = asyncio.run(_translate(provider, reads))
+    made = _translate(provider, reads)
     taken = time.perf_counter() - started
     if made < TEXTS:
         raise RuntimeError(f"{name} made {made} chunks of {TEXTS} texts")
     return taken / made * 1e6
 
 
-async def _translate(provider: Provider, reads: Sequence[bytes], stream: SurfaceStream | None = None) -> int:
-    async def events() -> AsyncIterator[Sequence[StreamEvent]]:
-        decoder = SseDecoder() if provider.framing == "sse" else EventStreamDecoder()
-        for read in reads:
-            yield decoder.feed(read)
-
+def _translate(provider: Provider, reads: Sequence[bytes], stream: SurfaceStream | None = None) -> int:
+    decoder = SseDecoder() if provider.framing == "sse" else EventStreamDecoder()
     made = 0
-    async for batch in provider.parse_stream(events()):
+    for batch in translated(provider.new_stream(), map(decoder.feed, reads)):
         made += len(batch)
         if stream is not None:
             stream.events(batch)

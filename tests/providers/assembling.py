@@ -1,17 +1,18 @@
 """Our own replies, read back as a client would, and what every one of them promises."""
 
-import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from tests.providers.reading import Reading, Voice
+from tests.providers.streams import parsed, translated
 from tidegate.providers import caller_terms
 from tidegate.providers.base import Provider, StreamEvent, UpstreamRequest
-from tidegate.providers.chat_translator import parse_stream
+from tidegate.providers.chat_translator import new_stream
+from tidegate.providers.stream_loop import ChangedStream, StreamLoop
 from tidegate.upstream.sse import SseDecoder
 
 STAMPED: dict[str, Any] = {"id": "chatcmpl-1", "created": 1, "model": "m"}
@@ -22,18 +23,10 @@ def run(
     provider: Provider, batches: Iterable[Sequence[StreamEvent]], request: UpstreamRequest | None = None
 ) -> list[list[Any]]:
     """The batches of chunks that a stream becomes, for a caller of `request`. Raises what the provider raises."""
-
-    async def source() -> AsyncIterator[Sequence[StreamEvent]]:
-        for batch in batches:
-            yield batch
-
-    async def drain() -> list[list[Any]]:
-        if request is None:
-            return [batch async for batch in provider.parse_stream(source())]
-        chunks = parse_stream(provider, request, source())
-        return [batch async for batch in caller_terms.restore_stream(request, chunks)]
-
-    return asyncio.run(drain())
+    if request is None:
+        return list(translated(provider.new_stream(), batches))
+    restorer = caller_terms.StreamRestorer(request)
+    return list(parsed(ChangedStream(StreamLoop(new_stream(provider, request)), restorer.restore), batches))
 
 
 def reads(raw: bytes, choose: random.Random) -> Iterator[Sequence[StreamEvent]]:

@@ -1,6 +1,5 @@
 """Replies in the caller's terms again, whole and streamed."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 from tidegate.providers import caller_terms
@@ -24,16 +23,13 @@ def whole(request: UpstreamRequest, *calls: Any, content: str | None = None, fin
     return done["message"], done["finish_reason"]
 
 
-async def streamed(request: UpstreamRequest, *deltas: Any, finish: str = "tool_calls") -> Any:
-    async def batches() -> AsyncIterator[Any]:
-        for delta in [*deltas, {}]:
-            finished = finish if delta == {} else None
-            choice = {"index": 0, "delta": delta, "finish_reason": finished}
-            yield [{"object": "chat.completion.chunk", "choices": [choice]}]
-
-    choices = [
-        chunk["choices"][0] async for batch in caller_terms.restore_stream(request, batches()) for chunk in batch
-    ]
+def streamed(request: UpstreamRequest, *deltas: Any, finish: str = "tool_calls") -> Any:
+    restorer, choices = caller_terms.StreamRestorer(request), list[Any]()
+    for delta in [*deltas, {}]:
+        finished = finish if delta == {} else None
+        choice: Any = {"index": 0, "delta": delta, "finish_reason": finished}
+        batch: Any = restorer.restore([{"object": "chat.completion.chunk", "choices": [choice]}])
+        choices += [chunk["choices"][0] for chunk in batch]
     return [choice["delta"] for choice in choices[:-1]], choices[-1]["finish_reason"]
 
 
@@ -41,14 +37,14 @@ async def test_names_are_the_callers_again() -> None:
     message, finish = whole(RENAMED, call("get_weather_1", "{}"), call("other", "{}"))
     assert [c["function"]["name"] for c in message["tool_calls"]] == ["get.weather", "other"]
     assert finish == "tool_calls"
-    deltas, _ = await streamed(RENAMED, {"tool_calls": [call("get_weather_1", "", index=0)]})
+    deltas, _ = streamed(RENAMED, {"tool_calls": [call("get_weather_1", "", index=0)]})
     assert deltas[0]["tool_calls"][0]["function"]["name"] == "get.weather"
 
 
 async def test_the_answers_arguments_become_the_content() -> None:
     message, finish = whole(ANSWERED, call("answer", '{"a": 1}'))
     assert (message, finish) == ({"role": "assistant", "content": '{"a": 1}', "refusal": None}, "stop")
-    deltas, finish = await streamed(
+    deltas, finish = streamed(
         ANSWERED,
         {"tool_calls": [call("answer", "", index=0)]},
         {"tool_calls": [{"index": 0, "function": {"arguments": '{"a"'}}]},
@@ -60,7 +56,7 @@ async def test_the_answers_arguments_become_the_content() -> None:
 async def test_real_calls_beside_the_answer_stay_and_are_counted_from_nought() -> None:
     message, finish = whole(ANSWERED, call("answer", "{}"), call("real", "{}"))
     assert ([c["function"]["name"] for c in message["tool_calls"]], finish) == (["real"], "tool_calls")
-    deltas, finish = await streamed(
+    deltas, finish = streamed(
         ANSWERED,
         {"tool_calls": [call("answer", "{}", index=0)]},
         {"tool_calls": [call("real", "", index=1)]},
@@ -81,7 +77,7 @@ async def test_callers_of_functions_get_a_function_call() -> None:
         False,
         "function_call",
     )
-    deltas, finish = await streamed(
+    deltas, finish = streamed(
         LEGACY,
         {"tool_calls": [call("f", "", index=0)]},
         {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]},

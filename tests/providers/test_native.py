@@ -1,12 +1,12 @@
 """Requests in their caller's own dialect: what is sent, and the provider's reply beside its translation."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from tests.providers.calls import asking, call
+from tests.providers.streams import parsed
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.operation import ReplyChunk
@@ -36,11 +36,6 @@ def native_call(origin_body: Any = SENT, **fields: Any) -> ChatCall:
 
 def deployment() -> Deployment:
     return Deployment("anthropic", MODEL, "https://host.invalid")
-
-
-async def batches(*parts: Sequence[StreamEvent]) -> AsyncIterator[Sequence[StreamEvent]]:
-    for part in parts:
-        yield part
 
 
 def test_the_callers_body_and_headers_go_on_with_the_models_own_name() -> None:
@@ -92,7 +87,7 @@ async def test_every_event_is_in_one_chunk_that_has_choices() -> None:
     events = [[StreamEvent(event["type"], json.dumps(event)) for event in part] for part in parts]
     request = TRANSLATOR.build_request(native_call(stream=True), deployment())
     chunks: list[ReplyChunk] = []
-    async for batch in TRANSLATOR.parse_stream(request, batches(*events)):
+    for batch in parsed(TRANSLATOR.open_stream(request), events):
         chunks += batch
     native: list[Any] = [chunk for chunk in chunks if NATIVE in chunk]
     expected = [(event.type, event.data) for part in events for event in part]

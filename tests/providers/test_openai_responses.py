@@ -1,8 +1,7 @@
 """OpenAI's Responses API behind chat completions: when it is asked, and that both ends fit the official SDK's types."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from pydantic import TypeAdapter
 
 from tests.providers.assembling import read_chunks, read_completion
 from tests.providers.calls import CASES, asking, call, sent
+from tests.providers.streams import translated
 from tidegate.chat.assemble import CompletionAssembler
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import ProviderMalformed, StreamCut, UpstreamError
@@ -46,14 +46,7 @@ def events_of(folder: Path) -> list[StreamEvent]:
 
 
 def parse(batches: Sequence[Sequence[StreamEvent]]) -> list[Any]:
-    async def source() -> AsyncIterator[Sequence[StreamEvent]]:
-        for batch in batches:
-            yield batch
-
-    async def drain() -> list[Any]:
-        return [chunk async for batch in stream.parse("openai", source()) for chunk in batch]
-
-    return asyncio.run(drain())
+    return [chunk for batch in translated(stream.new_stream("openai"), batches) for chunk in batch]
 
 
 def as_lists(value: Any) -> Any:

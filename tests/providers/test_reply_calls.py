@@ -1,14 +1,13 @@
 """Names and ids of tool calls in replies, of every dialect."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from tests.providers.calls import asking, call
+from tests.providers.streams import parsed
 from tidegate.domain.deployment import Deployment
 from tidegate.providers import Registry
 from tidegate.providers.base import StreamEvent, UpstreamRequest
@@ -158,15 +157,9 @@ def test_streams_have_the_names_and_ids_of_whole_replies(call_id: str) -> None:
         events = json.loads(json.dumps(whole))
         if provider == "deepseek":
             events["choices"][0]["delta"] = events["choices"][0].pop("message")
-        chunks = asyncio.run(_drain(translator, request, events))
+        batches = [[StreamEvent("message", json.dumps(events))]]
+        chunks = [chunk for batch in parsed(translator.open_stream(request), batches) for chunk in batch]
         deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
         [called] = [called for delta in deltas for called in delta.get("tool_calls", ())]
         [expected] = calls_of(provider, whole, body, call_id)
         assert (called["id"], called["function"]["name"]) == (expected["id"], "f")
-
-
-async def _drain(translator: ChatTranslator, request: UpstreamRequest, event: Any) -> list[Any]:
-    async def source() -> AsyncIterator[Sequence[StreamEvent]]:
-        yield [StreamEvent("message", json.dumps(event))]
-
-    return [chunk async for batch in translator.parse_stream(request, source()) for chunk in batch]

@@ -1,11 +1,12 @@
 """What a failure leaves of the events that came in the same read."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from tests.providers.streams import translated
 from tidegate.errors import ProviderRateLimited, UpstreamError
 from tidegate.providers import Registry
 from tidegate.providers.base import Provider, StreamEvent
@@ -34,13 +35,9 @@ BEDROCK_TEXT = frame("contentBlockDelta", contentBlockIndex=0, delta={"text": "C
 
 async def before_the_failure(provider: Provider, events: Sequence[StreamEvent]) -> list[str]:
     """The contents of the chunks that `events`, all in one read, become before they fail."""
-
-    async def source() -> AsyncIterator[Sequence[StreamEvent]]:
-        yield events
-
     chunks: list[Any] = []
     with pytest.raises(UpstreamError) as caught:
-        async for batch in provider.parse_stream(source()):
+        for batch in translated(provider.new_stream(), [events]):
             chunks += batch
     assert type(caught.value) is ProviderRateLimited
     return [chunk["choices"][0]["delta"]["content"] for chunk in chunks]

@@ -1,30 +1,27 @@
 """Chat → Messages or Responses → chat, requests and replies: nothing is lost that both can say."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.providers.calls import call
+from tests.providers.streams import translated
 from tests.surfaces.chat_strategies import completions, requests
 from tidegate.chat.assemble import CompletionAssembler
 from tidegate.chat.operation import CHAT
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.surface import Surface
 from tidegate.providers import Registry
-from tidegate.providers.base import StreamEvent
+from tidegate.providers.base import StreamTranslator
 from tidegate.providers.openai.provider import OpenAI
 from tidegate.providers.openai_responses import completion as response_reader
 from tidegate.providers.openai_responses import request as response_writer
 from tidegate.providers.openai_responses import stream as response_stream
 from tidegate.surfaces.late_dialects import MESSAGES, RESPONSES
 from tidegate.upstream.sse import SseDecoder
-
-ParseStream = Callable[[AsyncIterator[Sequence[StreamEvent]]], AsyncIterator[Sequence[Any]]]
 
 ANTHROPIC = Registry().load("anthropic")
 OPENAI = Registry().load("openai")
@@ -119,23 +116,16 @@ ASKED = {
 }
 
 
-def streamed(surface: Surface, completion: Any, step: int, parse: ParseStream) -> Any:
+def streamed(surface: Surface, completion: Any, step: int, translator: StreamTranslator) -> Any:
     """The completion that a provider's translator makes of the events of its chunks."""
     stream = surface.open_stream(ASKED[surface.name])
     chunks: Sequence[Any] = CHAT.replay(completion)
     batches = [chunks[start : start + step] for start in range(0, len(chunks), step)]
     decoder, assembler = SseDecoder(), CompletionAssembler()
     events = decoder.feed(b"".join([*map(stream.events, batches), stream.end()]))
-
-    async def source() -> AsyncIterator[Sequence[StreamEvent]]:
-        yield events
-
-    async def read() -> None:
-        async for batch in parse(source()):
-            for chunk in batch:
-                assembler.add(chunk)
-
-    asyncio.run(read())
+    for batch in translated(translator, [events]):
+        for chunk in batch:
+            assembler.add(chunk)
     return assembler.reply()
 
 
@@ -143,12 +133,11 @@ def streamed(surface: Surface, completion: Any, step: int, parse: ParseStream) -
 def test_a_completion_comes_back_from_a_message(completion: Any, step: int) -> None:
     whole = json.loads(MESSAGES.reply(completion, ASKED["messages"]))
     assert said(ANTHROPIC.parse_completion(whole)) == said(completion)
-    assert said(streamed(MESSAGES, completion, step, ANTHROPIC.parse_stream)) == said(completion)
+    assert said(streamed(MESSAGES, completion, step, ANTHROPIC.new_stream())) == said(completion)
 
 
 @given(completions(), st.integers(1, 5))
 def test_a_completion_comes_back_from_a_response(completion: Any, step: int) -> None:
     whole = json.loads(RESPONSES.reply(completion, ASKED["responses"]))
     assert said(response_reader.parse("openai", whole)) == said(completion)
-    parse = partial(response_stream.parse, "openai")
-    assert said(streamed(RESPONSES, completion, step, parse)) == said(completion)
+    assert said(streamed(RESPONSES, completion, step, response_stream.new_stream("openai"))) == said(completion)

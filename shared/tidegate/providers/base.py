@@ -1,7 +1,7 @@
 """Two protocols without I/O: `Provider` translates a provider's chat dialect, `Translator` any one operation."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct, field
@@ -156,7 +156,7 @@ class Translator(Protocol):
 
         request = translator.build_request(call, deployment)
         reply = translator.parse_reply(request, body)  # or, streamed:
-        async for chunks in translator.parse_stream(request, events): ...
+        chunks = translator.open_stream(request).feed(events)
 
     `Registry.translator` finds it.
     """
@@ -185,14 +185,8 @@ class Translator(Protocol):
         """Translate the body of a whole reply. Raises `UpstreamError`, also for an error inside a 200."""
         ...
 
-    def parse_stream(
-        self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
-    ) -> AsyncGenerator[Sequence[ReplyChunk]]:
-        """Translate a streamed reply, batch by batch. Raises `UpstreamError`."""
-        ...
-
-    def open_stream(self, request: UpstreamRequest) -> StreamParser | None:
-        """Return the parser of a streamed reply to the request; None if only `parse_stream` can read it."""
+    def open_stream(self, request: UpstreamRequest) -> StreamParser:
+        """Return the parser of a streamed reply to the request."""
         ...
 
     def reply_chunks(self, reply: Reply) -> Sequence[ReplyChunk]:
@@ -253,15 +247,12 @@ class Provider(Protocol):
         ...
 
     def new_stream(self) -> StreamTranslator:
-        """Return the translator of one streamed reply."""
-        ...
+        """Return the translator of one streamed reply.
 
-    def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-        """Yield, for each choice, its role, its content and its finish reason; after all choices, usage if it was sent.
-
-        If the provider reports input tokens at the start, a first chunk of usage has them, and 0 `completion_tokens`.
-
-        Raises `UpstreamError` for an error event, and `StreamCut` if the events end before the reply is complete.
+        Its chunks are, for each choice, the role, the content and the finish reason; after all choices, usage if it was
+        sent. If the provider reports input tokens at the start, a first chunk of usage has them, and 0
+        `completion_tokens`. It raises `UpstreamError` for an error event, and `StreamCut` if the events end before the
+        reply is complete.
         """
         ...
 

@@ -5,9 +5,11 @@ A provider may forbid a tool's name, may offer no way to force a schema except a
 reply that calls tools finishes with "tool_calls", except where the caller named the tool (`names_tool`).
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import Sequence
+from typing import cast
 
 from tidegate.chat.completion import Choice, Chunk, ChunkChoice, Completion, CompletionMessage, Delta, ToolCall
+from tidegate.domain.operation import ReplyChunk
 from tidegate.providers.base import UpstreamRequest
 
 
@@ -31,16 +33,23 @@ def restore_completion(request: UpstreamRequest, reply: Completion) -> Completio
     return reply
 
 
-async def restore_stream(request: UpstreamRequest, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
-    """Restore the caller's terms in the provider's chunks, in place. Chunks that are empty afterwards are omitted."""
-    answer_indexes: dict[int, set[int]] = {}
-    caller_indexes: dict[int, dict[int, int]] = {}
-    async for batch in batches:
-        for chunk in batch:
+class StreamRestorer:
+    """Restores the caller's terms in the chunks of one stream."""
+
+    def __init__(self, request: UpstreamRequest) -> None:
+        self._request = request
+        self._answer_indexes: dict[int, set[int]] = {}
+        self._caller_indexes: dict[int, dict[int, int]] = {}
+
+    def restore(self, batch: Sequence[ReplyChunk]) -> Sequence[ReplyChunk]:
+        """Restore the chunks in place, and return them without those that are empty afterwards."""
+        chunks = cast("Sequence[Chunk]", batch)
+        for chunk in chunks:
             for choice in chunk["choices"]:
-                answers = answer_indexes.setdefault(choice["index"], set())
-                _restore_delta(request, choice, answers, caller_indexes.setdefault(choice["index"], {}))
-        yield [chunk for chunk in batch if not _is_empty(chunk)]
+                answers = self._answer_indexes.setdefault(choice["index"], set())
+                callers = self._caller_indexes.setdefault(choice["index"], {})
+                _restore_delta(self._request, choice, answers, callers)
+        return [chunk for chunk in chunks if not _is_empty(chunk)]
 
 
 def _is_empty(chunk: Chunk) -> bool:

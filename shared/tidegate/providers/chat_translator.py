@@ -1,8 +1,8 @@
 """The `Translator` of chat completions at one provider; restores the caller's own terms in every reply."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
-from typing import TypeGuard, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TypeGuard, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,7 +21,6 @@ from tidegate.providers.base import (
     Framing,
     Headers,
     Provider,
-    StreamEvent,
     StreamParser,
     StreamTranslator,
     UpstreamRequest,
@@ -141,25 +140,16 @@ class ChatTranslator(Struct, frozen=True):
             return completion
         return load("tidegate.providers.caller_terms", "restore_completion")(request, completion)
 
-    def parse_stream(
-        self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
-    ) -> AsyncGenerator[Sequence[ReplyChunk]]:
-        parser = self.open_stream(request)
-        if parser is not None:
-            return load(_LOOP, "parse_events")(parser, events)
-        chunks = parse_stream(self.provider, request, events)
-        if request.caller_tools:
-            chunks = _with_finished_calls(request, chunks)
-        return _restore(request, chunks)
-
-    def open_stream(self, request: UpstreamRequest) -> StreamParser | None:
-        if needs_restoring(request) and not request.is_native:
-            return None
-        parser: StreamParser = load(_LOOP, "StreamLoop")(_new_stream(self.provider, request))
+    def open_stream(self, request: UpstreamRequest) -> StreamParser:
+        parser: StreamParser = load(_LOOP, "StreamLoop")(new_stream(self.provider, request))
         if request.is_native:
             parser = load(_NATIVE, "NativeStream")(parser)
-        elif request.caller_tools:
-            parser = _FinishedCalls(parser, request)
+        else:
+            if request.caller_tools:
+                parser = load(_LOOP, "ChangedStream")(parser, partial(_finish_all_calls, request))
+            if needs_restoring(request):
+                restorer = load("tidegate.providers.caller_terms", "StreamRestorer")(request)
+                parser = load(_LOOP, "ChangedStream")(parser, restorer.restore)
         if request.has_framed_events:
             parser = load("tidegate.providers.bedrock.invoke", "UnframedStream")(parser)
         return parser
@@ -185,7 +175,7 @@ def parse_completion(provider: Provider, request: UpstreamRequest, body: Json) -
             return load("tidegate.providers.openai_responses.completion", "parse")(provider.name, body)
 
 
-def _new_stream(provider: Provider, request: UpstreamRequest) -> StreamTranslator:
+def new_stream(provider: Provider, request: UpstreamRequest) -> StreamTranslator:
     """Return the translator of a stream in the dialect in which the request was sent."""
     match request.dialect:
         case "own":
@@ -194,19 +184,6 @@ def _new_stream(provider: Provider, request: UpstreamRequest) -> StreamTranslato
             return load("tidegate.providers.anthropic.stream", "new_stream")()
         case "responses":
             return load("tidegate.providers.openai_responses.stream", "new_stream")(provider.name)
-
-
-def parse_stream(
-    provider: Provider, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
-) -> AsyncGenerator[list[Chunk]]:
-    """Translate a streamed reply from the dialect in which the request was sent. Raises `UpstreamError`."""
-    match request.dialect:
-        case "own":
-            return provider.parse_stream(events)
-        case "messages":
-            return load("tidegate.providers.anthropic.stream", "parse")(events)
-        case "responses":
-            return load("tidegate.providers.openai_responses.stream", "parse")(provider.name, events)
 
 
 def may_change_price(call: ChatCall) -> bool:
@@ -241,54 +218,12 @@ def _finish_calls(request: UpstreamRequest, choice_index: int, message: Completi
     load("tidegate.providers.reply_calls", "finish_calls")(request, choice_index, message)
 
 
-async def _with_finished_calls(
-    request: UpstreamRequest, chunks: AsyncGenerator[list[Chunk]]
-) -> AsyncGenerator[list[Chunk]]:
-    async with aclosing(chunks):
-        async for batch in chunks:
-            yield _finish_all_calls(request, batch)
-
-
-_Batch = TypeVar("_Batch", bound=Sequence[ReplyChunk])
-
-
-def _finish_all_calls(request: UpstreamRequest, batch: _Batch) -> _Batch:
+def _finish_all_calls(request: UpstreamRequest, batch: Sequence[ReplyChunk]) -> Sequence[ReplyChunk]:
     for chunk in cast("Sequence[Chunk]", batch):
         for choice in chunk["choices"]:
             if "tool_calls" in choice["delta"] or "function_call" in choice["delta"]:
                 _finish_calls(request, choice["index"], choice["delta"])
     return batch
-
-
-class _FinishedCalls:
-    """A `StreamParser` whose tool calls have all that the caller needs."""
-
-    __slots__ = ("_parser", "_request")
-
-    def __init__(self, parser: StreamParser, request: UpstreamRequest) -> None:
-        self._parser = parser
-        self._request = request
-
-    @property
-    def done(self) -> bool:
-        return self._parser.done
-
-    @property
-    def failure(self) -> UpstreamError | None:
-        return self._parser.failure
-
-    def feed(self, batch: Sequence[StreamEvent]) -> Sequence[ReplyChunk]:
-        return _finish_all_calls(self._request, self._parser.feed(batch))
-
-    def end(self) -> Sequence[ReplyChunk]:
-        return _finish_all_calls(self._request, self._parser.end())
-
-
-async def _restore(request: UpstreamRequest, chunks: AsyncGenerator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
-    restore_stream = load("tidegate.providers.caller_terms", "restore_stream")
-    async with aclosing(chunks):
-        async for batch in restore_stream(request, chunks):
-            yield batch
 
 
 def _is_chat(call: Call) -> TypeGuard[ChatCall]:

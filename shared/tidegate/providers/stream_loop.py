@@ -1,9 +1,10 @@
-"""The loop over a provider's stream, batch by batch, that every dialect shares; and the chunks of usage."""
+"""The parser of a provider's stream, batch by batch, that every dialect shares; and the chunks of usage."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from tidegate.chat.completion import Chunk, Usage
+from tidegate.domain.operation import ReplyChunk
 from tidegate.errors import UpstreamError
 from tidegate.lazy import load
 from tidegate.providers.base import StreamEvent, StreamParser, StreamTranslator
@@ -58,26 +59,30 @@ class StreamLoop:
         return chunks + self._stream.end()
 
 
-def translate_stream(
-    stream: StreamTranslator, events: AsyncIterator[Sequence[StreamEvent]]
-) -> AsyncGenerator[list[Chunk]]:
-    """Yield the chunks of each batch of events, then the last chunks. Raises `UpstreamError`."""
-    return parse_events(StreamLoop(stream), events)
+class ChangedStream:
+    """A `StreamParser` that gives the chunks of `parser` as `change` returns them."""
 
+    __slots__ = ("_change", "_parser")
 
-async def parse_events(
-    parser: StreamParser, events: AsyncIterator[Sequence[StreamEvent]]
-) -> AsyncGenerator[Any]:  # the chunks that the parser makes: of a type of its own
-    """Yield the chunks of each batch of events, then the last chunks. Raises `UpstreamError`."""
-    async for batch in events:
-        chunks = parser.feed(batch)
-        if chunks:
-            yield chunks
-        if parser.failure is not None:
-            raise parser.failure
-        if parser.done:
-            return
-    yield parser.end()
+    def __init__(self, parser: StreamParser, change: Callable[[Sequence[ReplyChunk]], Sequence[ReplyChunk]]) -> None:
+        self._parser = parser
+        self._change = change
+
+    @property
+    def done(self) -> bool:
+        return self._parser.done
+
+    @property
+    def failure(self) -> UpstreamError | None:
+        return self._parser.failure
+
+    def feed(self, batch: Sequence[StreamEvent]) -> Sequence[ReplyChunk]:
+        """See `StreamParser.feed`."""
+        return self._change(self._parser.feed(batch))
+
+    def end(self) -> Sequence[ReplyChunk]:
+        """See `StreamParser.end`."""
+        return self._change(self._parser.end())
 
 
 def _create_pairs() -> _Pairs:

@@ -1,6 +1,6 @@
 """The parts that translators of operations on texts share: replies come whole, without media and reasoning."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn, TypeVar
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from tidegate.domain.operation import Reply, ReplyChunk
 from tidegate.domain.usage import Usage, parse_count
 from tidegate.errors import OperationNotSupported, ProviderMalformed, UpstreamError
 from tidegate.json import Json, JsonObject
-from tidegate.providers.base import Framing, Headers, Provider, StreamEvent, StreamParser, UpstreamRequest
+from tidegate.providers.base import Framing, Headers, Provider, StreamParser, UpstreamRequest
 
 _T = TypeVar("_T")
 
@@ -33,12 +33,7 @@ class TextsTranslator(Struct, frozen=True):
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
         return {}
 
-    def parse_stream(
-        self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
-    ) -> AsyncGenerator[Sequence[ReplyChunk]]:
-        self._refuse_stream()
-
-    def open_stream(self, request: UpstreamRequest) -> StreamParser | None:
+    def open_stream(self, request: UpstreamRequest) -> StreamParser:
         self._refuse_stream()
 
     def reply_chunks(self, reply: Reply) -> Sequence[ReplyChunk]:

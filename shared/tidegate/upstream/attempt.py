@@ -24,9 +24,7 @@ from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 from tidegate.transport.silence import TimedResponse, open_with_timeouts
 from tidegate.upstream.reply_stream import (
     MAX_REPLY_BYTES,
-    batches_of,
     decode_body,
-    decode_events,
     first_content_batch,
     first_piece,
     parsed_batches,
@@ -230,20 +228,8 @@ class ProviderConnection:
         translator = self._translator
         self._closers.append(pieces.close_chunks)
         start = await first_piece(translator, pieces)
-        if start.lstrip()[:1] in (b"{", b"["):
-            events, chunks = await read_json(translator, request, start, pieces)
-            self._closers.append(events.aclose)
-            if chunks is not None:
-                return ProviderReply(None, batches_of(chunks))
-            batches = translator.parse_stream(request, events)
-        else:
-            parser = translator.open_stream(request)
-            if parser is None:
-                events = decode_events(translator, start, pieces)
-                self._closers.append(events.aclose)
-                batches = translator.parse_stream(request, events)
-            else:
-                batches = parsed_batches(translator, parser, start, pieces)
+        read = read_json if start.lstrip()[:1] in (b"{", b"[") else parsed_batches
+        batches = read(translator, request, start, pieces)
         self._closers.append(batches.aclose)
         first = await first_content_batch(translator, batches)
         return ProviderReply(None, _MaskedBatches(first, batches, redaction))

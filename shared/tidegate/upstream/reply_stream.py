@@ -66,8 +66,8 @@ async def first_piece(translator: Translator, pieces: Pieces) -> bytes:
 
 async def read_json(
     translator: Translator, request: UpstreamRequest, start: bytes, pieces: Pieces
-) -> tuple[AsyncGenerator[Sequence[StreamEvent]], Sequence[ReplyChunk] | None]:
-    """Read a JSON body in place of a stream: the chunks of a whole reply, or the events in a list.
+) -> AsyncGenerator[Sequence[ReplyChunk]]:
+    """Read a JSON body in place of a stream: a whole reply, or the events in a list. Yields its chunks.
 
     Raises the reply's `UpstreamError` if it is an error.
     """
@@ -81,18 +81,12 @@ async def read_json(
     body = decode_body(b"".join(collected))
     if isinstance(body, str):
         raise ProviderMalformed(f"{translator.name} answered with something that is not JSON.")
-    if isinstance(body, list):
-        return _events_of(body), None
-    return _events_of([]), translator.reply_chunks(translator.parse_reply(request, body))
-
-
-async def _events_of(items: list[Json]) -> AsyncGenerator[Sequence[StreamEvent]]:
-    yield [StreamEvent("message", encode(item).decode()) for item in items]
-
-
-async def batches_of(chunks: Sequence[ReplyChunk]) -> AsyncIterator[Sequence[ReplyChunk]]:
-    """Yield all chunks of a reply at once."""
-    yield chunks
+    if not isinstance(body, list):
+        yield translator.reply_chunks(translator.parse_reply(request, body))
+        return
+    events = [StreamEvent("message", encode(item).decode()) for item in body]
+    async for batch in _last_batches(translator.open_stream(request), events):
+        yield batch
 
 
 def _create_decoder(translator: Translator) -> StreamDecoder:
@@ -100,30 +94,11 @@ def _create_decoder(translator: Translator) -> StreamDecoder:
     return load(module, name)()
 
 
-async def decode_events(translator: Translator, start: bytes, pieces: Pieces) -> AsyncGenerator[Sequence[StreamEvent]]:
-    decoder = _create_decoder(translator)
-    size, piece = 0, start
-    with _cut_if_unreachable(translator):
-        while piece is not None:
-            size += len(piece)
-            if size > MAX_STREAM_BYTES:
-                raise ProviderMalformed(f"The provider's stream is larger than {MAX_STREAM_BYTES} bytes.")
-            events = decoder.feed(piece)
-            if events:
-                yield events
-            if decoder.broken is not None:
-                raise decoder.broken
-            piece = await pieces.next_chunk()
-    events = decoder.end()
-    if events:
-        yield events
-
-
 async def parsed_batches(
-    translator: Translator, parser: StreamParser, start: bytes, pieces: Pieces
+    translator: Translator, request: UpstreamRequest, start: bytes, pieces: Pieces
 ) -> AsyncGenerator[Sequence[ReplyChunk]]:
     """Yield the chunks of each piece of the body that completes some. Raises `UpstreamError`."""
-    decoder, size, piece = _create_decoder(translator), 0, start
+    parser, decoder, size, piece = translator.open_stream(request), _create_decoder(translator), 0, start
     with _cut_if_unreachable(translator):
         while piece is not None:
             size += len(piece)
@@ -141,7 +116,12 @@ async def parsed_batches(
             if decoder.broken is not None:
                 raise decoder.broken
             piece = await pieces.next_chunk()
-    chunks = parser.feed(decoder.end())
+    async for batch in _last_batches(parser, decoder.end()):
+        yield batch
+
+
+async def _last_batches(parser: StreamParser, events: Sequence[StreamEvent]) -> AsyncIterator[Sequence[ReplyChunk]]:
+    chunks = parser.feed(events)
     if chunks:
         yield chunks
     if parser.failure is not None:

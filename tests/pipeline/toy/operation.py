@@ -3,7 +3,7 @@
 The request is `{"model", "input"}`, the reply `{"object": "vector", "vector": [...], "usage"}`. It does not stream.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -19,7 +19,7 @@ from tidegate.domain.origin import Origin
 from tidegate.domain.usage import TokenCounts
 from tidegate.errors import InvalidRequest, ProviderFailed, UpstreamError
 from tidegate.json import Json, JsonObject, decode, encode
-from tidegate.providers.base import Headers, StreamEvent, UpstreamRequest
+from tidegate.providers.base import Headers, StreamParser, UpstreamRequest
 
 
 class ToyFields(GatewayFields, frozen=True):
@@ -218,9 +218,7 @@ class ToyTranslator(Struct, frozen=True):
         assert isinstance(body, dict)
         return {"object": "vector", **body}
 
-    def parse_stream(
-        self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
-    ) -> AsyncGenerator[Sequence[ReplyChunk]]:
+    def open_stream(self, request: UpstreamRequest) -> StreamParser:
         raise NotImplementedError
 
     def reply_chunks(self, reply: Reply) -> Sequence[ReplyChunk]:

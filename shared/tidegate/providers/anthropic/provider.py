@@ -4,18 +4,18 @@ Source: https://platform.claude.com/docs/en/api/messages, version 2023-06-01. Th
 temperature and top_p, which older models still honour.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 
 from msgspec import Struct
 
-from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.completion import Completion
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json
 from tidegate.lazy import load
 from tidegate.providers.anthropic import completion, failure, parts, request, stream
-from tidegate.providers.base import Framing, Headers, KeyAuth, StreamEvent, StreamTranslator, UpstreamRequest
+from tidegate.providers.base import Framing, Headers, KeyAuth, StreamTranslator, UpstreamRequest
 from tidegate.providers.openai import legacy_functions
 
 VERSION = "2023-06-01"
@@ -49,9 +49,6 @@ class Anthropic(Struct, frozen=True):
 
     def new_stream(self) -> StreamTranslator:
         return stream.new_stream()
-
-    def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-        return stream.parse(events)
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
         return failure.from_reply(status, headers, body)

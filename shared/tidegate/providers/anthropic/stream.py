@@ -3,8 +3,6 @@
 Source: https://platform.claude.com/docs/en/build-with-claude/streaming, and streams recorded up to 2026-08.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-
 from tidegate.chat.completion import Chunk, citation_fields
 from tidegate.chat.reasoning_order import START, Place
 from tidegate.errors import ProviderMalformed, StreamCut
@@ -17,11 +15,6 @@ from tidegate.providers.base import StreamEvent, StreamTranslator
 def new_stream() -> StreamTranslator:
     """Return the translator of one stream."""
     return _AnthropicStreamTranslator()
-
-
-def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-    """Yield the chunks of each batch of events. Raises `UpstreamError`, `StreamCut` if no stop reason came."""
-    return stream_loop.translate_stream(new_stream(), events)
 
 
 class _ContentBlock:

@@ -4,12 +4,12 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 …/API_runtime_ConverseStream.html (2026).
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from msgspec import Struct
 
-from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.completion import Completion
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
@@ -21,7 +21,6 @@ from tidegate.providers.base import (
     Headers,
     KeyAuth,
     SigV4Auth,
-    StreamEvent,
     StreamTranslator,
     UpstreamRequest,
 )
@@ -55,9 +54,6 @@ class Bedrock(Struct, frozen=True):
 
     def new_stream(self) -> StreamTranslator:
         return stream.new_stream()
-
-    def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-        return stream.parse(events)
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
         return failure.from_reply(status, headers, body)

@@ -5,8 +5,6 @@ recorded streams: texts and reasoning start without `contentBlockStart`, the cou
 event is padded with a field `p`.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-
 from tidegate.chat.completion import Chunk, ChunkChoice, Delta
 from tidegate.chat.reasoning_order import START, Place
 from tidegate.domain.usage import merge_counts
@@ -20,11 +18,6 @@ from tidegate.providers.bedrock import failure, normalise, reasoning_replay
 def new_stream() -> StreamTranslator:
     """Return the translator of one stream."""
     return _BedrockStreamTranslator()
-
-
-def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-    """Yield the chunks of each batch of events, then the finish reason and usage. Raises `UpstreamError`."""
-    return stream_loop.translate_stream(new_stream(), events)
 
 
 class _BedrockStreamTranslator:

@@ -4,16 +4,16 @@ Sources, read in 2026-11: https://docs.cohere.com/reference/chat, https://docs.c
 https://docs.cohere.com/reference/errors (498 and 499 are Cohere's own).
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 
 from msgspec import Struct
 
-from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.completion import Completion
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import ContentPolicyViolation, ProviderAuth, ProviderBadRequest, ProviderFailed, UpstreamError
 from tidegate.json import Json
-from tidegate.providers.base import Framing, Headers, KeyAuth, StreamEvent, StreamTranslator, UpstreamRequest
+from tidegate.providers.base import Framing, Headers, KeyAuth, StreamTranslator, UpstreamRequest
 from tidegate.providers.cohere import completion, request, stream
 from tidegate.providers.openai import error_body, failure, legacy_functions
 
@@ -44,9 +44,6 @@ class Cohere(Struct, frozen=True):
 
     def new_stream(self) -> StreamTranslator:
         return stream.new_stream()
-
-    def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-        return stream.parse(events)
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
         if status not in (498, 499, 501):

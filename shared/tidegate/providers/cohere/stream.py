@@ -4,8 +4,6 @@ Source: https://docs.cohere.com/docs/streaming (2026-11) and streams recorded up
 a `[DONE]` after it is ignored.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-
 import msgspec
 
 from tidegate.chat.completion import Chunk
@@ -21,11 +19,6 @@ from tidegate.providers.openai.toolcalls import ToolCallStream
 def new_stream() -> StreamTranslator:
     """Return the translator of one stream."""
     return _CohereStreamTranslator()
-
-
-def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-    """Yield the chunks of each batch of events. Raises `UpstreamError`; `StreamCut` if `message-end` is missing."""
-    return stream_loop.translate_stream(new_stream(), events)
 
 
 class _CohereStreamTranslator:

@@ -4,17 +4,17 @@ Sources: https://ai.google.dev/api/generate-content (2026-11, like the next),
 https://docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.publishers.models/generateContent
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from msgspec import Struct
 
-from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.completion import Completion
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json
-from tidegate.providers.base import Auth, Framing, Headers, KeyAuth, StreamEvent, StreamTranslator, UpstreamRequest
+from tidegate.providers.base import Auth, Framing, Headers, KeyAuth, StreamTranslator, UpstreamRequest
 from tidegate.providers.gemini import completion, failure, media, request, stream
 from tidegate.providers.gemini.capabilities import Host
 
@@ -56,9 +56,6 @@ class Gemini(Struct, frozen=True):
 
     def new_stream(self) -> StreamTranslator:
         return stream.new_stream(self.name)
-
-    def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-        return stream.parse(self.name, events)
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
         return failure.from_reply(self.name, status, headers, body)

@@ -4,8 +4,6 @@ Source: https://ai.google.dev/api/generate-content#method:-models.streamgenerate
 event is a complete reply with the counts so far. There is no `[DONE]`: a stream without a finish reason was cut.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-
 from tidegate.chat.completion import Chunk
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode_reply_or_none
@@ -19,11 +17,6 @@ from tidegate.providers.gemini.completion import parse_block_reason, parse_usage
 def new_stream(provider: str) -> StreamTranslator:
     """Return the translator of one stream."""
     return _GeminiStreamTranslator(provider)
-
-
-def parse(provider: str, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-    """Yield the chunks of each batch of events, then the finish reasons and usage. Raises `UpstreamError`."""
-    return stream_loop.translate_stream(new_stream(provider), events)
 
 
 class _GeminiStreamTranslator:

@@ -4,19 +4,19 @@ Sources: https://platform.openai.com/docs/api-reference/chat (2026), and for wha
 https://platform.openai.com/docs/api-reference/responses (2026-11).
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.completion import Completion
 from tidegate.chat.fields import ChatFields
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json, JsonObject, encode
 from tidegate.lazy import load
-from tidegate.providers.base import Framing, Headers, StreamEvent, StreamTranslator, UpstreamRequest
+from tidegate.providers.base import Framing, Headers, StreamTranslator, UpstreamRequest
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai import completion, failure, legacy_functions, parts, request, stream
 from tidegate.providers.openai.quirks import Quirks
@@ -86,9 +86,6 @@ class OpenAI(Struct, frozen=True):
 
     def new_stream(self) -> StreamTranslator:
         return stream.new_stream(self.row.name, self.row.quirks)
-
-    def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-        return stream.parse(self.row.name, self.row.quirks, events)
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
         return failure.from_reply(self.row.name, status, headers, body)

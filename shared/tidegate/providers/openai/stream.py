@@ -7,7 +7,6 @@ Databricks); roles in every delta (Ollama, OpenRouter); a finish reason that is 
 OpenRouter).
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import cast
 
 import msgspec
@@ -17,7 +16,6 @@ from tidegate.chat.completion import Chunk
 from tidegate.domain.usage import merge_counts
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode_reply
-from tidegate.providers import stream_loop
 from tidegate.providers.base import StreamEvent, StreamTranslator
 from tidegate.providers.openai import failure, normalise, usage
 from tidegate.providers.openai.choice_stream import OpenAIChoiceStream
@@ -39,11 +37,6 @@ _MAX_MISSES = 8
 def new_stream(provider: str, quirks: Quirks) -> StreamTranslator:
     """Return the translator of one stream."""
     return _OpenAIStreamTranslator(provider, quirks)
-
-
-def parse(provider: str, quirks: Quirks, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-    """Yield the chunks of each batch of events, then the last chunks. Raises `UpstreamError`."""
-    return stream_loop.translate_stream(new_stream(provider, quirks), events)
 
 
 def _envelope_of(chunk: PlainChunk) -> tuple[str | None, ...]:

@@ -4,8 +4,6 @@ Source: https://platform.openai.com/docs/api-reference/responses-streaming (2026
 `response.incomplete` ends a reply. Events of unknown types are ignored.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-
 import msgspec
 
 from tidegate.chat.completion import Chunk, FinishReason
@@ -28,11 +26,6 @@ _REASONS: dict[Json, FinishReason] = {"content_filter": "content_filter"}
 def new_stream(provider: str) -> StreamTranslator:
     """Return the translator of one stream."""
     return ResponsesStreamTranslator(provider)
-
-
-def parse(provider: str, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-    """Yield the chunks of each batch of events. Raises `UpstreamError`; `StreamCut` if the response has no end."""
-    return stream_loop.translate_stream(new_stream(provider), events)
 
 
 class ResponsesStreamTranslator:
