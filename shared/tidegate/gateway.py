@@ -31,13 +31,13 @@ from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.components import CallReuse, Components, no_response_states
 from tidegate.pipeline.dispatch import dispatch
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.open_connections import OpenConnections
 from tidegate.pipeline.plan import Plan
 from tidegate.pipeline.prepare import count_call
 from tidegate.pipeline.respond import respond
 from tidegate.pipeline.settle import send_telemetry, settle
 from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.deadline import deadline_scope, earliest_deadline, next_deadline, parse_deadline
+from tidegate.upstream.open_connections import OpenConnections
 
 __all__ = ["NO_HEADERS", "Answer", "CallHeaders", "Gateway"]
 

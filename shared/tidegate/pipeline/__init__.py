@@ -6,7 +6,6 @@ answer         what a call returns to its endpoint
 dispatch       tries candidates and their deployments until one begins to answer: fallback, retry
 prepare        translates a call for one deployment and reserves its worst case
 attempt        opens one attempt, and records its failure
-open_connections  the connections of one call, closed at its end
 hedging        the race between a slow deployment and its hedge
 respond        a provider's reply → the caller's: stamped and billed
 check_output   guardrails on the answer

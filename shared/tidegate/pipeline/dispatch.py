@@ -19,7 +19,6 @@ from tidegate.offload import offload
 from tidegate.pipeline.attempt import Hedge, attempt_timed_out, open_attempt, record_failure, start_attempt
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.open_connections import OpenConnections
 from tidegate.pipeline.prepare import PreparedCall, prepare
 from tidegate.policy.deadline import SLACK_SECONDS
 from tidegate.policy.metering import reservation
@@ -34,6 +33,7 @@ from tidegate.policy.routing.retry import (
 )
 from tidegate.providers.base import Translator
 from tidegate.upstream.attempt import ProviderReply
+from tidegate.upstream.open_connections import OpenConnections
 
 log = logging.getLogger(__name__)
 

@@ -24,11 +24,11 @@ from tidegate.pipeline.attempt import (
 )
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.open_connections import OpenConnections
 from tidegate.pipeline.prepare import PreparedCall, translate
 from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.routing.attempt_order import AttemptOrder
 from tidegate.upstream.attempt import ProviderReply
+from tidegate.upstream.open_connections import OpenConnections
 
 HEDGED_CODE = "hedged"
 """The error code that is recorded for the attempt that lost."""

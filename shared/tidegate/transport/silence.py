@@ -172,9 +172,9 @@ class TimedResponse(StreamedResponse):
             silence_timer.cancel()
 
     async def next_chunk(self) -> bytes | None:
-        """Return the content that has arrived since the last one; None at the end. Raises what `chunks` raises.
+        """Return the content that has arrived since the last one; None at the end. `close_chunks` ends it early.
 
-        Do not mix it with `chunks`. `close_chunks` ends it early.
+        Raises what `chunks` raises.
         """
         silence_timer, record, chunks = self._silence_timer, self.record, self._open_chunks
         if chunks is None:
@@ -199,19 +199,8 @@ class TimedResponse(StreamedResponse):
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """See `HttpResponse.chunks`. Raises `ProviderTimeout` when the provider is silent for too long."""
-        silence_timer, record, chunks = self._silence_timer, self.record, self._response.chunks()
-        silence_timer.start_waiting()
         try:
-            async for chunk in chunks:
-                silence_timer.stop_waiting()
-                if record is not None:
-                    record(chunk)
+            while (chunk := await self.next_chunk()) is not None:
                 yield chunk
-                silence_timer.start_waiting()
-        except asyncio.CancelledError:
-            if silence_timer.absorb_cancellation():
-                raise silence_timer.timeout_error() from None
-            raise
         finally:
-            silence_timer.cancel()
-            await chunks.aclose()
+            await self.close_chunks()

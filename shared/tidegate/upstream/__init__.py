@@ -2,6 +2,7 @@
 
 attempt       one request to one deployment, and its reply
 reply_stream  a streamed reply: its bytes become batches of chunks
+open_connections  the connections of a call or of an attempt, closed at its end
 further       a call that is sent in several requests
 local_models  the models of providers on this machine, as each lists them
 sse           the decoder for server-sent events, pure

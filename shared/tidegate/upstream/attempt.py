@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from types import TracebackType
@@ -22,6 +22,7 @@ from tidegate.providers.base import FurtherRequests, KeyAuth, SigV4Auth, Transla
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, take_notes
 from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 from tidegate.transport.silence import TimedResponse, open_with_timeouts
+from tidegate.upstream.open_connections import OpenConnections
 from tidegate.upstream.reply_stream import (
     MAX_REPLY_BYTES,
     decode_body,
@@ -141,7 +142,7 @@ class ProviderConnection:
     """The context of `Upstream.open`. A generator in its place would cost four times as much."""
 
     __slots__ = (
-        *("_closers", "_recorder", "_request", "_secret", "_secrets", "_seconds", "_stream", "_timeouts"),
+        *("_connections", "_recorder", "_request", "_secret", "_secrets", "_seconds", "_stream", "_timeouts"),
         *("_translator", "_upstream"),
     )
 
@@ -166,7 +167,7 @@ class ProviderConnection:
         self._secrets = secrets
         self._timeouts = timeouts
         self._recorder = recorder
-        self._closers: list[Callable[[], Awaitable[object]]] = []
+        self._connections = OpenConnections()
 
     async def __aenter__(self) -> ProviderReply:
         if self._seconds <= 0:
@@ -181,7 +182,7 @@ class ProviderConnection:
             return await self._ask(request, headers, redaction)
         except BaseException as error:
             try:
-                await self._close()
+                await self._connections.close()
             finally:
                 if isinstance(error, UpstreamError):
                     redaction.mask(error)
@@ -190,14 +191,7 @@ class ProviderConnection:
     async def __aexit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._close()
-
-    async def _close(self) -> None:
-        if self._closers:
-            try:
-                await self._closers.pop()()
-            finally:
-                await self._close()
+        await self._connections.close()
 
     async def _ask(
         self, request: UpstreamRequest, headers: Mapping[str, str], redaction: "_Redaction"
@@ -205,9 +199,7 @@ class ProviderConnection:
         translator = self._translator
         http_request = HttpRequest("POST", request.url, headers, request.body, peer=translator.name)
         timeouts = _http_timeouts(self._seconds, self._timeouts)
-        context = open_with_timeouts(self._upstream.transport, http_request, timeouts)
-        response = await context.__aenter__()
-        self._closers.append(partial(context.__aexit__, None, None, None))
+        response = await self._connections.open(open_with_timeouts(self._upstream.transport, http_request, timeouts))
         if self._recorder is not None:
             response.record = self._recorder.watch(response, _credentials(request, headers, redaction.key))
         if not 200 <= response.status < 300:
@@ -216,7 +208,7 @@ class ProviderConnection:
         if self._stream:
             return await self._read_stream(request, response, redaction)
         raw = await response.read(MAX_REPLY_BYTES)
-        await self._close()
+        await self._connections.close()
         body = decode_body(raw)
         if isinstance(body, str):
             raise ProviderMalformed(f"{translator.name} answered with something that is not JSON.")
@@ -226,11 +218,11 @@ class ProviderConnection:
         self, request: UpstreamRequest, pieces: TimedResponse, redaction: "_Redaction"
     ) -> ProviderReply:
         translator = self._translator
-        self._closers.append(pieces.close_chunks)
+        self._connections.add(pieces.close_chunks)
         start = await first_piece(translator, pieces)
         read = read_json if start.lstrip()[:1] in (b"{", b"[") else parsed_batches
         batches = read(translator, request, start, pieces)
-        self._closers.append(batches.aclose)
+        self._connections.add(batches.aclose)
         first = await first_content_batch(translator, batches)
         return ProviderReply(None, _MaskedBatches(first, batches, redaction))
 

@@ -1,4 +1,4 @@
-"""The connections to providers that one call has open. They are closed when the call ends, in reverse order."""
+"""Connections to providers, and the readers of their replies, that are open. They are closed in reverse order."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
