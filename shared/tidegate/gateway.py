@@ -1,7 +1,6 @@
 """The steps of one call, in order. `dispatch` repeats steps 6 to 8 until a deployment begins to answer.
 
-Which of them calls need is decided once for each caller and model: `pipeline/plan.py`. A step that is not in the plan,
-and that the call's own fields do not ask for, does not run.
+What they need and depends only on caller and model is decided once: `pipeline/plan.py`.
 
 authenticate, new_call:   1. find the principal and the workspace   2. build the call, with its deadline
 run_steps:  3. claim the idempotency key   4. guardrails on the prompt   5. look up the cache
@@ -31,7 +30,6 @@ from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.components import CallReuse, Components, no_response_states
 from tidegate.pipeline.dispatch import dispatch
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.plan import Plan
 from tidegate.pipeline.prepare import count_call
 from tidegate.pipeline.respond import respond
 from tidegate.pipeline.settle import send_telemetry, settle
@@ -155,12 +153,11 @@ class Gateway(Components, frozen=True):
         return AnswerContext(self, call)
 
     async def run_steps(
-        self, plan: Plan, observation: Observation, call_reuse: CallReuse | None, connections: OpenConnections
+        self, observation: Observation, call_reuse: CallReuse | None, connections: OpenConnections
     ) -> Answer:
         """Run the steps 3 to 11 that the call needs, and return the answer. Closing `connections` ends it."""
         call = observation.call
-        may_guard = plan.runs_guardrails or call.request.options.guardrails
-        guard_run = self.guardrails.for_call(call) if may_guard else None
+        guard_run = self.guardrails.for_call(call)
         stored_answer = await call_reuse.replay(self, observation) if call_reuse else None
         if stored_answer is not None:
             return stored_answer
@@ -219,11 +216,10 @@ class AnswerContext:
         self._observation = observation = Observation(call=call, clock=gateway.clock, plan=plan)
         if call.received is not None:
             observation.trace = load("tidegate.pipeline.trace", "start_trace")(gateway, call)
-        may_reuse = plan.caches or call.idempotency_key is not None or call.request.options.asks_for_cache
-        self._call_reuse = call_reuse = gateway.reuse.for_call(call) if may_reuse else None
+        self._call_reuse = call_reuse = gateway.reuse.for_call(call)
         try:
             async with deadline_scope(call.deadline, gateway.clock, on_timeout=observation.as_provider_timeout):
-                answer = await gateway.run_steps(plan, observation, call_reuse, self._connections)
+                answer = await gateway.run_steps(observation, call_reuse, self._connections)
         except BaseException as error:
             observation.record_error(error)
             await self._end()

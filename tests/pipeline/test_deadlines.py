@@ -244,8 +244,6 @@ class Pondering:
     def __init__(self, over: str) -> None:
         self._over = over
 
-    operator_guardrails = ("pondering",)
-
     def for_call(self, call: object) -> "Pondering":
         return self
 

@@ -1,4 +1,4 @@
-"""Every plan gives the same: a call through the plan with all steps, and through the leanest that fits.
+"""Every plan gives the same: a call through the plan that decides nothing, and through its own.
 
 Compared are the reply's bytes, what the provider was sent, the record, the hold and the log line.
 """

@@ -1,16 +1,13 @@
-"""The plan of a call: what is decided once for all calls of one caller to one model, and the steps that they need.
+"""The plan of a call: what is decided once for all calls of one caller to one model.
 
     plan = plans.plan_of(components, call)
 
-The steps are those of `gateway.py`. A call runs those of its plan, and those that its own fields ask for:
-
-| step | in the plan | asked for by the call |
+| part | decided once | the call decides instead |
 |---|---|---|
-| idempotency key, cache | `caches`: the workspace stores replies | `idempotency-key`, `cache`, `caching` |
-| guardrails | `runs_guardrails`: the workspace or the operator has some | `guardrails` |
-| resolve the model | `target` has the one deployment that the name leads to | `fallbacks`, `models`, … |
-| reserve the worst case | `accounts`: the workspace's and the key's, if they have limits | |
+| `target` | the one deployment of the name: translator, price, timeouts, keys | for a route, and with fallbacks |
+| `accounts` | those of the workspace and the key that hold a worst case: none, if neither has limits | |
 
+Guardrails, the cache and idempotency keys are not in it: one look at two fields tells that a call needs none.
 A plan is as fresh as its principal and workspace, which the authenticator remembers for a minute: a changed key, limit,
 route or credential makes new ones, and these have no plan yet. Settings and the catalogue do not change in a process.
 """
@@ -28,7 +25,6 @@ from tidegate.domain.timeouts import ProviderTimeouts, TimeoutRules
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import TidegateError
 from tidegate.policy.auth.workspace_keys import WorkspaceKeys
-from tidegate.policy.guardrails.selection import GuardrailSelection
 from tidegate.policy.metering import reservation
 from tidegate.policy.routing.router import Router
 from tidegate.ports import Secrets
@@ -54,18 +50,16 @@ class Target(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """The plan of all calls of `principal` in `workspace` to one model. `target` is None if each call looks for it."""
+    """The plan of all calls of `principal` in `workspace` to one model. Each call looks for a part that is None."""
 
     principal: Principal
     workspace: Workspace
-    accounts: tuple[AccountScope, ...]
-    caches: bool
-    runs_guardrails: bool
+    accounts: tuple[AccountScope, ...] | None
     target: Target | None
 
     def general(self) -> "Plan":
-        """Return the plan that has all steps. It gives the same answers and records, and only takes longer."""
-        return Plan(self.principal, self.workspace, self.accounts, caches=True, runs_guardrails=True, target=None)
+        """Return the plan that decides nothing. It gives the same answers and records, and only takes longer."""
+        return Plan(self.principal, self.workspace, None, None)
 
 
 class PlanSources(Protocol):
@@ -77,8 +71,6 @@ class PlanSources(Protocol):
     def providers(self) -> Registry: ...
     @property
     def catalog(self) -> Catalog: ...
-    @property
-    def guardrails(self) -> GuardrailSelection: ...
     @property
     def timeout_rules(self) -> TimeoutRules: ...
     @property
@@ -92,8 +84,6 @@ def compile_plan(sources: PlanSources, call: Call) -> Plan:
         principal,
         workspace,
         accounts=tuple(reservation.scopes(principal, workspace)),
-        caches=workspace.cache_ttl_seconds is not None,
-        runs_guardrails=bool(workspace.guardrails or sources.guardrails.operator_guardrails),
         target=_find_target(sources, call),
     )
 

@@ -126,7 +126,7 @@ async def _reserve(
     If a limit is reached, a call without `max_tokens` gets one that fits, and that of others is lowered where the
     workspace allows it.
     """
-    if observation.plan is not None and not observation.plan.accounts:
+    if observation.plan is not None and observation.plan.accounts == ():
         return replace(prepared, covers_hedge=True)
     call, deployment, sent = prepared.call, prepared.deployment, prepared.request.body
     model_id = deployment.model_id
