@@ -14,6 +14,7 @@ demo_tenant          the demo workspace, its key, and the demo admin key, which 
 host_check           refuses requests for other hosts
 demo                 the demo provider, which needs no key: `demo/echo` and others
 banner               what the server prints when it is ready
+background_task      work that goes on while a context is open
 background_sweeper   runs the sweeper once a minute, and the roller of call records
 background_batches   runs the batch engine
 drop_folder          makes batches of files that are dropped into a folder

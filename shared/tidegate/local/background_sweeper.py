@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 from tidegate.errors import StoreUnavailable
+from tidegate.local.background_task import in_background
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +37,8 @@ async def sweep_in_background(
     if not is_on:
         yield
         return
-    task = asyncio.create_task(_sweep(sweeper, pause, interval_seconds))
-    try:
+    async with in_background(_sweep(sweeper, pause, interval_seconds)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def roll_in_background(rollup: Sweeper, *, is_on: bool = True) -> AbstractAsyncContextManager[None]:

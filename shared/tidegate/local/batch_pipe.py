@@ -16,6 +16,7 @@ from msgspec import Struct
 from tidegate.batch.messages import Message
 from tidegate.batch.ports import BatchQueue
 from tidegate.errors import StoreUnavailable
+from tidegate.local.background_task import in_background
 
 SEND_SECONDS = 5.0
 """How long a sender waits for room in the pipe: it is full if the first process does not read."""
@@ -58,13 +59,10 @@ async def receive_piped(descriptor: int, queue: BatchQueue) -> AsyncGenerator[No
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), pipe
     )
-    task = asyncio.create_task(_receive(reader, queue))
     try:
-        yield
+        async with in_background(_receive(reader, queue)):
+            yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         transport.close()
 
 

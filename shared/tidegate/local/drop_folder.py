@@ -19,6 +19,7 @@ from tidegate.batch.components import BatchComponents
 from tidegate.batch.dropped_objects import StoredObject, take_object
 from tidegate.batch.keys import dropped_prefix
 from tidegate.errors import StoreUnavailable
+from tidegate.local.background_task import in_background
 
 log = logging.getLogger(__name__)
 
@@ -79,13 +80,8 @@ async def watch_drop_folder(
     components: BatchComponents, folder: DropFolder, pause: Callable[[float], Awaitable[object]] = asyncio.sleep
 ) -> AsyncGenerator[None]:
     """Take the files that are dropped, until the context is left."""
-    task = asyncio.create_task(_watch(components, folder, pause))
-    try:
+    async with in_background(_watch(components, folder, pause)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _watch(components: BatchComponents, folder: DropFolder, pause: Callable[[float], Awaitable[object]]) -> None:

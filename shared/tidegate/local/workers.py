@@ -95,6 +95,7 @@ async def _start(task: WorkerTask) -> asyncio.subprocess.Process:
         pass_fds=(task.listener, task.batch_pipe),
         start_new_session=True,
     )
-    assert process.stdin is not None  # noqa: S101  # it is a pipe
+    # It is a pipe.
+    assert process.stdin is not None  # noqa: S101
     process.stdin.write(msgspec.json.encode(task) + b"\n")
     return process
