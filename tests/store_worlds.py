@@ -30,7 +30,7 @@ from tidegate.domain.call import Call, Outcome
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.ids import ulid
 from tidegate.domain.keys import display_prefix, hash_secret
-from tidegate.domain.limits import Amounts
+from tidegate.domain.limits import Amounts, Limits
 from tidegate.domain.usage import Bill, TokenCounts, WordCounts
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.memory.cooldowns import MemoryCooldowns
@@ -47,6 +47,17 @@ from tidegate.transport.aws_credentials import StaticCredentials
 from tidegate.transport.reqwest import ReqwestTransport
 from tidegate.transport.sigv4 import AwsKey
 
+ALL_LIMITS = Limits(
+    requests_per_minute=10_000,
+    tokens_per_minute=10_000_000,
+    parallel_calls=1000,
+    tokens_per_day=10**9,
+    tokens_per_month=10**10,
+    words_per_day=10**9,
+    words_per_month=10**10,
+    usd_per_day=Decimal(1000),
+    usd_per_month=Decimal(10_000),
+)
 NOON = 1_795_262_400.0
 """2026-11-21T12:00:00Z"""
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.clients.programs import Program
+from tests.clients.world import serving
+
 SIGNATURE = "c2lnbmVkIGJ5IHRoZSBhY3Rvcg=="
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElFTkSuQmCC"
 """An image of one black pixel."""
@@ -224,3 +227,16 @@ def openai_events(turn: Turn, body: Any) -> list[bytes]:
     chunks.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
     chunks.append({**head, "choices": [], "usage": _usage(turn)})
     return [f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks] + [b"data: [DONE]\n\n"]
+
+
+@contextmanager
+def serving_actor(*names: str) -> Iterator[tuple[Actor, Program, str]]:
+    """An actor, the gateway and its URL. The actor is its Anthropic, and its `names` in OpenAI's dialect."""
+    with acting() as actor:
+        base = f"http://127.0.0.1:{actor.port}"
+        env = {"ANTHROPIC_BASE_URL": base, "ANTHROPIC_API_KEY": "not-a-key-anthropic"}
+        for name in names:
+            env |= {f"{name.upper()}_BASE_URL": f"{base}/v1", f"{name.upper()}_API_KEY": f"not-a-key-{name}"}
+        with serving("--store", "memory", env=env) as (program, port):
+            yield actor, program, f"http://127.0.0.1:{port}"
+        assert program.err == [], program.err

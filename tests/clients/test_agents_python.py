@@ -18,8 +18,8 @@ from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
 from pydantic import BaseModel
 
-from tests.clients.actor import SIGNATURE, Actor, Turn, acting
-from tests.clients.world import DEMO_KEY, serving
+from tests.clients.actor import SIGNATURE, Actor, Turn, serving_actor
+from tests.clients.world import DEMO_KEY
 
 pytestmark = pytest.mark.slow
 
@@ -45,14 +45,8 @@ def get_weather(city: str) -> str:
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[tuple[Actor, str]]:
     set_tracing_disabled(True)
-    with acting() as actor:
-        base = f"http://127.0.0.1:{actor.port}"
-        env = {"ANTHROPIC_BASE_URL": base, "ANTHROPIC_API_KEY": "not-a-key-anthropic"}
-        for name in ("MISTRAL", "DEEPSEEK"):
-            env |= {f"{name}_BASE_URL": f"{base}/v1", f"{name}_API_KEY": f"not-a-key-{name}"}
-        with serving("--store", "memory", env=env) as (program, port):
-            yield actor, f"http://127.0.0.1:{port}/v1"
-        assert program.err == [], program.err
+    with serving_actor("mistral", "deepseek") as (actor, _, url):
+        yield actor, f"{url}/v1"
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from typing import Any
 import anthropic
 import pytest
 
-from tests.clients.actor import DOT, SIGNATURE, Actor, Turn, acting
+from tests.clients.actor import DOT, SIGNATURE, Actor, Turn, serving_actor
 from tests.clients.programs import MODULES, printed
-from tests.clients.world import DEMO_KEY, serving
+from tests.clients.world import DEMO_KEY
 
 pytestmark = pytest.mark.slow
 
@@ -23,13 +23,8 @@ CALL = ("get_weather", {"city": "Paris"})
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[tuple[Actor, str]]:
-    with acting() as actor:
-        base = f"http://127.0.0.1:{actor.port}"
-        env = {"ANTHROPIC_BASE_URL": base, "ANTHROPIC_API_KEY": "not-a-key-anthropic"}
-        env |= {"DEEPSEEK_BASE_URL": f"{base}/v1", "DEEPSEEK_API_KEY": "not-a-key-deepseek"}
-        with serving("--store", "memory", env=env) as (program, port):
-            yield actor, f"http://127.0.0.1:{port}"
-        assert program.err == []
+    with serving_actor("deepseek") as (actor, _, url):
+        yield actor, url
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.clients.actor import DOT, SIGNATURE, Actor, Turn, acting
+from tests.clients.actor import DOT, SIGNATURE, Actor, Turn, serving_actor
 from tests.clients.programs import MODULES, Program
 from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, serving
 
@@ -91,14 +91,8 @@ class Agent:
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[tuple[Actor, Program, str]]:
-    with acting() as actor:
-        base = f"http://127.0.0.1:{actor.port}"
-        env = {"ANTHROPIC_BASE_URL": base, "ANTHROPIC_API_KEY": "not-a-key-anthropic"}
-        for name in ("MISTRAL", "DEEPSEEK"):
-            env |= {f"{name}_BASE_URL": f"{base}/v1", f"{name}_API_KEY": f"not-a-key-{name}"}
-        with serving("--store", "memory", env=env) as (program, port):
-            yield actor, program, f"http://127.0.0.1:{port}"
-        assert program.err == [], program.err
+    with serving_actor("mistral", "deepseek") as gateway:
+        yield gateway
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.clients.actor import DOT, Actor, Turn, acting
+from tests.clients.actor import DOT, Actor, Turn, serving_actor
 from tests.clients.programs import MODULES, finished, tidegate
-from tests.clients.world import DEMO_KEY, serving
+from tests.clients.world import DEMO_KEY
 
 pytestmark = pytest.mark.slow
 
@@ -70,13 +70,8 @@ class Home:
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[tuple[Actor, str]]:
-    with acting() as actor:
-        base = f"http://127.0.0.1:{actor.port}"
-        env = {"ANTHROPIC_BASE_URL": base, "ANTHROPIC_API_KEY": "not-a-key-anthropic"}
-        env |= {"MISTRAL_BASE_URL": f"{base}/v1", "MISTRAL_API_KEY": "not-a-key-mistral"}
-        with serving("--store", "memory", env=env) as (program, port):
-            yield actor, f"http://127.0.0.1:{port}"
-        assert program.err == [], program.err
+    with serving_actor("mistral") as (actor, _, url):
+        yield actor, url
 
 
 @pytest.fixture

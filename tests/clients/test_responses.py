@@ -8,9 +8,9 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.clients.actor import SIGNATURE, Actor, Turn, acting
+from tests.clients.actor import SIGNATURE, Actor, Turn, serving_actor
 from tests.clients.programs import printed
-from tests.clients.world import DEMO_KEY, Event, serving
+from tests.clients.world import DEMO_KEY, Event
 
 pytestmark = pytest.mark.slow
 
@@ -36,14 +36,8 @@ EVENT = {"name": "Science fair", "participants": ["Alice", "Bob"]}
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[tuple[Actor, str]]:
-    with acting() as actor:
-        base = f"http://127.0.0.1:{actor.port}"
-        env = {"ANTHROPIC_BASE_URL": base, "ANTHROPIC_API_KEY": "not-a-key-anthropic"}
-        for name in ("MISTRAL", "DEEPSEEK"):
-            env |= {f"{name}_BASE_URL": f"{base}/v1", f"{name}_API_KEY": f"not-a-key-{name}"}
-        with serving("--store", "memory", env=env) as (program, port):
-            yield actor, f"http://127.0.0.1:{port}/v1"
-        assert program.err == [], program.err
+    with serving_actor("mistral", "deepseek") as (actor, _, url):
+        yield actor, f"{url}/v1"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.limits.units import READ, WRITE, Charge, Counting, counting, item_bytes
-from tests.store_worlds import CREDENTIALS, NOON, REGION, Clock, World, aws_world, hold, outcome, workspace
+from tests.store_worlds import ALL_LIMITS, CREDENTIALS, NOON, REGION, Clock, World, aws_world, hold, outcome, workspace
 from tests.world import KEY, USER, WORKSPACE, Exchange, completion
 from tidegate.api.app import build_app
 from tidegate.aws.aggregates import create_rollup
@@ -38,17 +38,6 @@ from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.settings import Settings
 from tidegate.transport.httpx import HttpxTransport
 
-ALL = Limits(
-    requests_per_minute=10_000,
-    tokens_per_minute=10_000_000,
-    parallel_calls=1000,
-    tokens_per_day=10**9,
-    tokens_per_month=10**10,
-    words_per_day=10**9,
-    words_per_month=10**10,
-    usd_per_day=Decimal(1000),
-    usd_per_month=Decimal(10_000),
-)
 NONE = Limits()
 TRACE_BYTES = 32 + len("trace_id")
 """Room for the id of a trace."""
@@ -78,7 +67,7 @@ class Place:
 
     async def open(self, calls: int) -> None:
         """As many calls more that have not ended."""
-        scope = AccountScope("workspace", WORKSPACE.id, ALL)
+        scope = AccountScope("workspace", WORKSPACE.id, ALL_LIMITS)
         amounts = Amounts(1036, 750, Decimal("0.0016144"))
         for _ in range(calls):
             at = self.clock.now + 0.123456
@@ -123,9 +112,13 @@ async def place(endpoint: str, limits: Limits, key_limits: Limits) -> AsyncItera
     ("limits", "key_limits", "writes"),
     [
         (NONE, NONE, SETTLED),
-        (ALL, NONE, [Charge("UpdateItem", written=1), *SETTLED[:1], Charge("UpdateItem", written=1), *SETTLED[1:]]),
         (
-            *(ALL, ALL),
+            ALL_LIMITS,
+            NONE,
+            [Charge("UpdateItem", written=1), *SETTLED[:1], Charge("UpdateItem", written=1), *SETTLED[1:]],
+        ),
+        (
+            *(ALL_LIMITS, ALL_LIMITS),
             [
                 Charge("TransactWriteItems", written=4),
                 *(*SETTLED[:1], Charge("UpdateItem", written=1), Charge("UpdateItem", written=1), *SETTLED[1:]),
@@ -148,7 +141,7 @@ async def test_a_call_is_two_to_five_writes_and_one_read_at_most(
 
 
 async def test_accounts_are_charged_by_their_open_calls(aws_endpoint: str) -> None:
-    async with place(aws_endpoint, ALL, NONE) as here:
+    async with place(aws_endpoint, ALL_LIMITS, NONE) as here:
         await here.call()
         written: list[int] = []
         for more in (10, 15, 75):
@@ -159,7 +152,7 @@ async def test_accounts_are_charged_by_their_open_calls(aws_endpoint: str) -> No
 
 
 async def test_what_is_refused_is_read_once(aws_endpoint: str) -> None:
-    async with place(aws_endpoint, replace(ALL, tokens_per_day=1500), NONE) as here:
+    async with place(aws_endpoint, replace(ALL_LIMITS, tokens_per_day=1500), NONE) as here:
         await here.open(1)
         charges = await here.call(429)
         assert charges[-4:] == [Charge("UpdateItem", written=1), Charge("BatchGetItem", read=1), *SETTLED]

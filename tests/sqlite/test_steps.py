@@ -7,24 +7,13 @@ import pytest
 from msgspec.structs import replace
 
 from tests.bench.steps import Steps
-from tests.store_worlds import NOON, World, aws_world, hold, outcome
+from tests.store_worlds import ALL_LIMITS, NOON, World, aws_world, hold, outcome
 from tidegate.domain.account import AccountScope, Reservation
 from tidegate.domain.call import Outcome
 from tidegate.domain.ids import ulid
-from tidegate.domain.limits import Amounts, Limits
+from tidegate.domain.limits import Amounts
 
-ALL = Limits(
-    requests_per_minute=10_000,
-    tokens_per_minute=10_000_000,
-    parallel_calls=1000,
-    tokens_per_day=10**9,
-    tokens_per_month=10**10,
-    words_per_day=10**9,
-    words_per_month=10**10,
-    usd_per_day=Decimal(1000),
-    usd_per_month=Decimal(10_000),
-)
-SCOPE = AccountScope("workspace", "ws_one", ALL)
+SCOPE = AccountScope("workspace", "ws_one", ALL_LIMITS)
 CALLS = 20
 
 pytestmark = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the bounds are those of Python 3.11")
