@@ -56,7 +56,7 @@ FIRST_CALL = (
     *(f"tidegate.providers.openai.{name}" for name in ("completion", "request", "stream")),
     *("tidegate.api.stream", "tidegate.upstream.sse"),
 )
-"""What a first call loads: their bytecode, and that of all modules they import, is in one file as well."""
+"""The modules that a first call loads. Their bytecode, and that of all that they import, is in one file as well."""
 
 LIGHT_LIBRARIES = {"httptools", "msgspec", "starlette/__init__", "starlette/types", "typing_extensions"}
 """The libraries that a first call loads."""

@@ -26,7 +26,7 @@ CALL: Any = {"type": "function_call", "call_id": "c1", "name": "get", "arguments
 OUTPUT: Any = {"type": "function_call_output", "call_id": "c1", "output": "x"}
 WRONG_KEY = {"authorization": "Bearer sk-wrong", "x-api-key": ""}
 FORGED = sealed_details.PREFIX + "AAAA"
-"""What begins like a signature of the gateway's, and is none."""
+"""A text that begins like a signature of the gateway's, and is not one."""
 
 
 @dataclass(frozen=True)

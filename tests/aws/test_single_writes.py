@@ -102,7 +102,7 @@ async def begun(world: World, scopes: Sequence[AccountScope], **fields: Any) -> 
 
 
 async def recover(world: World) -> None:
-    """What the keeper does when the hour is over."""
+    """Close the hour, as the keeper does after its end."""
     assert world.store is not None
     world.clock.now = LATER
     assert (await Sweeper(world.store).run()).failed == 0

@@ -35,7 +35,7 @@ class Program:
         return sum(time.clock_gettime(~pid << 3 | _PROCESSOR_TIME) for pid in _family(self.pid))
 
     def resident_mb(self) -> float:
-        """What it and its processes hold of memory, in units of a million bytes."""
+        """The resident memory of it and its processes, in millions of bytes."""
         pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in _family(self.pid))
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 

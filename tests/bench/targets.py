@@ -82,7 +82,7 @@ def _slowest(costs: Mapping[str, Cost]) -> Comparison:
 
 
 def many_streams() -> list[Row]:
-    """What 1,000 open streams hold, and how long a prompt of 10 MB delays them."""
+    """Return the rows of 1,000 open streams: their memory, and how long a prompt of 10 MB delays them."""
     with (
         processes.upstream() as provider,
         processes.gateway("memory", provider, find_interpreter()) as gateway,

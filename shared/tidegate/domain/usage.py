@@ -220,5 +220,5 @@ def _searches(usage: Usage) -> Json:
 
 def _object(value: object) -> dict[str, Json]:
     """Return the object, or an empty one where a provider sends null or nothing."""
-    # Not `cast`, which is a call: this runs several times for each reply.
+    # JSON objects have text as names. Not `cast`, which is a call: this runs several times for each reply.
     return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType]

@@ -31,8 +31,8 @@ class OllamaEmbedSurface(OpenAISurface, frozen=True):
         if operation.name != "embeddings":
             raise OperationNotSupported("This path has embeddings alone.")
         sent = decode_body(body)
-        asked: JsonObject = {name: value for name, value in sent.items() if name not in _IGNORED}
-        request = cast(TextsRequest, operation.parse(encode(asked)))
+        fields: JsonObject = {name: value for name, value in sent.items() if name not in _IGNORED}
+        request = cast(TextsRequest, operation.parse(encode(fields)))
         ignored = tuple(name for name in _IGNORED if sent.get(name) is not None)
         return replace(request, ignored=(*request.ignored, *ignored))
 

@@ -54,8 +54,8 @@ def _messages(sent: JsonObject) -> list[Json]:
     if not isinstance(prompt, str):
         raise InvalidRequest("Missing required field: 'prompt'.", param="prompt")
     images: JsonObject = {"images": sent["images"]} if sent.get("images") else {}
-    asked: JsonObject = {"role": "user", "content": prompt, **images}
-    return [{"role": "system", "content": system}, asked] if isinstance(system, str) and system else [asked]
+    message: JsonObject = {"role": "user", "content": prompt, **images}
+    return [{"role": "system", "content": system}, message] if isinstance(system, str) and system else [message]
 
 
 def _as_response(reply: JsonObject) -> JsonObject:

@@ -97,4 +97,5 @@ class _MessageAssembler:
             message["reasoning_details"] = self._details
         if self.calls:
             message["tool_calls"] = self.calls
-        return {**message, **citation_fields(self._cited)}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
+        # Unknown fields pass through a TypedDict.
+        return {**message, **citation_fields(self._cited)}  # pyright: ignore[reportReturnType]

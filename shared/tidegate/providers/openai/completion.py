@@ -33,9 +33,11 @@ def _parse_plain(plain: PlainCompletion) -> Completion:
     completion["object"] = "chat.completion"
     completion["choices"] = [_plain_choice(each) for each in plain.choices]
     if plain.usage:
-        completion["usage"] = usage.normalise(plain.usage)  # pyright: ignore[reportArgumentType]  # as below
+        # A TypedDict is JSON.
+        completion["usage"] = usage.normalise(plain.usage)  # pyright: ignore[reportArgumentType]
     completion["system_fingerprint"] = plain.system_fingerprint or None
-    return completion  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
+    # Unknown fields pass through a TypedDict.
+    return completion  # pyright: ignore[reportReturnType]
 
 
 def _plain_choice(plain: PlainAnswer) -> JsonObject:
@@ -48,7 +50,8 @@ def _plain_choice(plain: PlainAnswer) -> JsonObject:
         normalise.normalise_reasoning(message)
     calls = toolcalls.parse_tool_calls(raw.tool_calls) if raw.tool_calls else None
     if calls:
-        message["tool_calls"] = calls  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
+        # TypedDicts are JSON.
+        message["tool_calls"] = calls  # pyright: ignore[reportArgumentType]
     reason, native = normalise.finish_reason(plain.finish_reason, bool(calls))
     native = plain.native_finish_reason or native
     choice: JsonObject = {"index": plain.index, "message": message, "logprobs": None, "finish_reason": reason}

@@ -102,7 +102,8 @@ class _OpenAIStreamTranslator:
             self._store_fields(structs.asdict(plain))
             return None
         changing: JsonObject = {"id": plain.id, "created": plain.created, "choices": choices}
-        return self._plain_chunk | changing  # pyright: ignore[reportReturnType]  # fields pass through a TypedDict
+        # Unknown fields pass through a TypedDict.
+        return self._plain_chunk | changing  # pyright: ignore[reportReturnType]
 
     def _read(self, event: StreamEvent) -> Chunk | None:
         """Return the chunk of any event. Raises `UpstreamError`."""

@@ -179,8 +179,8 @@ def without_sealed_reasoning(raw: JsonObject) -> tuple[JsonObject, tuple[str, ..
     items = raw.get("input")
     if not isinstance(items, list):
         return raw, ()
-    kept: list[Json] = [item for item in items if not _is_sealed(item)]
-    return {**raw, "input": kept}, tuple(f"input[{number}]" for number, item in enumerate(items) if _is_sealed(item))
+    rest: list[Json] = [item for item in items if not _is_sealed(item)]
+    return {**raw, "input": rest}, tuple(f"input[{number}]" for number, item in enumerate(items) if _is_sealed(item))
 
 
 def _is_sealed(item: Json) -> bool:
