@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tidegate.domain.call import Call, SentAttempt
+from tidegate.domain.call import Call, SentAttempt, TraceContext
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import NotConfigured, ProviderTimeout, TidegateError, UpstreamError
 from tidegate.lazy import load
@@ -56,22 +56,24 @@ def record_failure(
 
 
 def start_attempt(
-    components: Components, prepared: PreparedCall, observation: Observation, *, is_hedge: bool = False
+    components: Components, prepared: PreparedCall, observation: Observation, now: float, *, is_hedge: bool = False
 ) -> SentAttempt:
-    """Record that the request is being sent."""
-    components.retries.budget_of(prepared.deployment.provider).earn()
-    request, body = prepared.call.request, prepared.request.body
-    return observation.start_attempt(prepared.deployment, request, body, components.clock(), is_hedge=is_hedge)
+    """Record that the request is being sent at `now`, in UTC seconds."""
+    deployment = prepared.deployment
+    components.retries.budget_of(deployment.provider).earn()
+    return observation.start_attempt(deployment, prepared.call.request, prepared.request.body, now, is_hedge=is_hedge)
 
 
 def open_attempt(
     components: Components, prepared: PreparedCall, observation: Observation, seconds: float, attempt: SentAttempt
 ) -> AbstractAsyncContextManager[ProviderReply]:
     """Return a context with the deployment's reply, which must end within `seconds`. Enter and leave it in one task."""
-    deployment, request, trace = prepared.deployment, _in_trace(prepared, attempt), observation.trace
+    call, deployment, request, trace = prepared.call, prepared.deployment, prepared.request, observation.trace
+    if call.trace_context is not None:
+        request = _in_trace(request, call.trace_context, attempt.number)
     target = observation.target_of(deployment)
     if target is None:
-        workspace_keys = components.workspace_keys.secrets_for(prepared.call.workspace, deployment.secret)
+        workspace_keys = components.workspace_keys.secrets_for(call.workspace, deployment.secret)
         timeouts = components.timeout_rules.timeouts_for(deployment.model_id)
     else:
         workspace_keys, timeouts = target.workspace_keys, target.timeouts
@@ -79,7 +81,7 @@ def open_attempt(
         prepared.translator,
         request,
         secret=deployment.secret,
-        stream=prepared.call.request.stream,
+        stream=call.request.stream,
         seconds=seconds,
         workspace_keys=workspace_keys,
         timeouts=timeouts,
@@ -87,10 +89,7 @@ def open_attempt(
     )
 
 
-def _in_trace(prepared: PreparedCall, attempt: SentAttempt) -> UpstreamRequest:
-    """Return the request to send; it names its place in the call's trace, if the call is in one."""
-    context, request = prepared.call.trace_context, prepared.request
-    if context is None:
-        return request
-    headers = load("tidegate.domain.traceparent", "attempt_headers")(context, attempt.number)
+def _in_trace(request: UpstreamRequest, context: TraceContext, number: int) -> UpstreamRequest:
+    """Return the request of the attempt with that number; it names its place in the call's trace."""
+    headers = load("tidegate.domain.traceparent", "attempt_headers")(context, number)
     return replace(request, headers={**request.headers, **headers})

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from tidegate.domain.call import Call, call_within
 from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.operation import Request
+from tidegate.domain.routes import Route
 from tidegate.errors import TidegateError, UpstreamError
 from tidegate.lazy import load
 from tidegate.offload import offload
@@ -104,15 +105,14 @@ async def _try_deployments(
     while True:
         started_at = components.clock()
         try:
-            hedge = _hedge(components, call, resolution, order)
+            hedge = None if route is None else _hedge(components, call, resolution, route, order)
             if prepared is None or prepared.deployment is not order.deployment or observation.sent:
                 hedged = hedge and hedge.deployment
                 prepared = await prepare(components, call, order.deployment, observation, hedged, prepared)
                 started_at = components.clock()
             if hedge is None or not prepared.covers_hedge:
-                return await _run_attempt(
-                    components, prepared, observation, connections, alternatives + order.has_untried
-                )
+                others = alternatives + order.has_untried
+                return await _run_attempt(components, prepared, observation, connections, others, started_at)
             race = load("tidegate.pipeline.hedging", "HedgeRace")(
                 components, call, resolution, observation, connections, order
             )
@@ -154,9 +154,11 @@ def _retry_delay(
     return delay
 
 
-def _hedge(components: Components, call: Call, resolution: Resolution, order: AttemptOrder) -> Hedge | None:
+def _hedge(
+    components: Components, call: Call, resolution: Resolution, route: Route, order: AttemptOrder
+) -> Hedge | None:
     """Return the hedge: the next untried deployment, if the route hedges and that deployment is healthy."""
-    after_seconds = resolution.route.hedge_after_seconds if resolution.route else None
+    after_seconds = route.hedge_after_seconds
     next_deployment = order.next_untried if order.is_first_attempt else None
     if (
         after_seconds is None
@@ -173,12 +175,13 @@ async def _run_attempt(
     observation: Observation,
     connections: OpenConnections,
     alternatives: int,
+    started_at: float,
 ) -> Dispatched:
     """Run one attempt. If there are alternatives, it gets only its share of the remaining time."""
     call, deployment = prepared.call, prepared.deployment
-    attempt = start_attempt(components, prepared, observation)
-    started_at = attempt.started_at
-    share, seconds = _time_share(call, started_at, alternatives), call.deadline - started_at
+    attempt = start_attempt(components, prepared, observation, started_at)
+    seconds = call.deadline - started_at
+    share = _time_share(call, started_at, alternatives) if alternatives else None
     if share is not None and not call.request.stream:
         # pyreqwest 0.15 cannot be cancelled before the response's head arrives: only its own timeout ends it.
         seconds = min(seconds, share + SLACK_SECONDS)
@@ -196,10 +199,10 @@ async def _run_attempt(
         observation.fail_attempt(attempt, error, components.clock())
         raise
     observation.start_answer(attempt, now := components.clock())
-    seconds = now - started_at
+    seconds, resolution = now - started_at, observation.resolution
     observation.upstream_seconds += seconds
-    if observation.resolution is not None:
-        components.balancer.record_first_event(deployment, observation.resolution, call, seconds)
+    if resolution is not None and resolution.route is not None:
+        components.balancer.record_first_event(deployment, resolution, call, seconds)
     return _dispatched(prepared, reply)
 
 

@@ -122,8 +122,9 @@ class HedgeRace(Struct, frozen=True):
                     attempt.cancel()
 
     def _start(self, prepared: PreparedCall, *, is_hedge: bool = False) -> Attempt:
-        sent = start_attempt(self.components, prepared, self.observation, is_hedge=is_hedge)
-        seconds = self.call.deadline - sent.started_at
+        now = self.components.clock()
+        sent = start_attempt(self.components, prepared, self.observation, now, is_hedge=is_hedge)
+        seconds = self.call.deadline - now
         connection = open_attempt(self.components, prepared, self.observation, seconds, sent)
         attempt = Attempt(prepared, connection, sent)
         self.connections.add(attempt.stop)

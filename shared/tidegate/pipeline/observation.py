@@ -92,9 +92,10 @@ class Observation(ReplyLog, kw_only=True):
     plan: Plan | None = None
 
     def __post_init__(self) -> None:
-        if self.call.authenticated_at is not None:
-            self.record("authenticated", at=self.call.authenticated_at)
-            self.record("received")
+        call = self.call
+        if call.authenticated_at is not None:
+            self.events.append(CallEvent(call.authenticated_at - call.started_at, "authenticated"))
+            self.events.append(CallEvent(self.clock() - call.started_at, "received"))
 
     def record(
         self, kind: EventKind, detail: str = "", deployment: Deployment | None = None, *, at: float | None = None
@@ -163,7 +164,10 @@ class Observation(ReplyLog, kw_only=True):
     ) -> SentAttempt:
         """Record a request that is being sent. It is charged unless `fail_attempt` takes it back."""
         attempt = SentAttempt(deployment, request, body, now, number=self.attempts + 1)
-        self.record("attempt", "hedge" if is_hedge else self._reason_for(deployment), deployment, at=now)
+        reason: AttemptReason = "hedge" if is_hedge else "first"
+        if not is_hedge and (self.attempts or (self.resolution is not None and self.resolution.is_trial)):
+            reason = self._later_reason(deployment)
+        self.events.append(CallEvent(now - self.call.started_at, "attempt", reason, deployment.display_name))
         self.attempt_started_at = now
         self.attempts += 1
         self.sent.append(attempt)
@@ -174,9 +178,8 @@ class Observation(ReplyLog, kw_only=True):
         target = None if self.plan is None else self.plan.target
         return target if target is not None and target.deployment is deployment else None
 
-    def _reason_for(self, deployment: Deployment) -> AttemptReason:
-        if not self.attempts and (self.resolution is None or not self.resolution.is_trial):
-            return "first"
+    def _later_reason(self, deployment: Deployment) -> AttemptReason:
+        """Return the reason of an attempt that is not the first one, or a trial."""
         resolution, name = self.resolution, deployment.display_name
         if any(event.kind == "attempt" and event.deployment == name for event in self.events):
             return "retry"
@@ -187,7 +190,7 @@ class Observation(ReplyLog, kw_only=True):
     def start_answer(self, attempt: SentAttempt, now: float) -> None:
         """Record the first token: the attempt is the one that answers."""
         self.answering, self.deployment, self.first_event_at = attempt, attempt.deployment, now
-        self.record("first_token", at=now)
+        self.events.append(CallEvent(now - self.call.started_at, "first_token"))
 
     def end_stream(self) -> None:
         """Record the last token of a stream. The call has then succeeded."""

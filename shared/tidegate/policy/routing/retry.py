@@ -48,7 +48,8 @@ class RetryBudget(Struct):
 
     def earn(self) -> None:
         """Add the share of a retry that one request earns."""
-        self.left = min(MAX_BUDGET, self.left + RETRIES_EARNED_PER_CALL)
+        left = self.left + RETRIES_EARNED_PER_CALL
+        self.left = left if left < MAX_BUDGET else MAX_BUDGET
 
     def spend(self) -> bool:
         """Take one retry from the budget; False if it is empty."""
@@ -66,7 +67,10 @@ class Retries(Struct):
     _budgets: dict[str, RetryBudget] = field(default_factory=dict[str, RetryBudget])
 
     def budget_of(self, provider: str) -> RetryBudget:
-        return self._budgets.setdefault(provider, RetryBudget())
+        budget = self._budgets.get(provider)
+        if budget is None:
+            budget = self._budgets[provider] = RetryBudget()
+        return budget
 
     def delay_seconds(self, error: UpstreamError, provider: str, retry: int, seconds_left: float) -> float | None:
         """Return the seconds to wait before retry number `retry` (from 0), or None not to retry: the error does not
