@@ -104,3 +104,29 @@ def test_whatever_is_reported_no_part_is_greater_than_the_whole(usage: dict[str,
         assert 0 <= part <= found.output
     assert 0 <= found.written_1h <= found.written
     assert 0 <= found.audio_cached <= min(found.cached, found.audio_input)
+
+
+numbers = st.integers(0, 5) | st.sampled_from([None, True, 2.5, "3", -1, 10**20])
+details = st.none() | st.dictionaries(st.sampled_from((*names, "reasoning_tokens", "own")), numbers, max_size=4)
+
+
+def no_schema(usage: Usage) -> None:
+    return None
+
+
+@given(
+    st.fixed_dictionaries(
+        {"prompt_tokens": st.integers(0, 9) | numbers, "completion_tokens": st.integers(0, 9) | numbers},
+        optional={
+            **{"total_tokens": numbers, "own": numbers},
+            **{"prompt_tokens_details": details, "completion_tokens_details": details},
+            **{"server_tool_use": details, "num_search_queries": numbers},
+        },
+    ),
+    st.integers(0, 9),
+)
+def test_a_schema_reads_what_all_of_the_checks_read(usage: dict[str, Any], maximum: int) -> None:
+    ours = reported_counts(cast(Usage, usage), maximum, maximum)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tidegate.domain.usage._plain_counts", no_schema)
+        assert reported_counts(cast(Usage, usage), maximum, maximum) == ours

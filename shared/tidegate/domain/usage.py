@@ -4,9 +4,9 @@ import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal, Required, TypedDict, TypeGuard
+from typing import Annotated, Literal, Required, TypedDict, TypeGuard
 
-from msgspec import Struct
+from msgspec import Meta, Struct, ValidationError, convert
 from msgspec.structs import replace
 
 from tidegate.domain.workspace import WordsMethod
@@ -114,6 +114,36 @@ class Usage(TypedDict, total=False):
     estimated: bool  # true if the provider reported no usage, or no count of the prompt, else absent
 
 
+_Count = Annotated[int, Meta(ge=0)]
+
+
+class _PlainPromptDetails(Struct, frozen=True):
+    cached_tokens: _Count = 0
+    cache_write_tokens: _Count = 0
+    cache_write_1h_tokens: _Count = 0
+    audio_tokens: _Count = 0
+    image_tokens: _Count = 0
+    cached_tokens_details: None = None
+
+
+class _PlainCompletionDetails(Struct, frozen=True):
+    reasoning_tokens: _Count = 0
+    audio_tokens: _Count = 0
+    image_tokens: _Count = 0
+
+
+class _PlainUsage(Struct):
+    """The exact schema of usages whose counts are integers, of calls without searches. Other fields do not matter."""
+
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    prompt_tokens_details: _PlainPromptDetails = _PlainPromptDetails()
+    completion_tokens_details: _PlainCompletionDetails = _PlainCompletionDetails()
+    server_tool_use: None = None
+    server_tool_use_details: None = None
+    num_search_queries: None = None
+
+
 _COUNT_AS_TEXT = late_pattern(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
 
 
@@ -165,6 +195,51 @@ def reported_counts(usage: Usage, max_input: int, max_output: int) -> TokenCount
     Each part, such as the cached tokens, is limited to the whole. Their sum is not: OpenRouter reports tokens that were
     read from and written to a cache in one call twice, and charges for both (recorded in 2026).
     """
+    counts = _plain_counts(usage)
+    if counts is None:
+        return _any_counts(usage, max_input, max_output)
+    return counts if counts.input <= max_input and counts.output <= max_output else None
+
+
+def _plain_counts(usage: Usage) -> TokenCounts | None:
+    """Return the counts of a plain usage; None for one that is not, or that has a part greater than the whole."""
+    try:
+        plain = convert(usage, _PlainUsage)
+    except ValidationError:
+        return None
+    input, output = plain.prompt_tokens, plain.completion_tokens
+    prompt, completion = plain.prompt_tokens_details, plain.completion_tokens_details
+    cached, written, written_1h = prompt.cached_tokens, prompt.cache_write_tokens, prompt.cache_write_1h_tokens
+    audio_input, image_input = prompt.audio_tokens, prompt.image_tokens
+    reasoning = completion.reasoning_tokens
+    audio_output, image_output = completion.audio_tokens, completion.image_tokens
+    if (
+        cached > input
+        or written > input
+        or written_1h > written
+        or audio_input > input
+        or image_input > input
+        or reasoning > output
+        or audio_output > output
+        or image_output > output
+    ):
+        return None
+    return TokenCounts(
+        input=input,
+        output=output,
+        cached=cached,
+        written=written,
+        reasoning=reasoning,
+        written_1h=written_1h,
+        audio_input=audio_input,
+        audio_output=audio_output,
+        image_input=image_input,
+        image_output=image_output,
+    )
+
+
+def _any_counts(usage: Usage, max_input: int, max_output: int) -> TokenCounts | None:
+    """Return the counts of any usage; see `reported_counts`."""
     output = parse_count(usage.get("completion_tokens"))
     input = _reported_input(usage, output)
     if not (0 <= input <= max_input and 0 <= output <= max_output):
