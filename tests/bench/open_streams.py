@@ -1,6 +1,7 @@
 """Many streams that are open at once: what each holds, and how long another call with a long prompt delays them."""
 
 import asyncio
+import socket
 import statistics
 import time
 from collections.abc import Awaitable
@@ -15,6 +16,7 @@ from tests.bench.upstream import SLOW_PAUSE_SECONDS
 STREAMS = 1_000
 PROMPT_BYTES = 10_000_000
 PROMPTS = 3
+TEXT = "A tagline for the platform. "
 
 _OPENING_SECONDS = 3.0
 """How long it takes until all streams are open, and none begins any more."""
@@ -56,7 +58,8 @@ async def _measure(gateway: Program) -> Held:
     await asyncio.sleep(_OPENING_SECONDS)
     held = gateway.resident_mb()
     calm = await _delays(lines, asyncio.sleep(_CALM_SECONDS))
-    delayed = await _delays(lines, _send_prompts(gateway.port))
+    prompt = raw(body(messages=[{"role": "user", "content": TEXT * (PROMPT_BYTES // len(TEXT))}]))
+    delayed = await _delays(lines, asyncio.to_thread(_send_prompts, gateway.port, prompt))
     for line in lines:
         line.close()
     return Held(before, held, calm, delayed)
@@ -71,18 +74,19 @@ async def _delays(lines: "list[_Line]", work: Awaitable[None]) -> float:
     return (statistics.quantiles(gaps, n=1000)[998] - SLOW_PAUSE_SECONDS) * 1000
 
 
-async def _send_prompts(port: int) -> None:
-    prompt = body(messages=[{"role": "user", "content": "A tagline for the platform. " * (PROMPT_BYTES // 28)}])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for _ in range(PROMPTS):
-        writer.write(raw(prompt))
-        await writer.drain()
-        head = await reader.readuntil(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(f"the long prompt was refused: {head[:200]!r}")
-        await reader.readexactly(int(head.lower().partition(b"content-length:")[2].partition(b"\r")[0]))
-        await asyncio.sleep(SLOW_PAUSE_SECONDS)
-    writer.close()
+def _send_prompts(port: int, prompt: bytes) -> None:
+    """Send long prompts one after the other. Runs in a thread, in calls that hold up no chunk that is measured."""
+    with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rb") as replies:
+        for _ in range(PROMPTS):
+            connection.sendall(prompt)
+            status, length = replies.readline(), 0
+            while (line := replies.readline().lower()) != b"\r\n":
+                name, _, value = line.partition(b":")
+                length = int(value) if name == b"content-length" else length
+            if b" 200 " not in status:
+                raise RuntimeError(f"the long prompt was refused: {status!r}")
+            replies.read(length)
+            time.sleep(SLOW_PAUSE_SECONDS)
 
 
 class _Line(asyncio.Protocol):
