@@ -12,9 +12,12 @@ from functools import cache
 
 from tidegate.lazy import late_pattern, load
 
-# ASCII needs no table: a word is a run of letters, digits and underscores. A mark between two letters or two digits
-# joins two runs (it's, 3.14); a run of underscores alone is not a word.
-_RUNS = bytes(ord("a" if chr(point).isalnum() or chr(point) == "_" else " ") for point in range(128)).ljust(256)
+# ASCII needs no table: a word is a run of letters, digits and underscores ("a"). A mark (".") between two letters or
+# two digits joins two runs (it's, 3.14); a run of underscores alone is not a word.
+_RUNS = bytes(
+    ord("a" if chr(point).isalnum() or chr(point) == "_" else "." if chr(point) in ":.',;" else " ")
+    for point in range(128)
+).ljust(256)
 _JOINS = late_pattern(r"[:.',;](?:(?<=[A-Za-z][:.'])(?=[A-Za-z])|(?<=[0-9][.,;'])(?=[0-9]))")
 _RULES = late_pattern(r"_(?<![A-Za-z0-9_]_)_*+(?![A-Za-z0-9])")
 
@@ -77,7 +80,9 @@ def _words() -> re.Pattern[str]:
 
 def count_words(text: str) -> int:
     """The number of words in the text, in linear time. Other threads can run between the pieces of a long text."""
-    return _count_piece(text) if len(text) <= _PIECE_CHARACTERS else sum(map(_count_piece, _pieces(text)))
+    if len(text) > _PIECE_CHARACTERS:
+        return sum(map(_count_piece, _pieces(text)))
+    return _count_ascii(text) if text.isascii() else _count_any(text)
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -94,9 +99,13 @@ def _count_piece(text: str) -> int:
 
 
 def _count_ascii(text: str) -> int:
-    runs = text.encode("ascii").translate(_RUNS)
-    found = runs.count(b" a") + runs.startswith(b"a") - len(_JOINS.findall(text))
-    return found - len(_RULES.findall(text)) if "_" in text else found
+    runs = b" " + text.encode("ascii").translate(_RUNS)
+    found = runs.count(b" a") + runs.count(b".a")
+    if b"a.a" in runs:
+        found -= len(_JOINS.findall(text))
+    if "_" in text:
+        found -= len(_RULES.findall(text))
+    return found
 
 
 def _count_any(text: str) -> int:
