@@ -17,6 +17,7 @@ from tidegate.domain.usage import TokenCounts
 
 _MILLION = Decimal(1_000_000)
 _THOUSAND = Decimal(1_000)
+_ZERO = Decimal(0)
 
 
 @exact_money
@@ -30,7 +31,7 @@ def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None)
     price = price_in_force(model.prices, at)
     if price is None:
         return None
-    rates = _tier_rates(price, tokens.input)
+    rates = _tier_rates(price, tokens.input) if price.tiers else price
     if rates.input is None or rates.output is None:
         return None
     total = _input_cost(rates, rates.input, tokens) + _output_cost(rates, rates.output, tokens)
@@ -75,7 +76,7 @@ def cost_parts_of_sum(model: CatalogModel, tokens: TokenCounts, calls: int) -> S
 
 def price_in_force(prices: tuple[Price, ...], at: float | None = None) -> Price | None:
     """The last price that applies at the time `at`; the first price if `at` is None or none applies."""
-    if at is not None:
+    if at is not None and len(prices) > 1:
         for price in reversed(prices):
             if _applies(price, at):
                 return price
@@ -102,8 +103,10 @@ def _tier_rates(price: Price, input_tokens: int) -> Rates:
 
 
 def _input_cost(rates: Rates, rate: Decimal, tokens: TokenCounts) -> Decimal:
-    fresh = max(0, tokens.input - tokens.cached - tokens.written)
-    total = tokens.cached * _rate_or(rates.cached, rate)
+    fresh = tokens.input - tokens.cached - tokens.written
+    if fresh < 0:
+        fresh = 0
+    total = tokens.cached * (rate if rates.cached is None else rates.cached)
     if tokens.written:
         written = _rate_or(rates.written, rate)
         written_1h = min(tokens.written_1h, tokens.written)
@@ -125,13 +128,17 @@ def _input_cost(rates: Rates, rate: Decimal, tokens: TokenCounts) -> Decimal:
 
 
 def _output_cost(rates: Rates, rate: Decimal, tokens: TokenCounts) -> Decimal:
-    plain_tokens, total = tokens.output, Decimal(0)
-    counts = (tokens.reasoning, tokens.audio_output, tokens.image_output)
-    for count, specific_rate in zip(counts, (rates.reasoning, rates.audio_output, rates.image_output), strict=True):
-        if count and specific_rate is not None:
-            plain_tokens -= count
-            total += count * specific_rate
-    return total + max(0, plain_tokens) * rate
+    plain_tokens, total = tokens.output, _ZERO
+    if tokens.reasoning and rates.reasoning is not None:
+        plain_tokens -= tokens.reasoning
+        total += tokens.reasoning * rates.reasoning
+    if tokens.audio_output and rates.audio_output is not None:
+        plain_tokens -= tokens.audio_output
+        total += tokens.audio_output * rates.audio_output
+    if tokens.image_output and rates.image_output is not None:
+        plain_tokens -= tokens.image_output
+        total += tokens.image_output * rates.image_output
+    return total + plain_tokens * rate if plain_tokens > 0 else total
 
 
 def _rate_or(own: Decimal | None, rate: Decimal) -> Decimal:

@@ -119,10 +119,14 @@ def price_options(requested: Mapping[str, object], reported: Mapping[str, object
 
     A value that the provider `reported` in its reply counts, and without one the value that the caller `requested`.
     """
-    return tuple(
-        f"{name}={value}"
-        for name in PRICE_OPTIONS
-        if isinstance(value := reported.get(name) or requested.get(name), str)
-        and value not in _USUAL_VALUES
-        and (value not in _CHEAP_VALUES or value == reported.get(name))
-    )
+    options: list[str] = []
+    for name in PRICE_OPTIONS:
+        if name not in reported and name not in requested:
+            continue
+        reported_value = reported.get(name)
+        value = reported_value or requested.get(name)
+        if not isinstance(value, str) or value in _USUAL_VALUES:
+            continue
+        if value not in _CHEAP_VALUES or value == reported_value:
+            options.append(f"{name}={value}")
+    return tuple(options)
