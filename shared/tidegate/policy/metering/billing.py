@@ -3,7 +3,7 @@
 Source: https://platform.openai.com/docs/api-reference/chat/object (usage, 2026); words and cost are Tidegate's own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import cast
 
@@ -47,7 +47,9 @@ def calculate_bill(
     if estimate is not None:
         is_refused = tokens.usage_fault == "refused"
         tokens = replace(estimate, usage_fault="refused") if is_refused else _at_least(tokens, estimate)
-    billable = _billable_tokens(usage, tokens, request, model)
+    billable = tokens
+    if usage is not None and "billed_units" in usage and not tokens.estimated:
+        billable = _billable_tokens(usage, tokens, request, model)
     return Bill(
         tokens=tokens,
         words=_word_counts(tokens, request, generated.answer, workspace),
@@ -83,20 +85,20 @@ def usage_with_cost(usage: Usage | None, bill: Bill) -> Usage:
     Web searches are counted under OpenRouter's name, `server_tool_use.web_search_requests`. `estimated` is present, and
     true, only when tokens were estimated. `cost` is in USD, null without a price.
     """
-    tokens, counts = bill.tokens, bill.words
-    merged = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0) if usage is None else usage.copy()
+    tokens, counts, cost = bill.tokens, bill.words, bill.cost_usd
+    merged: Usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0} if usage is None else {**usage}
     total = parse_count(merged.get("total_tokens"))
     merged["prompt_tokens"] = tokens.input
     merged["completion_tokens"] = tokens.output
     merged["total_tokens"] = total if total > 0 and not tokens.estimated else tokens.input + tokens.output
-    merged["prompt_tokens_details"] = _object(merged.get("prompt_tokens_details")) | {"cached_tokens": tokens.cached}
-    completion_details = _object(merged.get("completion_tokens_details"))
-    merged["completion_tokens_details"] = completion_details | {"reasoning_tokens": tokens.reasoning}
+    merged["prompt_tokens_details"] = {**_object(merged, "prompt_tokens_details"), "cached_tokens": tokens.cached}
+    details = _object(merged, "completion_tokens_details")
+    merged["completion_tokens_details"] = {**details, "reasoning_tokens": tokens.reasoning}
     if tokens.searches:
-        merged["server_tool_use"] = _object(merged.get("server_tool_use")) | {"web_search_requests": tokens.searches}
+        merged["server_tool_use"] = {**_object(merged, "server_tool_use"), "web_search_requests": tokens.searches}
     merged["words_used"] = counts.used
     merged["words_details"] = {"input_words": counts.input, "output_words": counts.output, "method": counts.method}
-    merged["cost"] = None if bill.cost_usd is None else round(float(bill.cost_usd), 10)
+    merged["cost"] = None if cost is None else round(float(cost), 10)
     if tokens.estimated:
         merged["estimated"] = True
     return merged
@@ -119,20 +121,27 @@ def _token_counts(
     """Return the tokens that the provider reported, as far as they can be believed; else an estimate."""
     if usage is None:
         return TokenCounts(input=request.estimate_prompt(), output=_estimate_output(generated), estimated=True)
-    max_input, max_output = _believed_tokens(model, request.choices)
-    counts = reported_counts(usage, max_input, max_output)
-    if counts is None:  # many texts in one request take more than one context window
-        counts = reported_counts(usage, max(max_input, MAX_TURNS * request.estimate_prompt()), max_output)
+    counts = reported_counts(usage, MIN_TOKENS_BELIEVED, MIN_TOKENS_BELIEVED)
     if counts is None:
-        return _refused_counts(request, generated, model)
-    # A prompt of 0 that was reported beside an answer is meant: OpenRouter charges nothing for some (recorded).
-    is_reported = cast("Json", usage.get("prompt_tokens")) is not None and not usage.get("estimated")
-    if not counts.input and not (is_reported and counts.output):
+        max_input, max_output = _believed_tokens(model, request.choices)
+        counts = reported_counts(usage, max_input, max_output)
+        if counts is None:  # many texts in one request take more than one context window
+            counts = reported_counts(usage, max(max_input, MAX_TURNS * request.estimate_prompt()), max_output)
+        if counts is None:
+            return _refused_counts(request, generated, model)
+    if not counts.input and not (counts.output and _reports_prompt(usage)):
         counts = replace(counts, input=request.estimate_prompt(), estimated=True)
     # A stream that was cut may have reported its input tokens at the start, but no output tokens.
     if not counts.output and generated != GeneratedText():
         counts = replace(counts, output=_estimate_output(generated), estimated=True)
     return counts
+
+
+def _reports_prompt(usage: Usage) -> bool:
+    """True if the provider has counted the prompt. A count of 0 beside an answer is meant: OpenRouter charges nothing
+    for some prompts (recorded).
+    """
+    return cast("Json", usage.get("prompt_tokens")) is not None and not usage.get("estimated")
 
 
 def _believed_tokens(model: CatalogModel | None, choices: int) -> tuple[int, int]:
@@ -153,14 +162,12 @@ def _refused_counts(request: Request, generated: GeneratedText, model: CatalogMo
     )
 
 
-def _billable_tokens(
-    usage: Usage | None, tokens: TokenCounts, request: Request, model: CatalogModel | None
-) -> TokenCounts:
+def _billable_tokens(usage: Usage, tokens: TokenCounts, request: Request, model: CatalogModel | None) -> TokenCounts:
     """Return the tokens that the provider charges for. Cohere adds a prompt of its own, without charge.
 
     Source: https://docs.cohere.com/reference/chat (usage.billed_units, 2026-11).
     """
-    billed = {} if usage is None or tokens.estimated else _object(usage.get("billed_units"))
+    billed = _object(usage, "billed_units")
     if "input_tokens" not in billed and "output_tokens" not in billed:
         return tokens
     input, output = parse_count(billed.get("input_tokens")), parse_count(billed.get("output_tokens"))
@@ -177,11 +184,18 @@ def _word_counts(tokens: TokenCounts, request: Request, answer: str, workspace: 
     """Count the words. Halves are rounded to the even number (Python's `round`): 2 tokens are 2 words, 6 are 4."""
     by_tokens = workspace.words_method == "tokens"
     output = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else words.count_words(answer)
-    input = sum(map(words.count_words, request.prompt_texts()))
+    input = 0
+    for text in request.prompt_texts():
+        input += words.count_words(text)
     used = output + input if workspace.charge_input_words else output
     return WordCounts(used=used, input=input, output=output, method=workspace.words_method)
 
 
-def _object(value: Json) -> dict[str, Json]:
-    """Return the object, or an empty one where a provider sends null or nothing."""
-    return value if isinstance(value, dict) else {}
+def _object(usage: Mapping[str, object], name: str) -> dict[str, Json]:
+    """Return the object in a field of the usage, or an empty one where a provider sends null or nothing."""
+    if name in usage:
+        value = usage[name]
+        if isinstance(value, dict):
+            # JSON objects have text as names.
+            return value  # pyright: ignore[reportUnknownVariableType]
+    return {}
