@@ -1,8 +1,11 @@
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from tidegate.domain.record import counter_periods, iso_time, plain_decimal
+from tidegate.domain.record import counter_increments, counter_periods, iso_time, plain_decimal
 
 
 @pytest.mark.parametrize(
@@ -28,3 +31,24 @@ def test_a_moment_belongs_to_its_month_and_day_in_utc() -> None:
 
 def test_time_is_iso_8601_in_utc_with_milliseconds() -> None:
     assert iso_time(1_767_225_599.5) == "2025-12-31T23:59:59.500Z"
+
+
+@given(st.floats(-1e9, 4e9))
+@example(1_795_780_800.999_999_9)  # the next second, to the microsecond
+@example(1_795_780_800.999_5)
+@example(1_795_780_800.0)
+@example(-0.25)
+def test_time_is_as_the_library_writes_it(at: float) -> None:
+    assert iso_time(at) == datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def test_a_call_is_counted_by_its_record_without_zeros() -> None:
+    record = {"status": "failed", "input_tokens": 3, "output_tokens": 0, "words": Decimal(2), "estimated": True}
+    counted = {"calls": 1, "calls_failed": 1, "input_tokens": 3, "words": Decimal(2)}
+    assert list(counter_increments({**record, "cost_usd": Decimal("0.5")}).items()) == [
+        *counted.items(),
+        ("cost_usd", Decimal("0.5")),
+    ]
+    assert counter_increments({**record, "cost_usd": Decimal(0)}) == counted
+    for unpriced in (record, {**record, "cost_usd": None}):
+        assert counter_increments(unpriced) == {**counted, "calls_unpriced": 1}

@@ -85,7 +85,16 @@ def format_timeline(events: Sequence[CallEvent], own_deployment: str = "") -> st
         cut, rest = events[_FIRST_EVENTS], len(events) - MAX_TIMELINE_EVENTS + 1
         skipped = CallEvent(cut.seconds, "skipped", str(rest))
         events = [*events[:_FIRST_EVENTS], skipped, *events[_FIRST_EVENTS + rest :]]
-    return " ".join([_format(event, own_deployment) for event in events])
+    return " ".join(
+        [
+            _format_of_other(event)
+            if event.deployment and event.deployment != own_deployment
+            else f"{_NAMES[event.kind]}@{round(event.seconds * 1000)}:{event.detail}"
+            if event.detail
+            else f"{_NAMES[event.kind]}@{round(event.seconds * 1000)}"
+            for event in events
+        ]
+    )
 
 
 def parse_timeline(timeline: str, own_deployment: str = "") -> Iterator[CallEvent]:
@@ -100,9 +109,7 @@ def parse_timeline(timeline: str, own_deployment: str = "") -> Iterator[CallEven
             yield CallEvent(int(milliseconds) / 1000, kind, detail, deployment)
 
 
-def _format(event: CallEvent, own_deployment: str) -> str:
-    text = f"{_NAMES[event.kind]}@{round(event.seconds * 1000)}"
-    if event.deployment and event.deployment != own_deployment:
-        # A model's name is the caller's choice.
-        return f"{text}:{event.detail}:{'%20'.join(event.deployment.split())}"
-    return f"{text}:{event.detail}" if event.detail else text
+def _format_of_other(event: CallEvent) -> str:
+    """Return the event of a deployment that the record does not name. A model's name is the caller's choice."""
+    deployment = "%20".join(event.deployment.split())
+    return f"{_NAMES[event.kind]}@{round(event.seconds * 1000)}:{event.detail}:{deployment}"

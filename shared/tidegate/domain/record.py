@@ -18,6 +18,8 @@ _COUNTED_FIELDS = (
     *("words", "input_words"),
 )
 
+_SUMMED_FIELDS = (*_COUNTED_FIELDS, "cost_usd")
+
 COUNTERS = (
     *("calls", "calls_ok", "calls_cancelled", "calls_failed", "calls_cached", "calls_lost", "calls_dry_run"),
     "calls_unpriced",
@@ -44,7 +46,6 @@ RECORD_FIELDS = (
 # A fixed scale: sums stay exact within the 38 digits of a DynamoDB number and of `MONEY`.
 _SCALE = Decimal("1e-18")
 
-_NUMBERS = (int, Decimal)
 _DAY_SECONDS = 86_400
 
 RecordValue: TypeAlias = str | int | float | bool | Decimal | None
@@ -52,7 +53,8 @@ RecordValue: TypeAlias = str | int | float | bool | Decimal | None
 
 def call_record(outcome: Outcome) -> dict[str, RecordValue]:
     """The call's record. `time` is the start of the call, durations are seconds, `cost_usd` is None if unpriced."""
-    call, deployment, bill = outcome.call, outcome.deployment, outcome.bill
+    call, deployment, tokens, words = outcome.call, outcome.deployment, outcome.bill.tokens, outcome.bill.words
+    first_event_seconds, cost_usd = outcome.first_event_seconds, outcome.bill.cost_usd
     return {
         "id": call.id,
         "time": iso_time(call.started_at),
@@ -67,22 +69,22 @@ def call_record(outcome: Outcome) -> dict[str, RecordValue]:
         "finish_reason": outcome.finish_reason,
         "native_finish_reason": outcome.native_finish_reason,
         "attempts": outcome.attempts,
-        "failed_attempts": " ".join(map(str, outcome.failed_attempts)) or None,
-        "input_tokens": bill.tokens.input,
-        "output_tokens": bill.tokens.output,
-        "cached_tokens": bill.tokens.cached,
-        "written_tokens": bill.tokens.written,
-        "reasoning_tokens": bill.tokens.reasoning,
-        "searches": bill.tokens.searches,
-        "estimated": bill.tokens.estimated,
-        "usage_fault": bill.tokens.usage_fault,
-        "words": bill.words.used,
-        "input_words": bill.words.input,
-        "output_words": bill.words.output,
-        "words_method": bill.words.method,
-        "cost_usd": None if bill.cost_usd is None else quantize_usd(bill.cost_usd),
-        "first_event_seconds": _seconds(outcome.first_event_seconds),
-        "seconds": _seconds(outcome.finished_at - call.started_at),
+        "failed_attempts": " ".join(map(str, outcome.failed_attempts)) if outcome.failed_attempts else None,
+        "input_tokens": tokens.input,
+        "output_tokens": tokens.output,
+        "cached_tokens": tokens.cached,
+        "written_tokens": tokens.written,
+        "reasoning_tokens": tokens.reasoning,
+        "searches": tokens.searches,
+        "estimated": tokens.estimated,
+        "usage_fault": tokens.usage_fault,
+        "words": words.used,
+        "input_words": words.input,
+        "output_words": words.output,
+        "words_method": words.method,
+        "cost_usd": None if cost_usd is None else quantize_usd(cost_usd),
+        "first_event_seconds": None if first_event_seconds is None else round(first_event_seconds, 6),
+        "seconds": round(outcome.finished_at - call.started_at, 6),
         "workspace_id": call.workspace.id,
         "key_id": call.principal.key_id,
         "app_id": call.app_id,
@@ -96,28 +98,30 @@ def call_details(outcome: Outcome) -> dict[str, RecordValue]:
 
     It is made once for an outcome. Do not change it.
     """
-    calculated: dict[str, dict[str, RecordValue]] = vars(outcome)
-    if "call_details" not in calculated:
-        calculated["call_details"] = _call_details(outcome)
-    return calculated["call_details"]
-
-
-def _call_details(outcome: Outcome) -> dict[str, RecordValue]:
+    calculated: Mapping[str, dict[str, RecordValue]] = outcome.__dict__
+    if "call_details" in calculated:
+        return calculated["call_details"]
     call, hold, events, deployment = outcome.call, outcome.hold, outcome.events, outcome.deployment
-    return {
+    cache = None
+    for event in events:
+        if event.kind == "cache":
+            cache = event.detail
+    details: dict[str, RecordValue] = {
         "endpoint": call.endpoint,
-        "session_id": recorded_name(call.session_id),
-        "agent_id": recorded_name(call.agent_id),
-        "parent_agent_id": recorded_name(call.parent_agent_id),
+        "session_id": recorded_name(call.session_id) if call.session_id else None,
+        "agent_id": recorded_name(call.agent_id) if call.agent_id else None,
+        "parent_agent_id": recorded_name(call.parent_agent_id) if call.parent_agent_id else None,
         "batch_id": call.batch_id,
         "trace_id": None if call.trace_context is None else call.trace_context.trace_id,
-        "cache": next((event.detail for event in reversed(events) if event.kind == "cache"), None),
-        "guardrails": " ".join([f"{name}={verdict}" for name, verdict in outcome.guardrails.items()]) or None,
-        "ignored": _ignored(outcome.ignored),
+        "cache": cache,
+        "guardrails": _verdicts(outcome.guardrails) if outcome.guardrails else None,
+        "ignored": _ignored(outcome.ignored) if outcome.ignored else None,
         "held_usd": None if hold is None else hold.amounts.usd,
         "tokens_per_second": _tokens_per_second(outcome),
         "timeline": format_timeline(events, deployment.display_name if deployment else "") or None,
     }
+    vars(outcome)["call_details"] = details
+    return details
 
 
 def timeline_events(record: Mapping[str, object]) -> list[CallEvent]:
@@ -129,15 +133,17 @@ def timeline_events(record: Mapping[str, object]) -> list[CallEvent]:
 
 def counter_increments(record: Mapping[str, object]) -> dict[str, int | Decimal]:
     """The amounts that a call adds to the counters, without zeros. Its record may be a stored one."""
-    cost = record.get("cost_usd")
-    additions: dict[str, object] = {
-        "calls": 1,
-        f"calls_{record['status']}": 1,
-        "calls_unpriced": int(cost is None),
-        **{name: record.get(name) for name in _COUNTED_FIELDS},
-        "cost_usd": cost,
-    }
-    return {name: value for name, value in additions.items() if value and isinstance(value, _NUMBERS)}
+    increments: dict[str, int | Decimal] = {"calls": 1, f"calls_{record['status']}": 1}
+    if "cost_usd" not in record or record["cost_usd"] is None:
+        increments["calls_unpriced"] = 1
+    for name in _SUMMED_FIELDS:
+        if name in record:
+            match record[name]:
+                case int() | Decimal() as amount if amount:
+                    increments[name] = amount
+                case _:
+                    pass
+    return increments
 
 
 def readable_record(stored: Mapping[str, object]) -> dict[str, object]:
@@ -189,7 +195,16 @@ def plain_decimal(amount: Decimal) -> str:
 
 def iso_time(at: float) -> str:
     """The time in ISO 8601, UTC, with milliseconds: "2026-11-21T12:00:00.000Z"."""
+    second = int(at)
+    milliseconds = round((at - second) * 1e6) // 1000
+    if 0 <= milliseconds < 1000:
+        return f"{_text_of_second(second)}.{milliseconds:03}Z"
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@lru_cache(8)
+def _text_of_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[: len("2026-11-21T12:00:00")]
 
 
 def _readable(name: str, value: object) -> object:
@@ -200,19 +215,17 @@ def _readable(name: str, value: object) -> object:
     return float(value) if name.endswith(("seconds", "_per_second")) else int(value)
 
 
-def _seconds(duration: float | None) -> float | None:
-    return None if duration is None else round(duration, 6)
-
-
 def _tokens_per_second(outcome: Outcome) -> float | None:
     seconds, tokens = outcome.generation_seconds, outcome.bill.tokens.output
     return None if not tokens or seconds is None or seconds < MIN_GENERATION_SECONDS else round(tokens / seconds, 1)
 
 
-def _ignored(names: tuple[str, ...]) -> str | None:
+def _verdicts(guardrails: Mapping[str, str]) -> str:
+    return " ".join([f"{name}={verdict}" for name, verdict in guardrails.items()])
+
+
+def _ignored(names: tuple[str, ...]) -> str:
     """The names of ignored fields, separated by spaces; at the end, how many more there are."""
-    if not names:
-        return None
     shown, size = list[str](), 0
     for name in names:
         size += len(name) + 1

@@ -12,6 +12,8 @@ from tidegate.domain.record import RecordValue, call_record, counter_increments,
 from tidegate.domain.usage import Bill, TokenCounts, WordCounts
 from tidegate.domain.workspace import Workspace
 
+_NO_COST = quantize_usd(Decimal(0))
+
 
 class Settlement(Struct, frozen=True):
     """All that is written when a call ends. `actual` replaces `hold`; `at` is the call's start in UTC seconds."""
@@ -33,17 +35,22 @@ def build_settlement(outcome: Outcome) -> Settlement:
         workspace_id=call.workspace.id,
         call_id=call.id,
         at=call.started_at,
-        shard=hold.shard if hold else shard_of(call.id, call.workspace.shards),
+        shard=hold.shard if hold else shard_of(call.id, call.workspace.shards) if call.workspace.shards > 1 else 0,
         record=record,
         increments=counter_increments(record),
-        actual=billed_amounts(outcome.bill),
+        actual=_amounts(outcome.bill, record["cost_usd"]),
         hold=hold,
     )
 
 
 def billed_amounts(bill: Bill) -> Amounts:
     """The amounts that are booked for a call. A call without a price costs 0 USD."""
-    return Amounts(bill.tokens.input + bill.tokens.output, bill.words.used, quantize_usd(bill.cost_usd or Decimal(0)))
+    return _amounts(bill, None if bill.cost_usd is None else quantize_usd(bill.cost_usd))
+
+
+def _amounts(bill: Bill, recorded_usd: RecordValue) -> Amounts:
+    usd = recorded_usd if recorded_usd and type(recorded_usd) is Decimal else _NO_COST
+    return Amounts(bill.tokens.input + bill.tokens.output, bill.words.used, usd)
 
 
 def held_bill(hold: Hold | None, workspace: Workspace) -> Bill:

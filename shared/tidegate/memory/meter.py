@@ -54,15 +54,19 @@ class MemoryMeter:
         call_key = (settlement.workspace_id, settlement.call_id)
         if call_key in self._recorded:
             return False
-        while self._calls and (len(self._calls) >= self._max_calls or self._is_expired(self._calls[0][0])):
-            _, oldest = self._calls.popleft()
+        calls, expired_at = self._calls, self._clock() - RETENTION_SECONDS
+        while calls and (calls[0][0] <= expired_at or len(calls) >= self._max_calls):
+            _, oldest = calls.popleft()
             self._recorded.discard((str(oldest["workspace_id"]), str(oldest["id"])))
         self._recorded.add(call_key)
-        self._calls.append((settlement.at, settlement.record))
+        calls.append((settlement.at, settlement.record))
         if settlement.hold is not None and self._ledger is not None:
             self._ledger.settle_call(settlement.hold, settlement.actual)
         for period in counter_periods(settlement.at):
-            add_amounts(self._counters.setdefault((settlement.workspace_id, period), {}), settlement.increments)
+            counters_key = (settlement.workspace_id, period)
+            if counters_key not in self._counters:
+                self._counters[counters_key] = {}
+            add_amounts(self._counters[counters_key], settlement.increments)
         return True
 
     async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:
