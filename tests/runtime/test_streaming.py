@@ -193,6 +193,28 @@ async def test_a_lost_connection_calls_back_once(watches: bool) -> None:
     assert calls == ["gone", "at once"] if watches else ["at once"]
 
 
+@pytest.mark.parametrize("streams", [True, False])
+async def test_a_whole_response_in_one_step_is_one_in_two_messages(streams: bool) -> None:
+    headers = [(b"content-type", b"text/plain"), (b"x-tide", b"high")]
+
+    @plain
+    async def in_one_step(scope: Any, receive: Receive, send: Send) -> None:
+        await scope["extensions"]["tidegate.client"].send_reply(201, b"tide", headers)
+
+    @plain
+    async def in_two_messages(scope: Any, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 201, "headers": headers})
+        await send(body(b"tide"))
+
+    replies: list[tuple[int, Any, bytes]] = []
+    for app in (in_one_step, in_two_messages):
+        async with serving(app, Gateway(streams=streams)) as client:
+            reply = await client.get("/")
+            replies.append((reply.status_code, {**reply.headers, "date": ""}, reply.content))
+    assert replies[0] == replies[1]
+    assert (replies[0][0], replies[0][1]["x-tide"], replies[0][2]) == (201, "high", b"tide")
+
+
 @pytest.mark.parametrize("fails", [True, False])
 async def test_a_complete_response_calls_nobody_back(fails: bool) -> None:
     calls: list[str] = []

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NoReturn, Protocol, Self
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope
+
+from tidegate.api.reply import RawHeaders
 
 CLIENT_EXTENSION = "tidegate.client"
 """The ASGI extension in which our own servers give the connection of a request: a `ClientConnection`."""
@@ -20,22 +22,41 @@ class ClientConnection(Protocol):
 
     def unwatch(self) -> None: ...
 
+    async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None:
+        """Send a whole reply in one step; the server adds `content-length`."""
+        ...
+
+
+def client_of(scope: Scope) -> ClientConnection | None:
+    """Return the connection of a request; None behind a server of others."""
+    return scope["extensions"].get(CLIENT_EXTENSION) if "extensions" in scope else None
+
+
+class WatchedReply(Protocol):
+    """The reply to a request, and the connection of its client."""
+
+    client: ClientConnection | None
+
+    async def send(self, message: Message) -> None: ...
+
+    async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None: ...
+
 
 class ClientWatch:
     """Cancels the block of one request when its client leaves. Read the request's body before.
 
-    A cancelled block ends without an error. When the reply begins, call `stop`, and send with `send`.
+    A cancelled block ends without an error. When the reply begins, call `stop`, and send with `send` or `send_reply`.
     """
 
     __slots__ = (
-        *("_client", "_has_left", "_is_cancelled", "_other_cancellations", "_receive", "_send", "_task"),
+        *("_client", "_has_left", "_is_cancelled", "_other_cancellations", "_receive", "_reply", "_task"),
         "_watching",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._client: ClientConnection | None = scope.get("extensions", {}).get(CLIENT_EXTENSION)
+    def __init__(self, receive: Receive, reply: WatchedReply) -> None:
+        self._client = reply.client
         self._receive = receive
-        self._send = send
+        self._reply = reply
         self._task = asyncio.current_task()
         self._has_left = self._is_cancelled = False
         self._watching: asyncio.Task[None] | None = None
@@ -74,12 +95,22 @@ class ClientWatch:
     async def send(self, message: Message) -> None:
         """Send a message. If the server raises `OSError` because the client has left, the block is cancelled."""
         try:
-            await self._send(message)
+            await self._reply.send(message)
         except OSError:
-            self._has_left = True
-            if asyncio.current_task() is not self._task:
-                self.leave()
-            raise asyncio.CancelledError from None
+            self._cancel_sender()
+
+    async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None:
+        """Send a whole reply. If the server raises `OSError` because the client has left, the block is cancelled."""
+        try:
+            await self._reply.send_reply(status, body, headers)
+        except OSError:
+            self._cancel_sender()
+
+    def _cancel_sender(self) -> NoReturn:
+        self._has_left = True
+        if asyncio.current_task() is not self._task:
+            self.leave()
+        raise asyncio.CancelledError from None
 
     async def _wait_for_disconnect(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

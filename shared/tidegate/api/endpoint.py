@@ -12,9 +12,9 @@ from msgspec import Struct
 from starlette.types import Message, Receive, Scope, Send
 
 from tidegate.api import errors
-from tidegate.api.disconnect import ClientWatch
+from tidegate.api.disconnect import ClientWatch, client_of
 from tidegate.api.head import answer_headers, early_headers, trace_headers
-from tidegate.api.reply import header, send_json
+from tidegate.api.reply import JSON_TYPE, RawHeaders, header, send_json
 from tidegate.api.request_body import read_json_body
 from tidegate.api.source import source_of
 from tidegate.domain.call import Call
@@ -52,9 +52,10 @@ LAMBDA_MARGIN_SECONDS = 3.0
 class ReplyProgress:
     """Sends one reply, and records whether it has begun and ended."""
 
-    def __init__(self, surface: Surface, send: Send) -> None:
+    def __init__(self, surface: Surface, scope: Scope, send: Send) -> None:
         self._surface = surface
         self._send = send
+        self.client = client_of(scope)
         self.began = False
         self.ended = False
 
@@ -62,6 +63,14 @@ class ReplyProgress:
         self.ended = message["type"] == "http.response.body" and not message.get("more_body", False)
         await self._send(message)
         self.began = True
+
+    async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None:
+        """Send a whole reply in JSON: in one step if the server is ours."""
+        if self.client is None:
+            await send_json(self.send, status, body, headers)
+            return
+        await self.client.send_reply(status, body, [JSON_TYPE, *headers])
+        self.began = self.ended = True
 
     async def fail(self, error: TidegateError, call: Call | None) -> bool:
         """Send the error as the reply, or as the last event of a stream. Return False if it is too late for either."""
@@ -78,7 +87,7 @@ class ReplyProgress:
         names, request_id = self._surface.request_id_headers, error.request_id.encode()
         headers = early_headers(call) if call else [(name, request_id) for name in names]
         status, body = self._surface.status(error), self._surface.error(error)
-        await send_json(self._send, status, body, headers + errors.headers(error))
+        await self.send_reply(status, body, headers + errors.headers(error))
 
 
 class OperationEndpoint(Struct, frozen=True):
@@ -97,17 +106,17 @@ class OperationEndpoint(Struct, frozen=True):
         started = time.perf_counter()
         gateway: Gateway = scope["state"]["gateway"]
         call: Call | None = None
-        progress = ReplyProgress(self.surface, send)
+        progress = ReplyProgress(self.surface, scope, send)
         try:
             call = await self._read_call(gateway, scope, receive)
             if self.only_counts:
-                await _count_tokens(gateway, call, progress.send)
+                await _count_tokens(gateway, call, progress)
             elif call.request.options.dry_run:
-                await _dry_run(gateway, call, progress.send)
+                await _dry_run(gateway, call, progress)
             elif call.request.stream:
-                await self._stream(gateway, call, started, ClientWatch(scope, receive, progress.send))
+                await self._stream(gateway, call, started, ClientWatch(receive, progress))
             else:
-                await self._reply(gateway, call, started, ClientWatch(scope, receive, progress.send))
+                await self._reply(gateway, call, started, ClientWatch(receive, progress))
         except TidegateError as error:
             if not await progress.fail(error, call):
                 raise
@@ -160,7 +169,7 @@ class OperationEndpoint(Struct, frozen=True):
                 keep_conversation = _conversation_keeper(gateway, call)
                 if keep_conversation is not None:
                     await keep_conversation()
-                await send_json(client.send, 200, body, headers)
+                await client.send_reply(200, body, headers)
 
     async def _stream(self, gateway: Gateway, call: Call, started: float, client: ClientWatch) -> None:
         surface_stream, keeper = self.surface.open_stream(call.request), _conversation_keeper(gateway, call)
@@ -180,17 +189,17 @@ def _conversation_keeper(gateway: Gateway, call: Call) -> Callable[[], Awaitable
     return partial(load("tidegate.pipeline.kept_responses", "keep_response"), gateway, call, conversation)
 
 
-async def _dry_run(gateway: Gateway, call: Call, send: Send) -> None:
+async def _dry_run(gateway: Gateway, call: Call, progress: ReplyProgress) -> None:
     """Send the dry run's report as JSON, even if the request asks for a stream."""
     report = await gateway.dry_run(call)
-    await send_json(send, 200, encode(report), early_headers(call))
+    await progress.send_reply(200, encode(report), early_headers(call))
 
 
-async def _count_tokens(gateway: Gateway, call: Call, send: Send) -> None:
+async def _count_tokens(gateway: Gateway, call: Call, progress: ReplyProgress) -> None:
     origin = call.request.origin
     kind = {} if origin is None or origin.dialect != "responses" else {"object": "response.input_tokens"}
     body = encode({**kind, "input_tokens": await gateway.count_tokens(call)})
-    await send_json(send, 200, body, early_headers(call))
+    await progress.send_reply(200, body, early_headers(call))
 
 
 def _first_header(headers: dict[bytes, bytes], names: tuple[bytes, ...]) -> str | None:

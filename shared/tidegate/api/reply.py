@@ -10,6 +10,8 @@ RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 MAX_HEADER_LIST_BYTES = 2_048
 """A reply has up to three lists. All its headers must fit into the 10,240 bytes of API Gateway, and 16 KB of Node."""
 
+JSON_TYPE = (b"content-type", b"application/json")
+
 _MAX_ITEM_BYTES = 300  # a model's name has up to 256
 _COUNT_BYTES = len("and 1000000 more")
 _PRINTABLE = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))
@@ -17,7 +19,7 @@ _PRINTABLE = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256
 
 async def send_json(send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
     """Send one whole reply."""
-    start: RawHeaders = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers]
+    start: RawHeaders = [JSON_TYPE, (b"content-length", b"%d" % len(body)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body})
 

@@ -7,14 +7,14 @@ has gone).
 from collections.abc import Callable, Iterable
 from typing import cast
 
-from tidegate.runtime.asgi import Message
+from tidegate.runtime.asgi import Headers, Message
 from tidegate.runtime.delivery import Delivery
 from tidegate.runtime.failure import HEADERS_TOO_LARGE, Failure, log
 from tidegate.runtime.response import Head, PreludeTooLarge
 
 
 class Exchange:
-    """The application's `receive` and `send`; also its `tidegate.client`, which calls back when the client has gone."""
+    """The application's `receive` and `send`; also its `tidegate.client`: see `api.disconnect.ClientConnection`."""
 
     def __init__(self, body: bytes, delivery: Delivery, *, method: str, request_id: str) -> None:
         self._body: bytes | None = body
@@ -71,6 +71,11 @@ class Exchange:
                 raise RuntimeError(f"the application sent {kind!r} out of turn")
             case _:
                 raise RuntimeError("the application sent a message without a type")
+
+    async def send_reply(self, status: int, body: bytes, headers: Headers) -> None:
+        """Take a whole response, as `send` takes it in two messages. Its length is left to API Gateway."""
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
 
     async def fail(self, failure: Failure) -> None:
         """Answer with the failure where nothing has left yet, else end the response with it."""

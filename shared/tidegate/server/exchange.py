@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable, Coroutine, Iterable
 from typing import cast
 
-from tidegate.runtime.asgi import Message, Scope
+from tidegate.runtime.asgi import Headers, Message, Scope
 from tidegate.server.flow import Flow
 from tidegate.server.refusal import CRASHED, SHUTTING_DOWN, Refusal
-from tidegate.server.response import Framing, encode_body, encode_head, join
+from tidegate.server.response import LONG_BYTES, Framing, encode_body, encode_head, join
 from tidegate.server.state import ServerState
 
 log = logging.getLogger(__name__)
@@ -155,12 +155,27 @@ class Exchange:
             return
         kind = message["type"]
         if self._reply is None and kind == "http.response.start":
-            self._encode_head(message)
+            headers = cast("Iterable[tuple[bytes, bytes]]", message.get("headers", ()))
+            self._head, self._reply = self._encode_head(cast("int", message["status"]), headers)
         elif self._reply is not None and kind == "http.response.body" and not self.is_reply_complete:
             body = cast("bytes", message.get("body", b""))
             self._write(self._reply, body, more=bool(message.get("more_body", False)))
         else:
             raise RuntimeError(f"The application sent {kind!r} out of turn.")
+
+    async def send_reply(self, status: int, body: bytes, headers: Headers) -> None:
+        """Take a whole reply, as `send` takes it in two messages, and write it at once; adds its `content-length`."""
+        if self._flow.is_writing_paused:
+            await self._flow.drain()
+        if self.is_gone:
+            return
+        if self._reply is not None:
+            raise RuntimeError("The application sent a whole reply out of turn.")
+        head, self._reply = self._encode_head(status, headers, len(body))
+        if not self._reply.has_body:
+            body = b""
+        self._flow.write([head + body] if len(body) <= LONG_BYTES else [head, body])
+        self._end_reply(self._reply)
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer with an error if the reply has not begun, and end the exchange and its connection in any case."""
@@ -180,16 +195,19 @@ class Exchange:
             self._changed.set()
             self._changed = None
 
-    def _encode_head(self, message: Message) -> None:
+    def _encode_head(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]], length: int | None = None
+    ) -> tuple[bytes, Framing]:
         # A body that is withheld until "100 Continue" comes may never come: the next request could not be told from it.
         is_withheld = self._awaits_continue and not self._is_body_complete
-        self._head, self._reply = encode_head(
-            cast("int", message["status"]),
-            cast("Iterable[tuple[bytes, bytes]]", message.get("headers", ())),
+        return encode_head(
+            status,
+            headers,
             stamp=self._server.stamp,
             method=cast("str", self._method),
             version=cast("str", self._version),
             keeps_alive=self.keeps_alive and not is_withheld and not self._server.is_stopping,
+            length=length,
         )
 
     def _write(self, framing: Framing, body: bytes, *, more: bool) -> None:
@@ -201,11 +219,14 @@ class Exchange:
         if parts:
             self._flow.write(join(parts))
         if not more:
-            self.keeps_alive = framing.keeps_alive
-            self.is_reply_complete = True
-            self._callback, self._body = None, b""
-            self._wake()
-            self._on_reply_end(self)
+            self._end_reply(framing)
+
+    def _end_reply(self, framing: Framing) -> None:
+        self.keeps_alive = framing.keeps_alive
+        self.has_reply_begun = self.is_reply_complete = True
+        self._callback, self._body = None, b""
+        self._wake()
+        self._on_reply_end(self)
 
     async def _run(self, scope: Scope) -> None:
         """Call the application, and end the reply that it leaves open."""

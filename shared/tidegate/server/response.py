@@ -9,13 +9,15 @@ from http import HTTPStatus
 
 from msgspec import Struct
 
+from tidegate.server.header_names import LOWER_NAMES
+
 _STATUS_LINES = {
     **{code: b"HTTP/1.1 %d \r\n" % code for code in range(100, 600)},
     **{status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus},
 }
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 _BODILESS = frozenset((*range(100, 200), 204, 304))
-_LONG_BYTES = 64 * 1024
+LONG_BYTES = 64 * 1024
 """Parts that are longer together are not copied to join them."""
 
 
@@ -41,33 +43,31 @@ def encode_head(
     method: str,
     version: str,
     keeps_alive: bool,
+    length: int | None = None,
 ) -> tuple[bytes, Framing]:
     """Return the head, and how the body is framed. Raises `ValueError` for headers that would break the framing.
 
-    A body without `content-length` is sent in chunks, to clients of HTTP/1.0 until the connection is closed.
+    `length` is that of a body which is sent as a whole; the head gets its `content-length`. A body of unknown length is
+    sent in chunks, to clients of HTTP/1.0 until the connection is closed.
     """
     framing = Framing(keeps_alive=keeps_alive, has_body=method != "HEAD" and status not in _BODILESS)
-    lines = [_STATUS_LINES[status], stamp]
-    for any_case_name, value in headers:
-        name = any_case_name.lower()
-        if name not in _FRAMING or _is_sent(framing, name, value):
-            lines.append(b"%b: %b\r\n" % (name, value))
-    count = len(lines)
-    if framing.left is None and framing.has_body:
+    fields = [(LOWER_NAMES[name], value) for name, value in headers]
+    if not _FRAMING.isdisjoint(dict(fields)):
+        fields = [(name, value) for name, value in fields if name not in _FRAMING or _is_sent(framing, name, value)]
+    lines = b"".join([b"%b: %b\r\n" % field for field in fields])
+    count = len(fields)
+    if lines.count(b"\n") != count or lines.count(b"\r") != count or b"\0" in lines:
+        raise ValueError("A header of the response has a line break or a NUL.")
+    body_line = b""
+    if framing.left is None and length is not None:
+        framing.left = length
+        body_line = b"" if status in _BODILESS else b"content-length: %d\r\n" % length
+    elif framing.left is None and framing.has_body:
         framing.is_chunked = version == "1.1"
         framing.keeps_alive &= framing.is_chunked
-        if framing.is_chunked:
-            lines.append(b"transfer-encoding: chunked\r\n")
-            count += 1
-    if not framing.keeps_alive:
-        lines.append(b"connection: close\r\n")
-        count += 1
-    lines.append(b"\r\n")
-    head = b"".join(lines)
-    # The status line, two lines of the stamp, and one line for each header. A header with a line break adds others.
-    if head.count(b"\n") != count + 2 or head.count(b"\r") != count + 2 or b"\0" in head:
-        raise ValueError("A header of the response has a line break or a NUL.")
-    return head, framing
+        body_line = b"transfer-encoding: chunked\r\n" if framing.is_chunked else b""
+    end = b"\r\n" if framing.keeps_alive else b"connection: close\r\n\r\n"
+    return b"%b%b%b%b%b" % (_STATUS_LINES[status], stamp, lines, body_line, end), framing
 
 
 def encode_body(framing: Framing, body: bytes, *, more: bool) -> list[bytes]:
@@ -86,7 +86,7 @@ def encode_body(framing: Framing, body: bytes, *, more: bool) -> list[bytes]:
 
 def join(parts: list[bytes]) -> list[bytes]:
     """Return the parts as one write, unless they are long."""
-    if len(parts) <= 1 or sum(map(len, parts)) > _LONG_BYTES:
+    if len(parts) <= 1 or sum(map(len, parts)) > LONG_BYTES:
         return parts
     return [b"".join(parts)]
 
