@@ -59,7 +59,10 @@ class TimedCache(Generic[_Key, _Value]):
     def find(self, key: _Key, max_age_seconds: float) -> TimedEntry[_Value] | None:
         """The entry, if it is younger than `max_age_seconds`. An older one stays, for callers that accept it."""
         entry = self._entries.get(key)
-        if entry is None or self.age_seconds(entry.read_at) >= max_age_seconds:
+        if entry is None:
+            return None
+        monotonic, wall = entry.read_at
+        if self._monotonic() - monotonic >= max_age_seconds or abs(self._wall() - wall) >= max_age_seconds:
             return None
         self._entries.move_to_end(key)
         return entry
