@@ -19,6 +19,7 @@ from tidegate.domain.operation import Stamp
 from tidegate.errors import TidegateError
 from tidegate.providers import Registry
 from tidegate.providers.base import Provider, StreamEvent
+from tidegate.providers.openai import usage
 from tidegate.providers.openai.plain import decode_chunk, plain_completion
 from tidegate.providers.openai.provider import OpenAI
 from tidegate.upstream.sse import SseDecoder
@@ -42,6 +43,7 @@ def _check(provider: Provider, batches: Sequence[Sequence[StreamEvent]]) -> None
     ours = _outcome(provider, batches)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_MAX_MISSES, 0)  # no schema is tried
+        patch.setattr("tidegate.providers.openai.usage.plain_usage", _never_plain)
         assert _outcome(provider, batches) == ours
 
 
@@ -63,7 +65,17 @@ _CALLS = st.fixed_dictionaries(
     {"index": st.sampled_from([0, 1, "0", None]), "function": _FUNCTIONS},
     optional={"id": st.sampled_from(["", "call_1", "call_2"]), "type": st.just("function")},
 )
-_USAGE = st.fixed_dictionaries({"prompt_tokens": st.integers(0, 3)}, optional={"completion_tokens": st.integers(0, 3)})
+_COUNTS = st.integers(0, 3) | st.sampled_from([0, 0, 3, 6, None, 1.0, "2", True, -1])
+_DETAILS = st.none() | st.dictionaries(
+    st.sampled_from(["cached_tokens", "reasoning_tokens", "audio_tokens", "own"]), _COUNTS, max_size=3
+)
+_USAGE = st.fixed_dictionaries(
+    {"prompt_tokens": _COUNTS},
+    optional={
+        **{"completion_tokens": _COUNTS, "total_tokens": st.integers(0, 9), "queue_time": _COUNTS},
+        **{"prompt_tokens_details": _DETAILS, "completion_tokens_details": _DETAILS},
+    },
+)
 _REASONS = st.sampled_from([None, None, None, "", "stop", "length", "tool_calls", "eos", "error"])
 _FILTERED = st.sampled_from([None, {}, {"hate": {"filtered": False}}])
 
@@ -128,6 +140,15 @@ def test_any_stream_gives_the_same_chunks_without_schemas(provider: Provider, ba
     _check(provider, batches)
 
 
+@settings(max_examples=300)
+@given(_USAGE)
+def test_any_usage_is_the_same_without_schemas(raw: dict[str, Any]) -> None:
+    ours = usage.normalise(raw)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tidegate.providers.openai.usage.plain_usage", _never_plain)
+        assert msgspec.json.encode(usage.normalise(raw)) == msgspec.json.encode(ours)
+
+
 def _reply(provider: Provider, body: Any) -> bytes | tuple[type, str]:
     """The completion in `body` as the caller gets its bytes, or its error."""
     try:
@@ -146,6 +167,7 @@ def _check_reply(provider: Provider, body: Any) -> None:
     ours = _reply(provider, body)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tidegate.providers.openai.completion.plain_completion", _never_plain)
+        patch.setattr("tidegate.providers.openai.usage.plain_usage", _never_plain)
         assert _reply(provider, body) == ours
 
 
@@ -175,8 +197,8 @@ def _completions(draw: st.DrawFn) -> Any:
         {"index": position, "message": {"content": None, **draw(_MESSAGES)}, "finish_reason": "stop", **draw(_ENDS)}
         for position in range(draw(st.sampled_from([1, 1, 2])))
     ]
-    usage = {"usage": draw(_USAGE | _JUNK)} if draw(st.booleans()) else {}
-    body = {"id": "c", "created": 1, "model": "m", "choices": choices, **usage, **draw(_ENVELOPES)}
+    counts = {"usage": draw(_USAGE | _JUNK)} if draw(st.booleans()) else {}
+    body = {"id": "c", "created": 1, "model": "m", "choices": choices, **counts, **draw(_ENVELOPES)}
     return json.loads(json.dumps(body))  # joins surrogates
 
 

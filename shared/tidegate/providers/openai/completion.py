@@ -12,6 +12,9 @@ from tidegate.providers.openai.quirks import Quirks
 
 _NOISE = frozenset({"usage", "choices", "x_groq", "obfuscation", "p", "system_fingerprint", "object"})
 _EMPTY_MESSAGE_FIELDS = 3  # the role, and null as content and refusal
+_ENDINGS = ("stop", "tool_calls")
+"""Of these, the calls of a reply decide, as in `normalise.finish_reason`."""
+
 _OF_CHOICE = frozenset(
     {"index", "message", "delta", "text", "error", "finish_reason", "native_finish_reason", "logprobs"}
 )
@@ -52,10 +55,11 @@ def _plain_choice(plain: PlainAnswer) -> JsonObject:
     if calls:
         # TypedDicts are JSON.
         message["tool_calls"] = calls  # pyright: ignore[reportArgumentType]
-    reason, native = normalise.finish_reason(plain.finish_reason, bool(calls))
-    native = plain.native_finish_reason or native
+    native, reason = plain.native_finish_reason or plain.finish_reason, plain.finish_reason
+    if reason in _ENDINGS:
+        reason = "tool_calls" if calls else "stop"
     choice: JsonObject = {"index": plain.index, "message": message, "logprobs": None, "finish_reason": reason}
-    if native is not None and native != reason:
+    if native != reason:
         choice["native_finish_reason"] = native
     return choice
 

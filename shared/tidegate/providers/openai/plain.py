@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from tidegate.json import Json
+from tidegate.json import Json, JsonObject
 
 _Word = Annotated[str, Meta(min_length=1)]
+_Count = Annotated[int, Meta(ge=0)]
 
 
 class PlainChoice(Struct, forbid_unknown_fields=True):
@@ -81,10 +82,28 @@ class PlainCompletion(Struct, forbid_unknown_fields=True):
     system_fingerprint: str | None = None
 
 
+class PlainUsage(Struct, forbid_unknown_fields=True):
+    """A usage whose counts are integers, without any other field."""
+
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    total_tokens: _Count
+    prompt_tokens_details: dict[str, _Count] | None = None
+    completion_tokens_details: dict[str, _Count] | None = None
+
+
 def plain_completion(body: Json) -> PlainCompletion | None:
     """Return the completion in `body`, None if it is not plain."""
     try:
         return msgspec.convert(body, PlainCompletion)
+    except msgspec.ValidationError:
+        return None
+
+
+def plain_usage(raw: JsonObject) -> PlainUsage | None:
+    """Return the usage in `raw`, None if it is not plain."""
+    try:
+        return msgspec.convert(raw, PlainUsage)
     except msgspec.ValidationError:
         return None
 

@@ -6,6 +6,7 @@ Source: bodies recorded from each provider up to 2026-07, and https://platform.o
 from tidegate.chat.completion import Usage
 from tidegate.domain.usage import add_counts, parse_count
 from tidegate.json import Json, JsonObject
+from tidegate.providers.openai.plain import PlainUsage, plain_usage
 
 _CACHED_FIELDS = ("cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens")
 _GATEWAY_FIELDS = frozenset({"words_used", "words_details", "estimated"})
@@ -18,6 +19,33 @@ def normalise(raw: JsonObject) -> Usage:
 
     A count that is not one is returned as `INVALID_COUNT`.
     """
+    plain = plain_usage(raw)
+    return _normalise_any(raw) if plain is None else _normalise_plain(plain)
+
+
+def _normalise_plain(plain: PlainUsage) -> Usage:
+    prompt, completion, total = plain.prompt_tokens, plain.completion_tokens, plain.total_tokens
+    prompt_details, completion_details = plain.prompt_tokens_details, plain.completion_tokens_details
+    if completion_details and "reasoning_tokens" in completion_details:
+        reasoning = completion_details["reasoning_tokens"]
+        if total == prompt + completion + reasoning:
+            completion += reasoning
+    total_at_least = prompt + completion
+    usage: Usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": total if total > total_at_least else total_at_least,
+    }
+    if prompt_details:
+        # Counts are JSON.
+        usage["prompt_tokens_details"] = prompt_details  # pyright: ignore[reportGeneralTypeIssues]
+    if completion_details:
+        usage["completion_tokens_details"] = completion_details  # pyright: ignore[reportGeneralTypeIssues]
+    return usage
+
+
+def _normalise_any(raw: JsonObject) -> Usage:
+    """Return the counts of any usage; see `normalise`."""
     raw_prompt = _either(raw, "prompt_tokens", "input_tokens")
     prompt = parse_count(raw_prompt)
     completion = parse_count(_either(raw, "completion_tokens", "output_tokens"))
