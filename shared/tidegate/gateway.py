@@ -12,7 +12,7 @@ dry_run:    count the call, report what these steps would do without asking or s
 count_tokens: count the call, ask its first deployment for the input tokens or estimate them, and record it
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import TypeVar
 
@@ -85,6 +85,15 @@ class Gateway(Components, frozen=True):
             return await authenticate(credential, workspace_id, required_workspace=needs_workspace, source=source)
         async with deadline_scope(next_deadline(self.clock(), headers.deadlines()), self.clock):
             return await authenticate(credential, workspace_id, required_workspace=needs_workspace, source=source)
+
+    def recall(
+        self, surface: Surface, sent: Mapping[bytes, bytes], headers: CallHeaders
+    ) -> tuple[Principal, Workspace] | None:
+        """Return what `authenticate` would return for the headers `sent`, without waiting; None if it must be asked."""
+        workspace_id = sent[b"x-workspace-id"].decode("latin-1") if b"x-workspace-id" in sent else None
+        if headers.request_deadline is not None or (workspace_id is None and surface.requires_workspace):
+            return None
+        return self.authenticator.recall(sent.get(b"authorization", b""), workspace_id)
 
     def new_call(
         self,

@@ -129,14 +129,17 @@ class OperationEndpoint(Struct, frozen=True):
         """Return the request's call. The key is checked before the body is read: a stranger's body costs nothing."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         started_at, call_headers = gateway.clock(), _call_headers(scope, headers)
-        principal, workspace = await gateway.authenticate(
-            self.surface,
-            self.surface.credential(headers),
-            header(headers, b"x-workspace-id"),
-            source=source_of(scope),
-            headers=call_headers,
-        )
-        authenticated_at = gateway.clock()
+        caller, authenticated_at = gateway.recall(self.surface, headers, call_headers), started_at
+        if caller is None:
+            caller = await gateway.authenticate(
+                self.surface,
+                self.surface.credential(headers),
+                header(headers, b"x-workspace-id"),
+                source=source_of(scope),
+                headers=call_headers,
+            )
+            authenticated_at = gateway.clock()
+        principal, workspace = caller
         body = await read_json_body(receive, headers, self.options.max_body_bytes)
         if DEPLOYMENT in scope.get("path_params", ()):
             body = load("tidegate.api.azure_path", "with_deployment")(body, scope["path_params"][DEPLOYMENT])

@@ -62,7 +62,10 @@ class Surface(Protocol):
         ...
 
     def credential(self, headers: Mapping[bytes, bytes]) -> str | None:
-        """Return the credential as `Bearer …`, whichever header has it. Names of `headers` are in lower case."""
+        """Return the credential as `Bearer …`, whichever header has it. Names of `headers` are in lower case.
+
+        A bearer token in `authorization` wins over every other header.
+        """
         ...
 
     def reply_id(self, call_id: str, now: float) -> str:

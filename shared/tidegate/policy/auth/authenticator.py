@@ -4,6 +4,7 @@ import hmac
 import time
 from collections.abc import Callable
 from functools import partial
+from hashlib import sha256
 from typing import NamedTuple, Protocol, TypeAlias
 
 from msgspec.structs import replace
@@ -41,9 +42,13 @@ class _Lookup(NamedTuple):
 
 
 class _Caller(NamedTuple):
+    """An admitted caller: its key, and what `Authenticator.authenticate` returns for it.
+
+    `is_restricted`: the key is for some endpoints or networks only, so each request's source is checked.
+    """
+
     key: VirtualKey
-    workspace: Workspace
-    principal: Principal
+    admitted: tuple[Principal, Workspace]
     is_restricted: bool
 
 
@@ -77,7 +82,7 @@ class Authenticator:
         self._key_lookup = key_lookup
         self._access_tokens = access_tokens
         self._clock = clock
-        self._cache = TimedCache[_Lookup, _Caller](max_cached, monotonic=monotonic, wall=clock)
+        self._cache = TimedCache[tuple[str, str | None], _Caller](max_cached, monotonic=monotonic, wall=clock)
         self._flights = SingleFlight[_Lookup, KeyAndWorkspace]()
 
     async def authenticate(
@@ -104,14 +109,24 @@ class Authenticator:
             workspace = _allowed_workspace(lookup, key, workspace, required_workspace)
             principal = Principal(key.id, key.workspace_ids, key.limits, key.trace_sample, key.traces_since)
             is_restricted = key.endpoints is not None or key.networks is not None
-            caller = _Caller(key, workspace, principal, is_restricted)
+            caller = _Caller(key, (principal, workspace), is_restricted)
             self._cache.put(lookup, caller, read_at)
         else:
             if caller.is_restricted:
                 _check_restrictions(caller.key, source)
             if required_workspace and lookup.workspace_id is None:
                 raise _missing_workspace()
-        return caller.principal, caller.workspace
+        return caller.admitted
+
+    def recall(self, authorization: bytes, workspace_id: str | None) -> tuple[Principal, Workspace] | None:
+        """Return what `authenticate` would return for these headers, as they were sent; None if it must be asked.
+
+        It knows only callers that are cached and whose keys are not restricted, by headers in their usual form.
+        """
+        if authorization[:7] != b"Bearer " or not authorization.isascii():
+            return None
+        caller = self._find_cached((sha256(authorization[7:]).hexdigest(), workspace_id))
+        return None if caller is None or caller.is_restricted else caller.admitted
 
     async def find_workspace(self, workspace_id: str) -> Workspace | None:
         """Return the workspace as it is stored, also a suspended one; None if it does not exist."""
@@ -153,10 +168,13 @@ class Authenticator:
             raise InvalidKey(f"This API key is not valid: it is unknown, revoked or expired. {_HOW_TO_SEND_A_KEY}")
         return key
 
-    def _find_cached(self, lookup: _Lookup) -> _Caller | None:
+    def _find_cached(self, lookup: tuple[str, str | None]) -> _Caller | None:
+        """Return the admitted caller of a key's hash and a workspace id; None if it is not known or no longer valid."""
         entry = self._cache.find(lookup, CACHE_SECONDS)
-        if entry is not None and is_usable(entry.value.key, self._clock()):
-            return entry.value
+        if entry is not None:
+            expires_at = entry.value.key.expires_at
+            if expires_at is None or self._clock() < expires_at:
+                return entry.value
         self._cache.remove(lookup)
         return None
 
