@@ -4,15 +4,27 @@ The rules of reservations, for both stores: the one in memory calls them directl
 the condition of its write, and calls `exceeded_limit` to find out why the condition failed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_UP, Decimal
+from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from tidegate.domain.limits import SPANS, UNITS, Amounts, Limits, Number, Span, Unit, minute_of, period_at
-from tidegate.domain.money import exact_money
+from tidegate.domain.limits import (
+    DAY_SECONDS,
+    SPANS,
+    UNITS,
+    Amounts,
+    Limits,
+    Number,
+    Span,
+    Unit,
+    minute_of,
+    period_at,
+)
+from tidegate.domain.money import MONEY, exact_money
 
 ScopeKind = Literal["workspace", "key"]
 
@@ -26,7 +38,25 @@ SETTLE_GRACE_SECONDS = 60.0
 """Time that a process has to settle a call after its deadline. If a hold is still open then, its process has died."""
 
 
-class AccountScope(Struct, frozen=True):
+class RateShare(NamedTuple):
+    """A limit per minute of `unit`, "requests" or "tokens", and a shard's share of it."""
+
+    unit: str
+    limit: int
+    share: Number
+
+
+class BudgetShare(NamedTuple):
+    """A budget, and a shard's share of its maximum. `name` is the field of `Limits`."""
+
+    name: str
+    unit: Unit
+    span: Span
+    maximum: Number
+    share: Number
+
+
+class AccountScope(Struct, frozen=True, dict=True):
     """Names one shard of an account, with the limits of the whole account. Most accounts have one shard."""
 
     kind: ScopeKind
@@ -52,10 +82,29 @@ class AccountScope(Struct, frozen=True):
     def _share_of(self, amount: int) -> int:
         return amount // self.shards + (self.shard < amount % self.shards)
 
-    @property
+    @cached_property
     def unsharded(self) -> "AccountScope":
         """The scope of the whole account, all shards together."""
         return replace(self, shard=0, shards=1)
+
+    @cached_property
+    def rates(self) -> tuple[RateShare, ...]:
+        """The limits per minute, with this shard's shares."""
+        limits = (("requests", self.limits.requests_per_minute), ("tokens", self.limits.tokens_per_minute))
+        return tuple(RateShare(unit, limit, self.share(limit)) for unit, limit in limits if limit is not None)
+
+    @cached_property
+    def parallel_calls(self) -> Number | None:
+        """This shard's share of the limit of parallel calls; None without that limit."""
+        return None if self.limits.parallel_calls is None else self.share(self.limits.parallel_calls)
+
+    @cached_property
+    def budgets(self) -> tuple[BudgetShare, ...]:
+        """The budgets, with this shard's shares."""
+        return tuple(
+            BudgetShare(budget.name, budget.unit, budget.span, budget.maximum, self.share(budget.maximum))
+            for budget in self.limits.budgets()
+        )
 
 
 class Hold(Struct, frozen=True):
@@ -133,11 +182,26 @@ def booking_name(unit: str, period_name: str) -> str:
     return f"{unit}#{period_name}"
 
 
+def booking_names(at: float, first_day: int) -> Mapping[Unit, Mapping[Span, str]]:
+    """The names under which amounts are booked at the time `at` (UTC seconds), by unit and span."""
+    return _booking_names_of_day(int(at // DAY_SECONDS), first_day)
+
+
+@lru_cache(64)
+def _booking_names_of_day(day: int, first_day: int) -> Mapping[Unit, Mapping[Span, str]]:
+    periods: dict[Span, str] = {span: period_at(span, day * DAY_SECONDS, first_day).name for span in SPANS}
+    return {unit: {span: booking_name(unit, periods[span]) for span in SPANS} for unit in UNITS}
+
+
 def bookings(hold: Hold, amounts: Amounts) -> dict[str, Number]:
     """The amounts to add to `Account.booked`, by name: each unit once for the hold's day and once for its month."""
-    names = [period_at(span, hold.at, hold.first_day).name for span in SPANS]
-    used = [(unit, amount) for unit in UNITS if (amount := amounts.of(unit))]
-    return {booking_name(unit, name): amount for unit, amount in used for name in names}
+    names, by_unit, added = booking_names(hold.at, hold.first_day), amounts.by_unit(), dict[str, Number]()
+    for unit in UNITS:
+        amount = by_unit[unit]
+        if amount:
+            names_by_span = names[unit]
+            added[names_by_span["day"]] = added[names_by_span["month"]] = amount
+    return added
 
 
 @exact_money
@@ -149,52 +213,64 @@ def exceeded_limit(
     `replaced` is the open hold of the same call that the new one replaces: the call is counted already, and what that
     hold has booked is available to the new one.
     """
-    limits, amounts = scope.limits, hold.amounts
-    if hold.is_batch:
-        pass
-    elif replaced is None:
-        exceeded = _exceeded_rate(account, scope, hold)
+    if not hold.is_batch:
+        is_counted = replaced is not None
+        exceeded = (
+            _exceeded_tokens(account, scope, hold, replaced) if is_counted else _exceeded_rate(account, scope, hold)
+        )
         if exceeded is not None:
             return exceeded
-    elif limits.tokens_per_minute is not None and account.minute == minute_of(hold.at):
-        used = minute_usage(account, account.minute)[1] - replaced.amounts.tokens
-        share = scope.share(limits.tokens_per_minute)
-        if used + amounts.tokens > share and amounts.tokens > replaced.amounts.tokens:
-            next_minute = (account.minute + 1) * 60.0
-            remaining, limit = max(0, share - used), limits.tokens_per_minute
-            return ExceededLimit(
-                "tokens_per_minute", limit, remaining, next_minute, amounts.tokens, scope.largest_share(limit)
-            )
-    for budget in limits.budgets():
-        own = replaced.amounts.of(budget.unit) if replaced else 0
-        current_period = period_at(budget.span, hold.at, hold.first_day)
-        booked = account.booked.get(booking_name(budget.unit, current_period.name), 0) - own
-        remaining = scope.share(budget.maximum) - booked
-        if replaced and amounts.of(budget.unit) <= own:
-            continue
-        if amounts.of(budget.unit) > remaining:
-            held = booked - used_amount(account, budget.unit, budget.span, hold.at, hold.first_day)
-            needed, ends_at = amounts.of(budget.unit), current_period.ends_at
-            largest = scope.largest_share(budget.maximum)
-            return ExceededLimit(budget.name, budget.maximum, max(0, remaining), ends_at, needed, largest, held)
+    booked, names = account.booked, booking_names(hold.at, hold.first_day)
+    needed, own = hold.amounts.by_unit(), None if replaced is None else replaced.amounts.by_unit()
+    for budget in scope.budgets:
+        amount, name = needed[budget.unit], names[budget.unit][budget.span]
+        available = budget.share - booked[name] if name in booked else budget.share
+        if own is not None:
+            available += own[budget.unit]
+        if amount > available and (own is None or amount > own[budget.unit]):
+            return _exceeded_budget(account, scope, budget, hold, available)
     return None
+
+
+def _exceeded_budget(
+    account: Account, scope: AccountScope, budget: BudgetShare, hold: Hold, available: Number
+) -> ExceededLimit:
+    """The budget that does not allow the hold, and what it has `available` for the call."""
+    needed, largest = hold.amounts.of(budget.unit), scope.largest_share(budget.maximum)
+    held = budget.share - available - used_amount(account, budget.unit, budget.span, hold.at, hold.first_day)
+    ends_at = period_at(budget.span, hold.at, hold.first_day).ends_at
+    return ExceededLimit(budget.name, budget.maximum, max(0, available), ends_at, needed, largest, held)
 
 
 def _exceeded_rate(account: Account, scope: AccountScope, hold: Hold) -> ExceededLimit | None:
     """The first limit per minute, or of parallel calls, that does not allow a call which is not counted yet."""
-    limits, minute = scope.limits, max(account.minute, minute_of(hold.at))
+    minute = minute_of(hold.at)
+    if account.minute > minute:
+        minute = account.minute
     calls, tokens = minute_usage(account, minute)
-    for name, limit, used, requested in (
-        ("requests_per_minute", limits.requests_per_minute, calls, 1),
-        ("tokens_per_minute", limits.tokens_per_minute, tokens, hold.amounts.tokens),
-    ):
-        if limit is not None and used + requested > (share := scope.share(limit)):
+    for unit, limit, share in scope.rates:
+        used, requested = (calls, 1) if unit == "requests" else (tokens, hold.amounts.tokens)
+        if used + requested > share:
             largest = scope.largest_share(limit)
-            return ExceededLimit(name, limit, max(0, share - used), (minute + 1) * 60.0, requested, largest)
-    if limits.parallel_calls is not None and parallel_calls(account) >= scope.share(limits.parallel_calls):
-        largest = scope.largest_share(limits.parallel_calls)
-        return ExceededLimit("parallel_calls", limits.parallel_calls, 0, hold.at + 1, 1, largest)
+            name, remaining = f"{unit}_per_minute", max(0, share - used)
+            return ExceededLimit(name, limit, remaining, (minute + 1) * 60.0, requested, largest)
+    parallel = scope.parallel_calls
+    if parallel is not None and len(account.holds) >= parallel and parallel_calls(account) >= parallel:
+        limit = scope.limits.parallel_calls or 0
+        return ExceededLimit("parallel_calls", limit, 0, hold.at + 1, 1, scope.largest_share(limit))
     return None
+
+
+def _exceeded_tokens(account: Account, scope: AccountScope, hold: Hold, replaced: Hold) -> ExceededLimit | None:
+    """The tokens of the hold's minute if they do not allow the hold in place of `replaced`, which needs fewer."""
+    limit, needed = scope.limits.tokens_per_minute, hold.amounts.tokens
+    if limit is None or account.minute != minute_of(hold.at) or needed <= replaced.amounts.tokens:
+        return None
+    used, share = minute_usage(account, account.minute)[1] - replaced.amounts.tokens, scope.share(limit)
+    if used + needed <= share:
+        return None
+    next_minute, largest = (account.minute + 1) * 60.0, scope.largest_share(limit)
+    return ExceededLimit("tokens_per_minute", limit, max(0, share - used), next_minute, needed, largest)
 
 
 def parallel_calls(account: Account) -> int:
@@ -232,9 +308,9 @@ def settle_hold(account: Account, hold: Hold, actual: Amounts, now: float) -> No
 @exact_money
 def settlement_bookings(hold: Hold, actual: Amounts) -> dict[str, Number]:
     """The amounts that settling adds to `Account.booked`: negative if less was used than held."""
-    held, used = bookings(hold, hold.amounts), bookings(hold, actual)
-    changes = {name: used.get(name, 0) - held.get(name, 0) for name in held | used}
-    return {name: change for name, change in changes.items() if change}
+    held = hold.amounts
+    change = Amounts(actual.tokens - held.tokens, actual.words - held.words, actual.usd - held.usd)
+    return bookings(hold, change)
 
 
 def refunds_minute_tokens(hold: Hold, now: float) -> bool:
@@ -280,18 +356,13 @@ def overdue_holds(account: Account, now: float) -> list[Hold]:
 
 def rate_statuses(account: Account, scope: AccountScope, now: float) -> dict[str, RateStatus]:
     """The limits per minute by unit, "requests" and "tokens"; units without a limit are absent."""
-    return dict(_rate_statuses(account, scope, now))
-
-
-def _rate_statuses(account: Account, scope: AccountScope, now: float) -> Iterator[tuple[str, RateStatus]]:
     minute = max(account.minute, minute_of(now))
     calls, tokens = minute_usage(account, minute)
-    reset = max(0.0, (minute + 1) * 60.0 - now)
-    limits = scope.limits
-    rates = (("requests", limits.requests_per_minute, calls), ("tokens", limits.tokens_per_minute, tokens))
-    for name, limit, spent in rates:
-        if limit is not None:
-            yield name, RateStatus(limit, max(0, int(scope.share(limit)) - spent), reset)
+    reset_seconds, statuses = max(0.0, (minute + 1) * 60.0 - now), dict[str, RateStatus]()
+    for unit, limit, share in scope.rates:
+        remaining = int(share) - (calls if unit == "requests" else tokens)
+        statuses[unit] = RateStatus(limit, remaining if remaining > 0 else 0, reset_seconds)
+    return statuses
 
 
 def minute_usage(account: Account, minute: int) -> tuple[int, int]:
@@ -306,8 +377,8 @@ def _add_minute_tokens(account: Account, minute: int, tokens: int) -> None:
     account.minute_tokens[slot] = account.minute_tokens.get(slot, 0) + tokens
 
 
-@exact_money
 def add_amounts(sums: dict[str, Number], amounts: Bookings) -> None:
-    """Add each amount to the sum of its name."""
+    """Add each amount to the sum of its name. Money is added exactly."""
     for name, amount in amounts.items():
-        sums[name] = sums.get(name, 0) + amount
+        total = sums[name] if name in sums else 0  # noqa: SIM401  # `get` would be a call for each of some ten counters
+        sums[name] = MONEY.add(total, amount) if type(amount) is Decimal or type(total) is Decimal else total + amount

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
@@ -25,7 +25,7 @@ MAX_FIRST_DAY = 28
 _PLAIN_MODEL_ID = late_pattern(r"[\w.-]+/[\w.:-]+", re.ASCII)
 """Names with one slash and no unusual character have no other spelling but that in upper case."""
 
-_DAY_SECONDS = 86_400
+DAY_SECONDS = 86_400
 _FIRST_DATE = date(1970, 1, 1)
 
 _PRESET = "@preset/"
@@ -35,7 +35,7 @@ _RETENTION_DAYS = {"D": 2, "M": 40}
 """Days after its end when a day ("D") or month ("M") leaves the account: every call reads and writes the item."""
 
 
-class Limits(Struct, frozen=True):
+class Limits(Struct, frozen=True, dict=True):
     """Any subset of the limits; None is unlimited. Tokens are input and output together; days and months are in UTC.
 
     `models` and `providers` are shell patterns ("anthropic/*", "openai/gpt-4o*"); unless they are None, one must match.
@@ -63,23 +63,24 @@ class Limits(Struct, frozen=True):
 
     def budgets(self) -> Iterator["BudgetLimit"]:
         """The limits of tokens, words and USD in a day or a month."""
-        for unit in UNITS:
-            for span in SPANS:
-                maximum: Number | None = getattr(self, f"{unit}_per_{span}")
-                if maximum is not None:
-                    yield BudgetLimit(unit, span, maximum)
+        return iter(self._budgets)
+
+    @cached_property
+    def _budgets(self) -> tuple["BudgetLimit", ...]:
+        maxima: list[tuple[Unit, Span, Number | None]] = [
+            (unit, span, getattr(self, f"{unit}_per_{span}")) for unit in UNITS for span in SPANS
+        ]
+        return tuple(BudgetLimit(unit, span, maximum) for unit, span, maximum in maxima if maximum is not None)
 
     def rates(self) -> "Limits":
         """These limits without budgets and models: requests and tokens per minute, and parallel calls."""
         return Limits(self.requests_per_minute, self.tokens_per_minute, self.parallel_calls)
 
-    @property
+    @cached_property
     def need_reservation(self) -> bool:
         """True if calls must reserve their amounts. Patterns of models and providers need no reservation."""
-        if self == NO_LIMITS:
-            return False
         rates = (self.requests_per_minute, self.tokens_per_minute, self.parallel_calls)
-        return any(rate is not None for rate in rates) or next(self.budgets(), None) is not None
+        return any(rate is not None for rate in rates) or bool(self._budgets)
 
     def allow_model(self, model_id: str, route: str | None = None) -> bool:
         """True if the patterns allow the model, given as `provider/model`. A `route` may match by its name instead.
@@ -117,13 +118,11 @@ class Amounts(Struct, frozen=True):
     usd: Decimal = Decimal(0)
 
     def of(self, unit: Unit) -> Number:
-        match unit:
-            case "tokens":
-                return self.tokens
-            case "words":
-                return self.words
-            case "usd":
-                return self.usd
+        return self.by_unit()[unit]
+
+    def by_unit(self) -> dict[Unit, Number]:
+        """The amounts by their units."""
+        return {"tokens": self.tokens, "words": self.words, "usd": self.usd}
 
 
 class Period(NamedTuple):
@@ -135,12 +134,12 @@ class Period(NamedTuple):
 
 def period_at(span: Span, at: float, first_day: int = 1) -> Period:
     """The day or month that contains the time `at` (UTC seconds). Months begin on `first_day`, 1 to 28."""
-    return _period_of_day(span, int(at // _DAY_SECONDS), first_day)
+    return _period_of_day(span, int(at // DAY_SECONDS), first_day)
 
 
 @lru_cache(64)
 def _period_of_day(span: Span, day: int, first_day: int) -> Period:
-    """The period of a day, counted from 1970-01-01. A call asks some twenty times for the same two."""
+    """The period of a day, counted from 1970-01-01."""
     today = _FIRST_DATE + timedelta(days=day)
     if span == "day":
         return Period(f"D#{today.isoformat()}", _midnight(today + timedelta(days=1)))
