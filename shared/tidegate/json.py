@@ -35,9 +35,8 @@ _PARENTHESES = bytes.maketrans(b"[]{}", b"()()")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-def decode(data: bytes | str) -> Json:
-    """The value in `data`. Raises `msgspec.DecodeError` unless it is one JSON value in UTF-8."""
-    return _decoder.decode(data)
+decode: Callable[[bytes | str], Json] = _decoder.decode
+"""Returns the value in the bytes or text. Raises `msgspec.DecodeError` unless it is one JSON value in UTF-8."""
 
 
 def decode_reply(data: bytes | str) -> Json:
@@ -131,9 +130,8 @@ def _or_none(decode_: Callable[[bytes | str], Json], data: bytes | str) -> Json:
         return None
 
 
-def encode(value: object) -> bytes:
-    """`value` as compact JSON in UTF-8. A `Decimal` becomes a string with all its digits: round money first."""
-    return _encoder.encode(value)
+encode: Callable[[object], bytes] = _encoder.encode
+"""Returns a value as compact JSON in UTF-8. A `Decimal` becomes a string with all its digits: round money first."""
 
 
 def encode_canonical(value: Json) -> bytes:
