@@ -60,3 +60,17 @@ async def test_a_request_for_another_host_does_not_reach_the_application() -> No
             assert (refused.status_code, refused.json()["error"]["code"]) == (403, "host_not_allowed")
             assert len(refused.headers["x-request-id"]) == 26
             assert "TIDEGATE_ALLOWED_HOSTS" in refused.json()["error"]["message"]
+
+
+async def test_a_host_that_was_allowed_allows_no_other_one() -> None:
+    app: Any = HostCheck(Response(status_code=204), LOOPBACK)
+    statuses: list[int] = []
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    for hosts in (["localhost"], ["localhost"], ["evil.example"], [], ["localhost", "localhost"], ["localhost"]):
+        headers = [(b"host", host.encode()) for host in hosts]
+        await app({"type": "http", "method": "GET", "path": "/", "headers": headers}, None, send)
+    assert statuses == [204, 204, 403, 403, 403, 204]

@@ -124,9 +124,9 @@ class DataPlane:
             await self._live(scope, receive, send)
             return
         if scope["type"] == "http" and scope["method"] == "POST":
-            endpoint = self._endpoints.get(scope["path"])
-            if endpoint is not None and b"origin" not in dict(scope["headers"]):
-                await endpoint(scope, receive, send)
+            path = scope["path"]
+            if path in self._endpoints and b"origin" not in dict(scope["headers"]):
+                await self._endpoints[path](scope, receive, send)
                 return
         await self.router(scope, receive, send)
 

@@ -5,7 +5,7 @@ Source: https://en.wikipedia.org/wiki/DNS_rebinding
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from ipaddress import ip_address
 
 from msgspec import Struct
@@ -66,19 +66,21 @@ def is_address(name: str) -> bool:
     return True
 
 
-class HostCheck(Struct, frozen=True):
+class HostCheck:
     """ASGI middleware: answers 403 if the Host header is not one of `hosts`."""
 
-    app: ASGIApp
-    hosts: AllowedHosts
+    def __init__(self, app: ASGIApp, hosts: AllowedHosts) -> None:
+        self._app, self._hosts = app, hosts
+        self._last_allowed: list[bytes] = []
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http":
-            headers = (value.decode("latin-1") for name, value in scope["headers"] if name == b"host")
-            if not self.hosts.allow(headers):
-                await _refuse(send)
-                return
-        await self.app(scope, receive, send)
+            values = [value for name, value in scope["headers"] if name == b"host"]
+            if values != self._last_allowed:
+                if not self._hosts.allow(value.decode("latin-1") for value in values):
+                    return _refuse(send)
+                self._last_allowed = values
+        return self._app(scope, receive, send)
 
 
 async def _refuse(send: Send) -> None:
