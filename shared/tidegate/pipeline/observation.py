@@ -227,7 +227,8 @@ class Observation(ReplyLog, kw_only=True):
         return self.deployment.model_id if self.deployment else self.call.request.model
 
     def generated_text(self) -> GeneratedText:
-        return GeneratedText("".join(self.answer_text), "".join(self.reasoning_text), "".join(self.other_text))
+        answer, reasoning, other = self.answer_text, self.reasoning_text, self.other_text
+        return GeneratedText("".join(answer), "".join(reasoning) if reasoning else "", "".join(other) if other else "")
 
     def arrived_reply(self, now: float) -> ArrivedReply:
         """Return what has arrived of a reply whose usage was not reported."""
@@ -236,22 +237,24 @@ class Observation(ReplyLog, kw_only=True):
         return ArrivedReply(self.generated_text(), is_complete, self.images, self.audio_characters, stalled_seconds)
 
     def outcome(self, finished_at: float) -> Outcome:
-        nothing = Bill(TokenCounts(), WordCounts(0, 0, 0, self.call.workspace.words_method), Decimal(0))
-        started = self.call.started_at
+        """Return the outcome of the call, which has ended. A call without a bill has used nothing."""
+        call, bill, native_reason = self.call, self.bill, self.native_finish_reason
+        if bill is None:
+            bill = Bill(TokenCounts(), WordCounts(0, 0, 0, call.workspace.words_method), Decimal(0))
         return Outcome(
-            call=self.call,
+            call=call,
             status=self.status,
             deployment=self.deployment,
             attempts=self.attempts,
-            bill=self.bill or nothing,
+            bill=bill,
             finished_at=finished_at,
-            first_event_seconds=None if self.first_event_at is None else self.first_event_at - started,
+            first_event_seconds=None if self.first_event_at is None else self.first_event_at - call.started_at,
             finish_reason=self.finish_reason,
-            native_finish_reason=recorded_reason(self.native_finish_reason),
+            native_finish_reason=None if native_reason is None else recorded_reason(native_reason),
             error_code=self.error_code,
             hold=self.hold,
             failed_attempts=tuple(self.failed_attempts()),
-            events=(*self.events, CallEvent(finished_at - started, "settled")),
+            events=(*self.events, CallEvent(finished_at - call.started_at, "settled")),
             ignored=self.ignored,
             guardrails=self.verdicts,
             generation_seconds=self._generation_seconds,
@@ -270,10 +273,10 @@ class Observation(ReplyLog, kw_only=True):
 def log_fields(outcome: Outcome) -> dict[str, object]:
     """Return a call's fields for its log line: enough to bill it from the log, without any of its content."""
     call, deployment, tokens, words = outcome.call, outcome.deployment, outcome.bill.tokens, outcome.bill.words
-    line = {} if call.batch_id is None else {"line": call.batch_line}
+    batch_line = {} if call.batch_id is None else {"line": call.batch_line}
     return {
         "call_id": call.id,
-        **line,
+        **batch_line,
         "workspace_id": call.workspace.id,
         "key_id": call.principal.key_id,
         "app_id": call.app_id,
@@ -285,7 +288,7 @@ def log_fields(outcome: Outcome) -> dict[str, object]:
         "finish_reason": outcome.finish_reason,
         "native_finish_reason": outcome.native_finish_reason,
         "attempts": outcome.attempts,
-        "failed_attempts": [str(failed) for failed in outcome.failed_attempts],
+        "failed_attempts": [str(failed) for failed in outcome.failed_attempts] if outcome.failed_attempts else [],
         "input_tokens": tokens.input,
         "output_tokens": tokens.output,
         "words": words.used,
