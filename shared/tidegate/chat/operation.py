@@ -4,6 +4,7 @@ The protocols of an operation have general types; `cast` narrows them here to ch
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 from msgspec import Struct
@@ -15,6 +16,8 @@ from tidegate.domain.operation import Assembler, ReasoningCollector, Reply, Repl
 from tidegate.json import JsonObject
 from tidegate.lazy import load
 
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+
 _DEPENDENT_FIELDS = {
     "tools": ("tool_choice", "parallel_tool_calls"),
     "functions": ("function_call",),
@@ -22,6 +25,8 @@ _DEPENDENT_FIELDS = {
     "logprobs": ("top_logprobs",),
 }
 _REASONING_FIELDS = ("reasoning", "reasoning_content", "reasoning_details")
+_OTHER_PARTS = frozenset({"reasoning", "tool_calls", "function_call", "images", "audio"})
+"""The parts of an answer beside its text."""
 
 
 class ChatOperation(Struct, frozen=True):
@@ -35,8 +40,8 @@ class ChatOperation(Struct, frozen=True):
 
     def read_reply(self, reply: Reply, log: ReplyLog) -> None:
         completion = cast(Completion, reply)
-        log.usage = completion.get("usage")
-        _read_price_fields(reply, log)
+        log.usage = usage = completion.get("usage")
+        _read_price_fields(reply, usage or _NOTHING, log)
         for choice in completion["choices"]:
             _read_finish(choice, log)
             _read_text(choice["message"], log)
@@ -48,7 +53,7 @@ class ChatOperation(Struct, frozen=True):
             log.usage = usage
         tier = chunk.get("service_tier")
         if usage or (tier and tier != log.price_fields.get("service_tier")):
-            _read_price_fields(chunk, log)
+            _read_price_fields(chunk, usage or _NOTHING, log)
         for choice in chat_chunk["choices"]:
             delta = choice["delta"]
             content = delta.get("content")
@@ -169,13 +174,12 @@ def _chat(request: Request) -> ChatRequest:
     return request
 
 
-def _read_price_fields(reply: Reply | ReplyChunk, log: ReplyLog) -> None:
+def _read_price_fields(reply: Reply | ReplyChunk, usage: Mapping[str, object], log: ReplyLog) -> None:
     """Record the service tier, and what Anthropic reports beside its counts: the speed, and where the model ran."""
-    usage = cast(Mapping[str, object], reply.get("usage") or {})
     for name in PRICE_OPTIONS:
-        value = (reply if name == "service_tier" else usage).get(name)
-        if value is not None:
-            log.price_fields[name] = value
+        source = reply if name == "service_tier" else usage
+        if name in source and source[name] is not None:
+            log.price_fields[name] = source[name]
 
 
 def _read_finish(choice: Choice | ChunkChoice, log: ReplyLog) -> None:
@@ -187,6 +191,8 @@ def _read_text(message: CompletionMessage | Delta, log: ReplyLog) -> None:
     content = message.get("content")
     if content:
         log.answer_text.append(content)
+    if _OTHER_PARTS.isdisjoint(message):
+        return
     reasoning = message.get("reasoning")
     if reasoning:
         log.reasoning_text.append(reasoning)

@@ -13,7 +13,7 @@ from tidegate.providers.openai.quirks import Quirks
 _NOISE = frozenset({"usage", "choices", "x_groq", "obfuscation", "p", "system_fingerprint", "object"})
 _EMPTY_MESSAGE_FIELDS = 3  # the role, and null as content and refusal
 _ENDINGS = ("stop", "tool_calls")
-"""Of these, the calls of a reply decide, as in `normalise.finish_reason`."""
+"""The reasons between which the calls of a reply decide, as in `normalise.finish_reason`."""
 
 _OF_CHOICE = frozenset(
     {"index", "message", "delta", "text", "error", "finish_reason", "native_finish_reason", "logprobs"}
