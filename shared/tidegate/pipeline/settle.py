@@ -7,13 +7,14 @@ from functools import partial
 
 from tidegate.call_line import log_call
 from tidegate.catalog import CatalogModel, price_options
+from tidegate.domain.budget_alerts import may_have_crossed
 from tidegate.domain.call import Call, Outcome, SentAttempt
 from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.settlement import billed_amounts, held_bill
 from tidegate.domain.usage import Bill, TokenCounts
 from tidegate.errors import StoreUnavailable
 from tidegate.lazy import load
-from tidegate.offload import offload
+from tidegate.offload import LONG_BYTES, offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation, log_fields
 from tidegate.policy.metering.billing import add_attempts, calculate_bill, empty_bill
@@ -30,7 +31,11 @@ async def update_bill(components: Components, observation: Observation) -> Bill:
     If that fails, the bill is what the call holds: a call is settled, whatever a provider has reported.
     """
     try:
-        observation.bill = await offload(observation.call.request.size, partial(_bill, components, observation))
+        size = observation.call.request.size
+        if size <= LONG_BYTES:
+            observation.bill = _bill(components, observation)
+        else:
+            observation.bill = await offload(size, partial(_bill, components, observation))
     except Exception:
         log.exception("bill.failed", extra={"call_id": observation.call.id})
         observation.bill = held_bill(observation.hold, observation.call.workspace)
@@ -90,7 +95,7 @@ async def settle(components: Components, observation: Observation) -> Outcome:
     outcome, is_recorded = await _record(components, observation)
     snapshot = observation.account_snapshot
     # The sweeper checks sharded accounts: one shard does not tell how much of the budget is used.
-    if is_recorded and snapshot is not None and snapshot.scope.shards == 1:
+    if is_recorded and snapshot is not None and snapshot.scope.shards == 1 and may_have_crossed(snapshot):
         actual, now = billed_amounts(outcome.bill), components.clock()
         send_budget_alerts = load("tidegate.policy.metering.alerts", "send_budget_alerts")
         alerts = components.open_budget_alerts()
