@@ -26,19 +26,15 @@ async def respond(
     """
     call, provider_reply = observation.call, dispatched.reply
     observation.ignored = dispatched.ignored
-    keeps_reasoning = components.keeps_reasoning and dispatched.translator.signs_reasoning(call, dispatched.deployment)
-    collector = call.operation.reasoning_collector(call.request) if keeps_reasoning else None
     reply: Reply | None = None
     batches: AsyncGenerator[Sequence[ReplyChunk]] | None = None
     if provider_reply.reply is not None:
-        if collector is not None:  # before the stamper strips reasoning
-            collector.add_reply(provider_reply.reply)
-        reply = await _stamp_reply(components, provider_reply.reply, observation)
-        await store_reasoning(components, call, collector)
+        reply = await _stamp_reply(components, provider_reply.reply, dispatched, observation)
     else:
         # A reply is either whole or in batches.
         assert provider_reply.batches is not None  # noqa: S101
         record = None if is_checked or observation.trace is None else observation.trace.batch_recorder()
+        collector = _reasoning_collector(components, dispatched, call)
         batches = _stamp_stream(components, provider_reply.batches, observation, collector, record)
     return Answer(
         reply,
@@ -52,11 +48,25 @@ async def respond(
     )
 
 
-async def _stamp_reply(components: Components, reply: Reply, observation: Observation) -> Reply:
+def _reasoning_collector(components: Components, dispatched: Dispatched, call: Call) -> ReasoningCollector | None:
+    """Return what collects the signed reasoning of the reply; None if it has none, or the operator keeps none."""
+    if components.keeps_reasoning and dispatched.translator.signs_reasoning(call, dispatched.deployment):
+        return call.operation.reasoning_collector(call.request)
+    return None
+
+
+async def _stamp_reply(components: Components, reply: Reply, dispatched: Dispatched, observation: Observation) -> Reply:
     observation.add_reply(reply)
     call = observation.call
+    # Without a tool call, no reasoning is kept.
+    collector = _reasoning_collector(components, dispatched, call) if observation.other_text else None
+    if collector is not None:  # before the stamper strips reasoning
+        collector.add_reply(reply)
     usage = usage_with_cost(observation.usage, await update_bill(components, observation))
-    return call.operation.stamper(call.request, stamp_of(observation)).reply(reply, usage)
+    stamped = call.operation.stamper(call.request, stamp_of(observation)).reply(reply, usage)
+    if collector is not None:
+        await store_reasoning(components, call, collector)
+    return stamped
 
 
 async def _stamp_stream(
