@@ -19,6 +19,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from tidegate.domain.call import Call, CallOf, TraceContext, parse_app_id, parse_idempotency_key
+from tidegate.domain.gateway_fields import GatewayFields
 from tidegate.domain.ids import ulid
 from tidegate.domain.operation import Operation, Request
 from tidegate.domain.surface import Surface
@@ -118,8 +119,11 @@ class Gateway(Components, frozen=True):
         conversation = None if request.origin is None else request.origin.conversation
         if conversation is not None:
             conversation.is_on = self.open_response_states is not no_response_states
-        deadline = operators_deadline = earliest_deadline(now, (self.timeout_seconds,), (headers.deadline,))
-        timeouts_seconds = (request.options.timeout, workspace.timeout_seconds)
+        deadline = now + self.timeout_seconds
+        if headers.deadline is not None:
+            deadline = min(deadline, headers.deadline)
+        operators_deadline, options = deadline, request.options
+        timeouts_seconds = (options.timeout, workspace.timeout_seconds)
         if headers.request_deadline is not None or timeouts_seconds != (None, None):
             deadline = min(deadline, earliest_deadline(now, timeouts_seconds, headers.deadlines()))
         return CallOf(
@@ -131,26 +135,24 @@ class Gateway(Components, frozen=True):
             workspace=workspace,
             started_at=now,
             deadline=deadline,
-            app_id=parse_app_id(headers.app_id),
+            app_id=None if headers.app_id is None else parse_app_id(headers.app_id),
             session_id=headers.session_id or request.session_id,
             agent_id=headers.agent_id,
             parent_agent_id=headers.parent_agent_id,
             endpoint=endpoint,
             authenticated_at=authenticated_at,
-            idempotency_key=parse_idempotency_key(headers.idempotency_key),
-            trace_context=self._trace_context(headers),
-            received=body if body is not None and _may_have_trace(request, principal, workspace) else None,
-            ignored_options=self._ignored_options(request, workspace),
+            idempotency_key=None if headers.idempotency_key is None else parse_idempotency_key(headers.idempotency_key),
+            trace_context=self._trace_context(headers) if headers.traceparent or self.open_telemetry else None,
+            received=body if body is not None and _may_have_trace(options, principal, workspace) else None,
+            ignored_options=self._ignored_options(workspace) if options.observability else (),
             has_own_timeout=deadline < operators_deadline,
         )
 
-    def _ignored_options(self, request: Request, workspace: Workspace) -> tuple[str, ...]:
-        may_ask = not request.options.observability or (workspace.trace_callers and self.open_traces() is not None)
-        return () if may_ask else _OBSERVABILITY
+    def _ignored_options(self, workspace: Workspace) -> tuple[str, ...]:
+        """Return the gateway's fields that are ignored in a call that asks for a trace."""
+        return () if workspace.trace_callers and self.open_traces() is not None else _OBSERVABILITY
 
     def _trace_context(self, headers: CallHeaders) -> TraceContext | None:
-        if headers.traceparent is None and self.open_telemetry is None:
-            return None
         trace_context = load("tidegate.domain.traceparent", "trace_context")
         return trace_context(headers.traceparent, headers.tracestate, is_exported=self.open_telemetry is not None)
 
@@ -263,9 +265,8 @@ async def _finish(components: Components, observation: Observation, call_reuse: 
             await send_telemetry(components.open_telemetry, outcome, content)
 
 
-def _may_have_trace(request: Request, principal: Principal, workspace: Workspace) -> bool:
-    observability = request.options.observability
-    if observability is False:
+def _may_have_trace(options: GatewayFields, principal: Principal, workspace: Workspace) -> bool:
+    if options.observability is False:
         return False
-    asks = bool(observability and workspace.trace_callers)
+    asks = bool(options.observability and workspace.trace_callers)
     return asks or workspace.trace_failures or trace_rate(principal, workspace) > 0

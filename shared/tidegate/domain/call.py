@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.domain.account import Hold
@@ -92,8 +92,8 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     deadline: float
     app_id: str | None = None
     idempotency_key: str | None = None
-    media: Mapping[str, Media] = field(default_factory=dict[str, Media])
-    signatures: Mapping[int, Json] = field(default_factory=dict[int, Json])
+    media: Mapping[str, Media] = {}
+    signatures: Mapping[int, Json] = {}
     session_id: str | None = None
     has_own_timeout: bool = False
     batch_id: str | None = None
@@ -177,7 +177,7 @@ class Outcome(Struct, frozen=True, dict=True):
     failed_attempts: tuple[FailedAttempt, ...] = ()
     events: tuple[CallEvent, ...] = ()
     ignored: tuple[str, ...] = ()
-    guardrails: Mapping[str, str] = field(default_factory=dict[str, str])
+    guardrails: Mapping[str, str] = {}
     generation_seconds: float | None = None
     trace_until: float | None = None
 
@@ -194,9 +194,9 @@ def parse_idempotency_key(header: str | None) -> str | None:
     return header
 
 
-def parse_app_id(header: str | None) -> str | None:
-    """Return the application that the call is attributed to; None if the header is absent. Raises `InvalidRequest`."""
-    if header is not None and not _APP_ID.fullmatch(header):
+def parse_app_id(header: str) -> str:
+    """Return the application that the call is attributed to. Raises `InvalidRequest`."""
+    if not _APP_ID.fullmatch(header):
         raise InvalidRequest(
             f"The x-app-id header must have 1 to {MAX_APP_ID} letters, digits, spaces or any of ._:/@+-, "
             "and begin with a letter or a digit.",
