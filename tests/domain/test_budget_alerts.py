@@ -5,8 +5,16 @@ import pytest
 
 from tests.store_worlds import NOON
 from tidegate.domain.account import Account, AccountScope, Hold, add_hold
-from tidegate.domain.budget_alerts import AccountSnapshot, BudgetAlert, build_alerts, find_crossings, updated_thresholds
+from tidegate.domain.budget_alerts import (
+    AccountSnapshot,
+    BudgetAlert,
+    build_alerts,
+    find_crossings,
+    may_have_crossed,
+    updated_thresholds,
+)
 from tidegate.domain.limits import Amounts, Limits
+from tidegate.domain.money import MONEY
 
 TODAY = "tokens_per_day#D#2026-11-21"
 HOLD = Hold("call", "ws_one", "key_one", "demo/echo-1", Amounts(tokens=40), 10, NOON, NOON + 660)
@@ -42,6 +50,18 @@ def reached(tokens: int, before: int = 0, most: int = 1000) -> list[int]:
 )
 def test_each_threshold_is_crossed_once(tokens: int, before: int, expected: list[int]) -> None:
     assert reached(tokens, before) == expected
+
+
+@pytest.mark.parametrize(
+    "most", [Decimal(1), Decimal(10) ** 12, Decimal(10) ** 19 + Decimal("1E-18"), Decimal("3E-18")]
+)
+def test_no_crossing_is_missed_by_the_quick_look(most: Decimal) -> None:
+    for hundredths in range(0, 121, 5):
+        for more in (Decimal(0), Decimal("1E-18"), Decimal("-1E-18")):
+            account = Account({"usd#D#2026-11-21": MONEY.add(MONEY.multiply(most, Decimal(hundredths) / 100), more)})
+            snapshot = watched(account, usd_per_day=most)
+            assert may_have_crossed(snapshot) or not find_crossings(snapshot)
+    assert not may_have_crossed(watched(Account({"usd#D#2026-11-21": most / 4}), usd_per_day=most))
 
 
 def test_a_budget_of_nothing_of_which_nothing_is_used_has_crossed_nothing() -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from tidegate.domain.account import Account, AccountScope, Hold, booking_name, used_amount
+from tidegate.domain.account import Account, AccountScope, Hold, booking_name, booking_names, used_amount
 from tidegate.domain.limits import Amounts, BudgetLimit, Number, is_period_forgotten, period_at
 from tidegate.domain.money import exact_money
 from tidegate.domain.record import iso_time, plain_decimal
@@ -41,6 +41,19 @@ class ThresholdCrossing(NamedTuple):
     resets_at: float
     period_key: str
     thresholds: tuple[int, ...]
+
+
+def may_have_crossed(snapshot: AccountSnapshot) -> bool:
+    """True if a third of a budget is used or held: only then can a call have reached a threshold.
+
+    A third is so far below the first threshold that it may be compared without the context of money.
+    """
+    booked, names = snapshot.account.booked, booking_names(snapshot.at, snapshot.first_day)
+    for budget in snapshot.scope.budgets:
+        name = names[budget.unit][budget.span]
+        if name in booked and booked[name] * 3 >= budget.maximum:
+            return True
+    return False
 
 
 @exact_money
