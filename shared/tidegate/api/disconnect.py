@@ -27,6 +27,14 @@ class ClientConnection(Protocol):
         ...
 
 
+class DirectClient(ClientConnection, Protocol):
+    """A connection to which more of a reply can be written at once."""
+
+    def write(self, data: bytes) -> bool:
+        """Write more of the body. Return False if the client is slow: then `send` the next message, which waits."""
+        ...
+
+
 def client_of(scope: Scope) -> ClientConnection | None:
     """Return the connection of a request; None behind a server of others."""
     return scope["extensions"].get(CLIENT_EXTENSION) if "extensions" in scope else None
@@ -91,6 +99,11 @@ class ClientWatch:
         if not self._is_cancelled and self._task is not None:
             self._is_cancelled = True
             self._task.cancel()
+
+    @property
+    def write(self) -> Callable[[bytes], bool] | None:
+        """See `DirectClient.write`. None if the connection has no such method."""
+        return getattr(self._client, "write", None)
 
     async def send(self, message: Message) -> None:
         """Send a message. If the server raises `OSError` because the client has left, the block is cancelled."""

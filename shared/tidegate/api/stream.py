@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from starlette.types import Message
 
@@ -12,6 +13,9 @@ from tidegate.api.reply import RawHeaders
 from tidegate.domain.operation import ReplyChunk
 from tidegate.domain.surface import SurfaceStream
 from tidegate.errors import TidegateError
+
+Push: TypeAlias = Callable[[Callable[[Sequence[ReplyChunk]], bool], Callable[[], Awaitable[None]]], Awaitable[None]]
+"""See `pipeline.respond.StampedStream.push`."""
 
 _EVENT_STREAM = b"text/event-stream; charset=utf-8"
 _HEADERS: RawHeaders = [
@@ -51,6 +55,7 @@ class EventStream:
         self._last_sent = self._loop.time()
         self._began = self._is_sending = False
         self._comment: asyncio.Task[None] | None = None
+        self._unsent = b""
 
     def __enter__(self) -> Self:
         self._client.__enter__()
@@ -72,9 +77,13 @@ class EventStream:
         """
         try:
             await self._begin(self._headers + headers)
+            push: Push | None = getattr(batches, "push", None)
             try:
-                async for batch in batches:
-                    await self._write(self._surface_stream.events(batch))
+                if push is not None and self._client.write is not None:
+                    await push(partial(self._write_at_once, self._client.write), self._drain)
+                else:
+                    async for batch in batches:
+                        await self._write(self._surface_stream.events(batch))
             finally:
                 await batches.aclose()
         except TidegateError as error:
@@ -113,6 +122,21 @@ class EventStream:
     async def _send_head(self, headers: RawHeaders) -> None:
         self._began = True
         await self._client.send({"type": "http.response.start", "status": 200, "headers": _HEADERS + headers})
+
+    def _write_at_once(self, write: Callable[[bytes], bool], batch: Sequence[ReplyChunk]) -> bool:
+        """Send a batch without waiting. Return False if `_drain` must be awaited before the next one."""
+        if not batch:
+            return True
+        data = self._surface_stream.events(batch)
+        if self._comment is not None and not self._comment.done():
+            self._unsent += data
+            return False
+        self._last_sent = self._loop.time()
+        return write(data)
+
+    async def _drain(self) -> None:
+        unsent, self._unsent = self._unsent, b""
+        await self._write(unsent)
 
     async def _write(self, data: bytes, *, more: bool = True) -> None:
         # A comment that waits for a slow client must not follow the end of the stream.

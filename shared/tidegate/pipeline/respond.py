@@ -1,10 +1,12 @@
 """Turns a provider's reply into the caller's: stamped, billed, without the reasoning that the caller excluded."""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 from tidegate.domain.call import Call
 from tidegate.domain.operation import ReasoningCollector, Reply, ReplyChunk, Stamp
+from tidegate.domain.usage import Usage
 from tidegate.errors import StoreUnavailable, TidegateError
 from tidegate.offload import offload
 from tidegate.pipeline.answer import Answer
@@ -35,7 +37,7 @@ async def respond(
         assert provider_reply.batches is not None  # noqa: S101
         record = None if is_checked or observation.trace is None else observation.trace.batch_recorder()
         collector = _reasoning_collector(components, dispatched, call)
-        batches = _stamp_stream(components, provider_reply.batches, observation, collector, record)
+        batches = StampedStream(components, provider_reply.batches, observation, collector, record)
     return Answer(
         reply,
         batches,
@@ -69,44 +71,121 @@ async def _stamp_reply(components: Components, reply: Reply, dispatched: Dispatc
     return stamped
 
 
-async def _stamp_stream(
-    components: Components,
-    batches: AsyncIterator[Sequence[ReplyChunk]],
-    observation: Observation,
-    collector: ReasoningCollector | None,
-    record: Callable[[Sequence[ReplyChunk]], None] | None,
-) -> AsyncGenerator[Sequence[ReplyChunk]]:
-    """Yield the provider's chunks, stamped; usage is held back for the chunk that ends the stream."""
-    call = observation.call
-    stamper = call.operation.stamper(call.request, stamp_of(observation))
-    with observation.recording_failures():
-        try:
-            async for batch in batches:
-                stamped: list[ReplyChunk] = []
-                for chunk in batch:
-                    observation.add_chunk(chunk)
-                    if collector is not None:
-                        collector.add_chunk(chunk)
-                    stamped_chunk = stamper.chunk(chunk)
-                    if stamped_chunk is not None:
-                        stamped.append(stamped_chunk)
-                if stamped:
-                    if record is not None:
-                        record(stamped)
-                    observation.handed_over_at = components.clock()
-                    yield stamped
+class StampedStream(AsyncGenerator[Sequence[ReplyChunk]]):
+    """The provider's chunks, stamped; usage is held back for the chunk that ends the stream.
+
+    They are pulled, as from any generator, or pushed: then no task wakes up for each of them.
+    """
+
+    def __init__(
+        self,
+        components: Components,
+        batches: AsyncIterator[Sequence[ReplyChunk]],
+        observation: Observation,
+        collector: ReasoningCollector | None,
+        record: Callable[[Sequence[ReplyChunk]], None] | None,
+    ) -> None:
+        call = observation.call
+        self._components = components
+        self._batches = batches
+        self._observation = observation
+        self._collector = collector
+        self._record = record
+        self._stamper = call.operation.stamper(call.request, stamp_of(observation))
+        self._read_chunk = call.operation.read_chunk
+        self._generator: AsyncGenerator[Sequence[ReplyChunk]] | None = None
+
+    def asend(self, value: None) -> Coroutine[Any, Any, Sequence[ReplyChunk]]:
+        """See `AsyncGenerator.asend`."""
+        if self._generator is None:
+            self._generator = self._pull()
+        return self._generator.asend(value)
+
+    async def athrow(self, *error: Any) -> Sequence[ReplyChunk]:
+        """See `AsyncGenerator.athrow`."""
+        return await (self._generator or self._pull()).athrow(*error)
+
+    async def aclose(self) -> None:
+        """See `AsyncGenerator.aclose`."""
+        if self._generator is not None:
+            await self._generator.aclose()
+
+    async def push(self, write: Callable[[Sequence[ReplyChunk]], bool], drain: Callable[[], Awaitable[None]]) -> None:
+        """Call `write` with each batch as it arrives. When it returns False, go on after `drain()`."""
+        observation = self._observation
+        push = getattr(self._batches, "push", None)
+        if push is None:  # batches of the first of several attempts
+            async for batch in self:
+                if not write(batch):
+                    await drain()
+            return
+
+        def receive(batch: Sequence[ReplyChunk]) -> bool:
+            return write(self._stamp(batch))
+
+        with observation.recording_failures():
+            try:
+                while await push(receive):
+                    observation.handed_over_at = self._components.clock()
+                    await drain()
                     observation.handed_over_at = None
-            await store_reasoning(components, call, collector)
-        except TidegateError as error:
-            error.usage = dict(usage_with_cost(observation.usage, await update_bill(components, observation)))
-            raise
-        observation.end_stream()
-        usage = usage_with_cost(observation.usage, await update_bill(components, observation))
-    if wants_usage(call):
-        last = [stamper.usage_chunk(usage)]
-        if record is not None:
-            record(last)
-        yield last
+                await self._store_reasoning()
+            except TidegateError as error:
+                await self._add_usage(error)
+                raise
+            last = await self._end()
+        write(last)
+
+    async def _pull(self) -> AsyncGenerator[Sequence[ReplyChunk]]:
+        observation = self._observation
+        with observation.recording_failures():
+            try:
+                async for batch in self._batches:
+                    stamped = self._stamp(batch)
+                    if stamped:
+                        observation.handed_over_at = self._components.clock()
+                        yield stamped
+                        observation.handed_over_at = None
+                await self._store_reasoning()
+            except TidegateError as error:
+                await self._add_usage(error)
+                raise
+            last = await self._end()
+        if last:
+            yield last
+
+    def _stamp(self, batch: Sequence[ReplyChunk]) -> list[ReplyChunk]:
+        stamped: list[ReplyChunk] = []
+        for chunk in batch:
+            self._read_chunk(chunk, self._observation)
+            if self._collector is not None:
+                self._collector.add_chunk(chunk)
+            stamped_chunk = self._stamper.chunk(chunk)
+            if stamped_chunk is not None:
+                stamped.append(stamped_chunk)
+        if stamped and self._record is not None:
+            self._record(stamped)
+        return stamped
+
+    async def _store_reasoning(self) -> None:
+        await store_reasoning(self._components, self._observation.call, self._collector)
+
+    async def _usage(self) -> Usage:
+        return usage_with_cost(self._observation.usage, await update_bill(self._components, self._observation))
+
+    async def _add_usage(self, error: TidegateError) -> None:
+        error.usage = dict(await self._usage())
+
+    async def _end(self) -> list[ReplyChunk]:
+        """Record the end of the stream. Return its last batch, which is empty if the caller wants no usage."""
+        self._observation.end_stream()
+        usage = await self._usage()
+        if not wants_usage(self._observation.call):
+            return []
+        last = [self._stamper.usage_chunk(usage)]
+        if self._record is not None:
+            self._record(last)
+        return last
 
 
 async def store_reasoning(components: Components, call: Call, collector: ReasoningCollector | None) -> None:

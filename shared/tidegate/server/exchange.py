@@ -177,6 +177,18 @@ class Exchange:
         self._flow.write([head + body] if len(body) <= LONG_BYTES else [head, body])
         self._end_reply(self._reply)
 
+    def write(self, data: bytes) -> bool:
+        """Write more of the body of a reply that has begun. Return False if the client is slow: `send` then waits."""
+        reply, flow = self._reply, self._flow
+        if self.is_gone or reply is None:
+            return True
+        if reply.is_chunked and self._head is None:
+            if data:
+                flow.write_one(b"%x\r\n%b\r\n" % (len(data), data))
+        else:
+            self._write(reply, data, more=True)
+        return not flow.is_writing_paused
+
     def refuse(self, refusal: Refusal) -> None:
         """Answer with an error if the reply has not begun, and end the exchange and its connection in any case."""
         if not self.has_reply_begun:

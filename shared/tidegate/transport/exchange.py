@@ -144,6 +144,10 @@ class Exchange(ResponseParser):
         self._resume()
         self.deliver()
 
+    def hold(self) -> None:
+        """Push no more: what arrives waits for the next `push_to`, or for `read_chunk`."""
+        self._receiver = None
+
     def pause(self) -> None:
         """Take no more from the connection, because the receiver is slow. What has been taken may still be pushed."""
         if self.wire is not None and not self._is_paused:

@@ -153,6 +153,18 @@ class HttptoolsResponse(StreamedResponse):
         except ExchangeError as error:
             raise self._translate(error) from None
 
+    async def push_chunks(self, take: Callable[[bytes], bool]) -> bool:
+        """See `PushedResponse.push_chunks`."""
+        push = _Push(self._exchange, take)
+        try:
+            self._exchange.push_to(push)
+            return await push.ended
+        except ExchangeError as error:
+            raise self._translate(error) from None
+        finally:
+            self._exchange.hold()
+            del push  # an error in it refers to this frame
+
     def _expire(self) -> None:
         self._exchange.fail(ExchangeError("the deadline passed", timed_out=True))
 
@@ -162,6 +174,39 @@ class HttptoolsResponse(StreamedResponse):
 
     def _translate(self, error: ExchangeError) -> UpstreamError:
         return connection_failure(self._request, error.reason, connecting=not error.was_sent, timed_out=error.timed_out)
+
+
+class _Push:
+    """The `Receiver` of `push_chunks`. `ended` is True if `take` wanted no more, False at the end of the content."""
+
+    __slots__ = ("_exchange", "_take", "ended")
+
+    def __init__(self, exchange: Exchange, take: Callable[[bytes], bool]) -> None:
+        self._exchange = exchange
+        self._take = take
+        self.ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def on_chunk(self, chunk: bytes) -> None:
+        try:
+            wants_more = self._take(chunk)
+        except BaseException as error:  # who awaits `ended` gets it, and not the event loop
+            self._exchange.hold()
+            self.on_error(error)
+        else:
+            if not wants_more:
+                self._exchange.hold()
+                self._end(True)
+
+    def on_end(self) -> None:
+        self._end(False)
+
+    def on_error(self, error: BaseException) -> None:
+        if not self.ended.done():
+            self.ended.set_exception(error)
+
+    def _end(self, wants_no_more: bool) -> None:
+        if not self.ended.done():
+            self.ended.set_result(wants_no_more)
 
 
 def _decode(value: bytes) -> str:

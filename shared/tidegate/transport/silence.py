@@ -143,6 +143,17 @@ class ArrivalResponse(Protocol):
     async def read(self, limit: int) -> bytes: ...
 
 
+class PushedResponse(ArrivalResponse, Protocol):
+    """A response that can push its content."""
+
+    async def push_chunks(self, take: Callable[[bytes], bool]) -> bool:
+        """Call `take` with the content as it arrives, until it returns False: return True then, and False at the end.
+
+        What arrives in the meantime waits for the next call. Raises what `chunks` raises, and what `take` raises.
+        """
+        ...
+
+
 class TimedResponse(StreamedResponse):
     """A response whose chunks the silence timer watches. `record` is called with each of them."""
 
@@ -190,6 +201,24 @@ class TimedResponse(StreamedResponse):
         if record is not None and chunk is not None:
             record(chunk)
         return chunk
+
+    async def push_chunks(self, take: Callable[[bytes], bool]) -> bool:
+        """See `PushedResponse.push_chunks`. A response that cannot push its content is read."""
+        if self.record is not None or not hasattr(self._response, "push_chunks"):
+            while (chunk := await self.next_chunk()) is not None:
+                if not take(chunk):
+                    return True
+            return False
+        pushed, silence_timer = cast("PushedResponse", self._response), self._silence_timer
+        silence_timer.watch(pushed)
+        try:
+            return await pushed.push_chunks(take)
+        except asyncio.CancelledError:
+            if silence_timer.absorb_cancellation():
+                raise silence_timer.timeout_error() from None
+            raise
+        finally:
+            silence_timer.cancel()
 
     async def close_chunks(self) -> None:
         """Close the content that `next_chunk` reads."""

@@ -25,10 +25,10 @@ from tidegate.transport.silence import TimedResponse, open_with_timeouts
 from tidegate.upstream.open_connections import OpenConnections
 from tidegate.upstream.reply_stream import (
     MAX_REPLY_BYTES,
+    ParsedBatches,
     decode_body,
     first_content_batch,
     first_piece,
-    parsed_batches,
     read_json,
 )
 
@@ -220,7 +220,7 @@ class ProviderConnection:
         translator = self._translator
         self._connections.add(pieces.close_chunks)
         start = await first_piece(translator, pieces)
-        read = read_json if start.lstrip()[:1] in (b"{", b"[") else parsed_batches
+        read = read_json if start.lstrip()[:1] in (b"{", b"[") else ParsedBatches
         batches = read(translator, request, start, pieces)
         self._connections.add(batches.aclose)
         first = await first_content_batch(translator, batches)
@@ -313,3 +313,20 @@ class _MaskedBatches:
         except UpstreamError as error:
             self._redaction.mask(error)
             raise
+
+    async def push(self, receive: Callable[[Sequence[ReplyChunk]], bool]) -> bool:
+        """See `ParsedBatches.push`. Batches that are not parsed of a stream are pulled."""
+        first, self._first = self._first, None
+        if first is not None and not receive(first):
+            return True
+        remaining = self._remaining
+        try:
+            if isinstance(remaining, ParsedBatches):
+                return await remaining.push(receive)
+            async for batch in remaining:
+                if not receive(batch):
+                    return True
+        except UpstreamError as error:
+            self._redaction.mask(error)
+            raise
+        return False

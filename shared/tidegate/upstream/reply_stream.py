@@ -1,8 +1,8 @@
 """A provider's streamed reply: its bytes, cut anywhere, become batches of chunks."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, Self
 
 import msgspec
 
@@ -28,6 +28,8 @@ class Pieces(Protocol):
     """The body of a response, as it arrives. `transport.silence.TimedResponse` implements it."""
 
     async def next_chunk(self) -> bytes | None: ...
+
+    async def push_chunks(self, take: Callable[[bytes], bool]) -> bool: ...
 
 
 class StreamDecoder(Protocol):
@@ -94,30 +96,84 @@ def _create_decoder(translator: Translator) -> StreamDecoder:
     return load(module, name)()
 
 
-async def parsed_batches(
-    translator: Translator, request: UpstreamRequest, start: bytes, pieces: Pieces
-) -> AsyncGenerator[Sequence[ReplyChunk]]:
-    """Yield the chunks of each piece of the body that completes some. Raises `UpstreamError`."""
-    parser, decoder, size, piece = translator.open_stream(request), _create_decoder(translator), 0, start
-    with _cut_if_unreachable(translator):
-        while piece is not None:
-            size += len(piece)
-            if size > MAX_STREAM_BYTES:
-                raise ProviderMalformed(f"The provider's stream is larger than {MAX_STREAM_BYTES} bytes.")
-            events = decoder.feed(piece)
-            if events:
-                chunks = parser.feed(events)
+class ParsedBatches:
+    """The chunks of each piece of the body that completes some, pulled or pushed. Raises `UpstreamError`."""
+
+    __slots__ = ("_decoder", "_has_all_pieces", "_parser", "_pieces", "_pulled", "_size", "_translator")
+
+    def __init__(self, translator: Translator, request: UpstreamRequest, start: bytes, pieces: Pieces) -> None:
+        self._translator = translator
+        self._pieces = pieces
+        self._parser = translator.open_stream(request)
+        self._decoder = _create_decoder(translator)
+        self._size = 0
+        self._has_all_pieces = False
+        self._pulled = self._pull(start)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    def __anext__(self) -> Awaitable[Sequence[ReplyChunk]]:
+        return self._pulled.__anext__()
+
+    async def aclose(self) -> None:
+        await self._pulled.aclose()
+
+    async def push(self, receive: Callable[[Sequence[ReplyChunk]], bool]) -> bool:
+        """Call `receive` with each further batch as it arrives, until it returns False.
+
+        Returns True then, and False at the end of the stream. The batches that were pulled do not come again.
+        """
+
+        def take(piece: bytes) -> bool:
+            chunks = self._parse(piece)
+            wants_more = receive(chunks) if chunks else True
+            return not self._is_over() and wants_more
+
+        if self._has_all_pieces:  # it was too short to push any of it
+            last_batches: AsyncIterator[Sequence[ReplyChunk]] = self._pulled
+        else:
+            with _cut_if_unreachable(self._translator):
+                if self._is_over():
+                    return False
+                if await self._pieces.push_chunks(take):
+                    return not self._is_over()
+            last_batches = _last_batches(self._parser, self._decoder.end())
+        async for batch in last_batches:
+            receive(batch)
+        return False
+
+    async def _pull(self, start: bytes) -> AsyncGenerator[Sequence[ReplyChunk]]:
+        piece: bytes | None = start
+        with _cut_if_unreachable(self._translator):
+            while piece is not None:
+                chunks = self._parse(piece)
                 if chunks:
                     yield chunks
-                if parser.failure is not None:
-                    raise parser.failure
-                if parser.done:
+                if self._is_over():
                     return
-            if decoder.broken is not None:
-                raise decoder.broken
-            piece = await pieces.next_chunk()
-    async for batch in _last_batches(parser, decoder.end()):
-        yield batch
+                piece = await self._pieces.next_chunk()
+        self._has_all_pieces = True
+        async for batch in _last_batches(self._parser, self._decoder.end()):
+            yield batch
+
+    def _parse(self, piece: bytes) -> Sequence[ReplyChunk]:
+        self._size += len(piece)
+        if self._size > MAX_STREAM_BYTES:
+            raise ProviderMalformed(f"The provider's stream is larger than {MAX_STREAM_BYTES} bytes.")
+        events = self._decoder.feed(piece)
+        return self._parser.feed(events) if events else ()
+
+    def _is_over(self) -> bool:
+        """True if the reply is complete. Raises what has failed in the piece that was parsed last."""
+        parser = self._parser
+        if parser.failure is not None:
+            raise parser.failure
+        if parser.done:
+            return True
+        if self._decoder.broken is not None:
+            raise self._decoder.broken
+        return False
 
 
 async def _last_batches(parser: StreamParser, events: Sequence[StreamEvent]) -> AsyncIterator[Sequence[ReplyChunk]]:
