@@ -125,6 +125,9 @@ class Amounts(Struct, frozen=True):
         return {"tokens": self.tokens, "words": self.words, "usd": self.usd}
 
 
+NO_AMOUNTS = Amounts()
+
+
 class Period(NamedTuple):
     """A day or month, named by its first day ("M#2026-11-01"); `ends_at` is UTC seconds."""
 

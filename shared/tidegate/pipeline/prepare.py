@@ -13,7 +13,7 @@ from tidegate.domain.account import Account, Reservation, rate_statuses
 from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
-from tidegate.domain.limits import Amounts
+from tidegate.domain.limits import NO_AMOUNTS, Amounts
 from tidegate.domain.settlement import billed_amounts
 from tidegate.errors import InvalidRequest, LimitReached, UnsupportedParameter
 from tidegate.json import Json
@@ -126,13 +126,20 @@ async def _reserve(
     If a limit is reached, a call without `max_tokens` gets one that fits, and that of others is lowered where the
     workspace allows it.
     """
-    if observation.plan is not None and observation.plan.accounts == ():
+    accounts = None if observation.plan is None else observation.plan.accounts
+    if accounts == ():
         return replace(prepared, covers_hedge=True)
-    call, deployment, sent = prepared.call, prepared.deployment, prepared.request.body
-    model_id = deployment.model_id
-    model = components.catalog.find_model(model_id, price_options(call.request.body))
-    spent = await _spent(components, call, observation)
-    worst_case = partial(reservation.worst_case_reservation, model_id=model_id, model=model, sent=sent, spent=spent)
+    call, sent = prepared.call, prepared.request.body
+    model = _priced_model(components, prepared, observation)
+    spent = await _spent(components, call, observation) if observation.sent else NO_AMOUNTS
+    worst_case = partial(
+        reservation.worst_case_reservation,
+        model_id=prepared.deployment.model_id,
+        model=model,
+        sent=sent,
+        spent=spent,
+        accounts=accounts,
+    )
     needed = await offload(call.request.size, partial(worst_case, call))
     if needed is None:
         return replace(prepared, covers_hedge=True)
@@ -149,7 +156,10 @@ async def _reserve(
         try:
             if hedge_deployment is not None:
                 both = await _reservation_for_both(components, prepared, needed, hedge_deployment)
-            account = await _reserve_both_or_one(components, observation, both, needed)
+            if both is None:
+                account = await _replace_hold(components, observation, needed)
+            else:
+                account = await _reserve_both_or_one(components, observation, both, needed)
         except LimitReached as error:
             refusal = await offload(call.request.size, make_refusal)
             shorter = await reserve_shorter(refusal, refusal.max_tokens(error))
@@ -159,14 +169,20 @@ async def _reserve(
     covers_hedge = both is not None and observation.hold is not None and observation.hold.amounts == both.hold.amounts
     if shorter is not None:
         observation.record("shortened", str(prepared.headroom.max_tokens))
+    headroom = prepared.headroom
     if account is not None:
-        scope = needed.scopes[0]
-        observation.account_snapshot = AccountSnapshot(
-            call.workspace.id, scope, account, call.started_at, call.workspace.first_day
-        )
-        rates = rate_statuses(account, scope, call.started_at)
-        prepared = replace(prepared, headroom=replace(prepared.headroom, rates=rates))
-    return replace(prepared, covers_hedge=covers_hedge)
+        scope, now = needed.scopes[0], call.started_at
+        observation.account_snapshot = AccountSnapshot(call.workspace.id, scope, account, now, call.workspace.first_day)
+        headroom = Headroom(rate_statuses(account, scope, now), headroom.max_tokens)
+    return replace(prepared, headroom=headroom, covers_hedge=covers_hedge)
+
+
+def _priced_model(components: Components, prepared: PreparedCall, observation: Observation) -> CatalogModel | None:
+    """Return the row with the prices that the request asks for; None if the catalogue has none."""
+    options, target = price_options(prepared.call.request.body), observation.target_of(prepared.deployment)
+    if target is not None and not options:
+        return target.model
+    return components.catalog.find_model(prepared.deployment.model_id, options)
 
 
 async def _reserve_shorter(
@@ -212,8 +228,6 @@ def _refused_call(call: Call, model: CatalogModel | None, sent: bytes, spent: Am
 
 async def _spent(components: Components, call: Call, observation: Observation) -> Amounts:
     """Return what the call's earlier attempts are charged; the next one is held in addition."""
-    if not observation.sent:
-        return Amounts()
     attempts = await offload(call.request.size, partial(unreported_attempts, components, call, tuple(observation.sent)))
     bill = add_attempts(empty_bill(call.request, call.workspace), attempts, call.started_at)
     return replace(billed_amounts(bill), words=0)
@@ -232,12 +246,11 @@ async def _reservation_for_both(
 
 
 async def _reserve_both_or_one(
-    components: Components, observation: Observation, both: Reservation | None, needed: Reservation
+    components: Components, observation: Observation, both: Reservation, needed: Reservation
 ) -> Account | None:
-    """Reserve `both`, for the deployment and its hedge; if that is None or exceeds a limit, reserve `needed`."""
-    if both is not None:
-        with suppress(LimitReached):
-            return await _replace_hold(components, observation, both)
+    """Reserve `both`, for the deployment and its hedge; if that exceeds a limit, reserve `needed`."""
+    with suppress(LimitReached):
+        return await _replace_hold(components, observation, both)
     return await _replace_hold(components, observation, needed)
 
 

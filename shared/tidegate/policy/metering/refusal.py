@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tidegate.catalog import CatalogModel, call_cost
 from tidegate.domain.account import Reservation
 from tidegate.domain.call import Call
-from tidegate.domain.limits import Amounts, Number
+from tidegate.domain.limits import NO_AMOUNTS, Amounts, Number
 from tidegate.domain.money import exact_money
 from tidegate.errors import LimitReached
 from tidegate.policy.metering.reservation import (
@@ -43,12 +43,12 @@ class RefusedCall:
     """Implements `Refusal`. `sent` and `spent` are those of `worst_case_reservation`."""
 
     def __init__(
-        self, call: Call, model: CatalogModel | None, sent: bytes | None = None, spent: Amounts | None = None
+        self, call: Call, model: CatalogModel | None, sent: bytes | None = None, spent: Amounts = NO_AMOUNTS
     ) -> None:
         self._call = call
         self._model = model
         self._tokens = worst_case_tokens(call, model, sent)
-        self._spent = spent or Amounts()
+        self._spent = spent
 
     def max_tokens(self, error: LimitReached) -> int | None:
         """Return the longest answer that the call may have under the limit of `error`; None if it stays refused.
@@ -71,8 +71,8 @@ class RefusedCall:
     def first_max_tokens(self, reservation: Reservation) -> int | None:
         """Return the longest answer of which every budget pays several; None if the longest answer is not longer."""
         limits = [
-            _part_of(self.affordable(budget.name, scope.share(budget.maximum)) or SHORTEST_ANSWER_TOKENS)
-            for scope, budget in large_shares(reservation)
+            _part_of(self.affordable(budget.name, budget.share) or SHORTEST_ANSWER_TOKENS)
+            for budget in large_shares(reservation)
         ]
         longest = self._tokens.output // self._call.request.choices
         return min((limit for limit in limits if limit < longest), default=None)

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from tidegate.catalog import CatalogModel, call_cost
 from tidegate.domain import words
-from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, Hold, RateStatus, Reservation
+from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, BudgetShare, Hold, RateStatus, Reservation
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment, Resolution
-from tidegate.domain.limits import Amounts, BudgetLimit
+from tidegate.domain.limits import NO_AMOUNTS, Amounts
 from tidegate.domain.money import exact_money
 from tidegate.domain.record import quantize_usd
 from tidegate.domain.settlement import shard_of
@@ -93,25 +93,27 @@ def worst_case_reservation(
     model_id: str,
     model: CatalogModel | None,
     sent: bytes | None = None,
-    spent: Amounts | None = None,
+    spent: Amounts = NO_AMOUNTS,
+    accounts: tuple[AccountScope, ...] | None = None,
 ) -> Reservation | None:
     """Return the worst case of the call and the accounts to hold it in; None without limits.
 
     `sent` is the body for the provider; `spent` is what earlier attempts of the call are charged, and is held as well.
-    Raises `ModelUnpriced` when an account has a budget in USD and the model has no price.
+    `accounts` are those of `scopes`, if they are known. Raises `ModelUnpriced` when an account has a budget in USD and
+    the model has no price.
     """
-    accounts = tuple(scopes(call.principal, call.workspace))
+    if accounts is None:
+        accounts = tuple(scopes(call.principal, call.workspace))
     if not accounts:
         return None
-    tokens, spent = worst_case_tokens(call, model, sent), spent or Amounts()
+    tokens = call.request.worst_case(model, sent)
     usd = None if model is None else call_cost(model, tokens, call.started_at)
-    has_budget = any(budget.unit == "usd" for account in accounts for budget in account.limits.budgets())
-    if usd is None and has_budget and not call.workspace.allows_unpriced:
+    if usd is None and not call.workspace.allows_unpriced and _have_budget_in_usd(accounts):
         raise _unpriced(model_id)
     amounts = Amounts(
         tokens.input + tokens.output + spent.tokens,
         worst_case_words(call, tokens),
-        quantize_usd(usd or Decimal(0)) + spent.usd,
+        (quantize_usd(usd) if usd else Decimal(0)) + spent.usd,
     )
     return Reservation(_hold(call, model_id, accounts, amounts, tokens.input), accounts)
 
@@ -147,14 +149,14 @@ def adds_max_tokens(call: Call) -> bool:
 
 
 @exact_money
-def large_shares(reservation: Reservation) -> list[tuple[AccountScope, BudgetLimit]]:
-    """List the budgets of which the reservation is more than one `PARALLEL_ANSWERS`th, with their accounts."""
-    amounts = reservation.hold.amounts
+def large_shares(reservation: Reservation) -> list[BudgetShare]:
+    """List the budgets of which the reservation is more than one `PARALLEL_ANSWERS`th."""
+    amounts = reservation.hold.amounts.by_unit()
     return [
-        (scope, budget)
+        budget
         for scope in reservation.scopes
-        for budget in scope.limits.budgets()
-        if amounts.of(budget.unit) * PARALLEL_ANSWERS > scope.share(budget.maximum)
+        for budget in scope.budgets
+        if amounts[budget.unit] * PARALLEL_ANSWERS > budget.share
     ]
 
 
@@ -173,10 +175,14 @@ def _hold(call: Call, model_id: str, scopes: Sequence[AccountScope], amounts: Am
         input_tokens=input_tokens,
         at=call.started_at,
         expires_at=call.deadline + SETTLE_GRACE_SECONDS,
-        account_kinds=tuple(scope.kind for scope in scopes),
+        account_kinds=tuple([scope.kind for scope in scopes]),
         first_day=call.workspace.first_day,
         shard=shard_of(call.id, call.workspace.shards),
     )
+
+
+def _have_budget_in_usd(accounts: Sequence[AccountScope]) -> bool:
+    return any(budget.unit == "usd" for account in accounts for budget in account.budgets)
 
 
 def _unpriced(model_id: str) -> ModelUnpriced:
