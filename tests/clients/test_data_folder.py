@@ -19,8 +19,8 @@ from tests.clients.world import DEMO_ENV, DEMO_KEY, get, serving
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.domain.account import AccountScope
 from tidegate.domain.limits import Limits
-from tidegate.local.graceful_shutdown import MAX_UNSETTLED
 from tidegate.local.stores import local_settings
+from tidegate.server.limits import ConnectionLimits
 from tidegate.sqlite.folder import DataFolder
 from tidegate.sqlite.world import SqliteWorld
 
@@ -128,7 +128,7 @@ def test_a_killed_server_has_every_answered_call_on_record(data: dict[str, str])
     # A call is settled after its answer. Until then, its worst case is booked; the sweeper records it as lost.
     settled, held = settled_and_held(data)
     assert set(ids) <= settled | held
-    assert len(held) <= 8 + MAX_UNSETTLED
+    assert len(held) <= 8 + ConnectionLimits().max_unsettled
     with serving(env=data) as (_, port):
         assert asyncio.run(call_often(port, key, 1, 1))[0] == {200: 1}
 

@@ -1,15 +1,16 @@
 """A store of traces that is slow takes neither the memory of the process nor the place of its calls."""
 
 import asyncio
-from itertools import islice
 from typing import Any
 
+import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.world import USER, Client, world
-from tidegate.local.graceful_shutdown import MAX_UNSETTLED, SettlementGuard
+from tests.server.serving import running
+from tests.world import SECRET, USER, Client, world
 from tidegate.pipeline import trace
+from tidegate.server.limits import ConnectionLimits
 
 TRACED: dict[str, Any] = {"model": "openai/gpt-4.1-mini", "messages": USER, "observability": True}
 
@@ -37,22 +38,30 @@ def reasons(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 async def test_calls_do_not_wait_for_the_traces_of_others(caplog: pytest.LogCaptureFixture) -> None:
-    assert trace.MAX_WAITING < MAX_UNSETTLED
-    store, number = Slow(), 2 * MAX_UNSETTLED
+    max_unsettled = ConnectionLimits().max_unsettled
+    assert max_unsettled > trace.MAX_WAITING
+    store, number = Slow(), 2 * max_unsettled
     async with world() as client:
         use(store, client)
-        guarded: Any = SettlementGuard(client.app)
-        guarded.lifespan_state = client.app.lifespan_state
-        guarded_client = Client(guarded, client.recorder, client.requests)
-        calls = [asyncio.create_task(guarded_client.post(TRACED)) for _ in range(number)]
-        for answered in islice(asyncio.as_completed(calls), number - trace.MAX_WAITING):
-            assert (await answered).status == 200
-        assert store.waiting == trace.MAX_WAITING
-        store.gate.set()
-        assert {reply.status for reply in await asyncio.gather(*calls)} == {200}
-        await guarded_client.post(TRACED)
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await client.app({**scope, "state": dict(client.app.lifespan_state)}, receive, send)
+
+        async with running(app) as server, http_client(server.port) as http:
+            calls = [asyncio.create_task(http.post("/v1/chat/completions", json=TRACED)) for _ in range(number)]
+            for reply in await asyncio.gather(*calls):  # each is answered before its trace is kept
+                assert reply.status_code == 200
+            assert store.waiting == trace.MAX_WAITING == server.server.state.unsettled
+            store.gate.set()
+            assert (await http.post("/v1/chat/completions", json=TRACED)).status_code == 200
     assert store.kept == trace.MAX_WAITING + 1
     assert reasons(caplog) == ["TooManyTraces"] * (number - trace.MAX_WAITING)
+
+
+def http_client(port: int) -> httpx.AsyncClient:
+    headers = {"authorization": f"Bearer {SECRET}"}
+    limits = httpx.Limits(max_connections=None)
+    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, limits=limits, trust_env=False)
 
 
 async def test_large_traces_wait_up_to_a_size(

@@ -254,6 +254,51 @@ async def test_of_too_many_waiting_connections_the_oldest_is_closed() -> None:
             writer.close()
 
 
+async def test_a_request_waits_while_too_many_are_answered_and_not_ended() -> None:
+    begun: list[asyncio.Event] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        recorded = asyncio.Event()
+        begun.append(recorded)
+        await answer(send)
+        await recorded.wait()
+
+    async with running(app, ConnectionLimits(max_unsettled=2)) as server:
+        opened = [await server.open(HEALTH) for _ in range(5)]
+        for ended in range(3):
+            await asyncio.sleep(0.05)
+            assert (len(begun), server.server.state.unsettled) == (2 + ended, 2)
+            begun[ended].set()
+        await asyncio.sleep(0.05)
+        assert len(begun) == 5
+        for recorded in begun:
+            recorded.set()
+        assert [status(await reader.readline()) for reader, _ in opened] == [200] * 5
+        await asyncio.sleep(0.05)
+        assert server.server.state.unsettled == 0
+        for _, writer in opened:
+            writer.close()
+
+
+@pytest.mark.parametrize("failure", ["a crash", "no reply", "a client that goes"])
+async def test_a_request_without_a_reply_leaves_nothing_unsettled(failure: str) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if failure == "a crash":
+            raise ValueError
+        if failure == "a client that goes":
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+    async with running(app, ConnectionLimits(max_unsettled=1)) as server:
+        for _ in range(3):
+            reader, writer = await server.open(HEALTH)
+            if failure != "a client that goes":
+                assert status(await until_closed(reader)) == 500
+            writer.close()
+        await asyncio.sleep(0.05)
+        assert (server.server.state.unsettled, server.server.state.exchanges) == (0, set())
+
+
 async def test_a_running_call_is_not_limited() -> None:
     """The limits end with the request's body."""
     async with serving(replace(QUICK, body_seconds=0.01)) as served:

@@ -18,7 +18,6 @@ background_task      work that goes on while a context is open
 background_sweeper   runs the sweeper once a minute, and the roller of call records
 background_batches   runs the batch engine
 drop_folder          makes batches of files that are dropped into a folder
-graceful_shutdown    finishes running calls before the process ends
 openapi              the OpenAPI document of the data plane
 openapi_headers      its headers, and the gateway's own request fields
 openapi_operations   titles, descriptions and examples of its operations

@@ -22,7 +22,6 @@ from tidegate.local.admin import PlaneRouter
 from tidegate.local.background_batches import open_batches
 from tidegate.local.banner import banner
 from tidegate.local.demo_keys import KEY_SETTING
-from tidegate.local.graceful_shutdown import SettlementGuard
 from tidegate.local.host_check import ALLOWED_HOSTS_SETTING, HostCheck, allowed_hosts, is_wildcard
 from tidegate.local.listener import listen_for_each
 from tidegate.local.openapi_routes import document_routes
@@ -180,9 +179,8 @@ def _serve(store: LocalStore, host: str, listener: socket.socket, env: Mapping[s
         open_batches=lambda _: open_batches(admin.state.batches),
     )
     hosts = allowed_hosts(host, env.get(ALLOWED_HOSTS_SETTING, ""))
-    app = SettlementGuard(HostCheck(PlaneRouter(gateway, admin), hosts))
     try:
-        run_server(app, [listener], proxies=_trusted_proxies(env))
+        run_server(HostCheck(PlaneRouter(gateway, admin), hosts), [listener], proxies=_trusted_proxies(env))
     except StartupFailed as error:
         raise error.__cause__ or error from None
 

@@ -56,7 +56,7 @@ WRITE_SECONDS = 5.0
 
 MAX_WAITING, MAX_WAITING_BYTES = 24, 128 * 1024 * 1024
 """Traces of this process that may wait for the store at once: further ones are lost, so that a store which is slow
-takes neither the memory nor, on one machine, the place of calls (`local.graceful_shutdown.MAX_UNSETTLED`).
+takes neither the memory nor, on one machine, the place of calls (`server.limits.ConnectionLimits.max_unsettled`).
 """
 
 MIN_SECRET_CHARACTERS = 8

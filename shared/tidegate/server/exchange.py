@@ -236,24 +236,33 @@ class Exchange:
     def _end_reply(self, framing: Framing) -> None:
         self.keeps_alive = framing.keeps_alive
         self.has_reply_begun = self.is_reply_complete = True
+        self._server.unsettled += 1
         self._callback, self._body = None, b""
         self._wake()
         self._on_reply_end(self)
 
     async def _run(self, scope: Scope) -> None:
         """Call the application, and end the reply that it leaves open."""
-        self._server.exchanges.add(self)
+        server = self._server
+        server.exchanges.add(self)
         try:
-            await self._server.app(scope, self.receive, self.send)
-            if not self.is_over and not self._server.is_stopping:
+            if server.unsettled >= server.limits.max_unsettled:
+                await server.wait_for_settlement()
+            await server.app(scope, self.receive, self.send)
+            if not self.is_over and not server.is_stopping:
                 log.error("reply.incomplete")
         # The edge of the server: whatever the application raises, the connections of others go on.
         except Exception as error:
             log.error("application.crashed", exc_info=error)
         finally:
-            self._server.exchanges.discard(self)
-            if not self.is_over:
-                self.refuse(SHUTTING_DOWN if self._server.is_stopping else CRASHED)
+            server.exchanges.discard(self)
+            if self.is_reply_complete:
+                server.unsettled -= 1
+                if server.one_settled is not None:
+                    server.one_settled.set()
+                    server.one_settled = None
+            elif not self.is_gone:
+                self.refuse(SHUTTING_DOWN if server.is_stopping else CRASHED)
 
 
 if sys.version_info >= (3, 12):

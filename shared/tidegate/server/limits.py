@@ -16,7 +16,7 @@ client has read an error. Empty for a new deadline.
 
 
 class ConnectionLimits(Struct, frozen=True, kw_only=True):
-    """Limits of each connection; `max_waiting` is one of the whole server."""
+    """Limits of each connection; `max_waiting` and `max_unsettled` are limits of the whole server."""
 
     head_seconds: float = 10.0
     """From the connection, or the first byte of a further request, to the end of the head."""
@@ -51,6 +51,11 @@ class ConnectionLimits(Struct, frozen=True, kw_only=True):
 
     max_waiting: int = 500
     """Connections without a request in progress. With more, the one that has waited the longest is closed."""
+
+    max_unsettled: int = 32
+    """Requests that are answered, but not ended by the application, which still records them. With more, new requests
+    wait. The embedded table takes about 40 writes a second: if more records waited, they would time out and be lost.
+    """
 
     def seconds_of(self, phase: Phase) -> float:
         """How long a connection may be in a phase."""

@@ -28,8 +28,10 @@ read nothing, too.
 GRACE_SECONDS = 3.0
 """How long running requests may continue once the server is asked to stop."""
 
-CANCEL_SECONDS = 10.0
-"""How long the application may take to end requests that are cancelled then."""
+CANCEL_SECONDS = 20.0
+"""How long the application may take to end requests that are cancelled then: every call is settled before the process
+ends, however slow the embedded table is.
+"""
 
 
 class Server:

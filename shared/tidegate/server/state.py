@@ -44,7 +44,17 @@ class ServerState:
         self.is_stopping = False
         self.connections: set[ServedConnection] = set()
         self.exchanges: set[RunningExchange] = set()
+        self.unsettled = 0
+        """Requests that are answered, but not ended by the application."""
+        self.one_settled: asyncio.Event | None = None
+        """Wakes `wait_for_settlement`, while it waits."""
         self._waiting: dict[ServedConnection, None] = {}
+
+    async def wait_for_settlement(self) -> None:
+        """Wait while too many requests are answered and not ended."""
+        while self.unsettled >= self.limits.max_unsettled:
+            self.one_settled = self.one_settled or asyncio.Event()
+            await self.one_settled.wait()
 
     def add_waiting(self, connection: ServedConnection) -> None:
         """Count a connection without a request. With too many, the one that has waited the longest is closed."""
