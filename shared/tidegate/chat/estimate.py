@@ -10,6 +10,8 @@ of their own, so that 30 % are still too low. Media count as constants, because 
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from tidegate.chat.fields import ChatFields, FunctionDefinition, JsonSchemaFormat
 from tidegate.chat.messages import (
     AssistantMessage,
@@ -85,30 +87,29 @@ def _text_tokens(text: str) -> float:
     return tokens
 
 
-class PromptEstimates:
+class PromptEstimates(Struct):
     """The estimates of one request's prompt: one for all attempts, and a bound for each body that is sent in turn.
 
     It lives as long as its request, and keeps the bound of the last body only. All are equal: none changes a request.
     """
 
-    def __init__(self) -> None:
-        self._tokens: int | None = None
-        self._bound: tuple[bytes, TokenCounts] | None = None
+    tokens: int | None = None
+    last_bound: tuple[bytes, TokenCounts] | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PromptEstimates)
 
     def estimate(self, fields: ChatFields) -> int:
         """Return `estimate_prompt(fields)`."""
-        if self._tokens is None:
-            self._tokens = estimate_prompt(fields)
-        return self._tokens
+        if self.tokens is None:
+            self.tokens = estimate_prompt(fields)
+        return self.tokens
 
     def bound(self, sent: bytes) -> TokenCounts:
         """Return `bound_body(sent)`."""
-        last = self._bound
+        last = self.last_bound
         if last is None or last[0] != sent:
-            last = self._bound = (sent, load("tidegate.chat.body_bound", "bound_body")(sent))
+            last = self.last_bound = (sent, load("tidegate.chat.body_bound", "bound_body")(sent))
         return last[1]
 
 

@@ -113,3 +113,31 @@ class ChatFields(GatewayFields, frozen=True):
     web_search_options: SmallObject | None = None
     metadata: SmallObject | None = None
     user: str | None = None
+
+
+class PlainMessage(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class PlainBody(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """A body in which nothing needs a look by itself: texts, and fields that most models take as they are sent.
+
+    It has no option of the gateway, no media, tools or reasoning, and no null. It tells which bodies are plain, and
+    leaves their validation to `ChatFields`.
+    """
+
+    model: str
+    messages: Annotated[list[PlainMessage], Meta(max_length=MAX_MESSAGES)]
+    stream: bool = False
+    stream_options: dict[str, bool] = {}
+    temperature: float = 0
+    top_p: float = 0
+    n: int = 0
+    max_tokens: int = 0
+    max_completion_tokens: int = 0
+    stop: str | list[str] = ""
+    seed: int = 0
+    presence_penalty: float = 0
+    frequency_penalty: float = 0
+    user: str = ""

@@ -5,7 +5,15 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import structs
 
-from tidegate.chat.fields import MAX_FIELDS, MAX_MEDIA, Bias, ChatFields, FunctionDefinition, FunctionName
+from tidegate.chat.fields import (
+    MAX_FIELDS,
+    MAX_MEDIA,
+    Bias,
+    ChatFields,
+    FunctionDefinition,
+    FunctionName,
+    PlainBody,
+)
 from tidegate.chat.messages import AssistantMessage, Message, count_media
 from tidegate.domain.gateway_fields import CACHE_OPTIONS, Name
 from tidegate.errors import InvalidRequest
@@ -26,6 +34,22 @@ _SMALLEST_BODY: JsonObject = {"model": "m", "messages": [{"role": "user", "conte
 
 _DICT_TYPES = {"logit_bias": dict[str, Bias], "context_window_fallback_dict": dict[str, Name]}
 """Types of dictionaries, for error messages that name the key."""
+
+_decode_plain = msgspec.json.Decoder(PlainBody).decode
+_object_decoder: msgspec.json.Decoder[JsonObject] = msgspec.json.Decoder(dict)
+
+
+def decode_plain(body: bytes) -> tuple[JsonObject, ChatFields] | None:
+    """Return the JSON object in a plain body, and its fields; None for every other body, valid or not.
+
+    What `decode_body`, `convert` and `ignored_paths` check besides, no plain body has.
+    """
+    try:
+        _decode_plain(body)
+        raw = _object_decoder.decode(body)
+        return raw, msgspec.convert(raw, ChatFields)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def decode_body(body: bytes) -> JsonObject:

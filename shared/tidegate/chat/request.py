@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tidegate.chat.estimate import PromptEstimates
 from tidegate.chat.fields import ChatFields, JsonObjectFormat, JsonSchemaFormat
 from tidegate.chat.messages import UserMessage, message_texts
-from tidegate.chat.parse import FIELD_NAMES, convert, convert_changes, decode_body, ignored_paths
+from tidegate.chat.parse import FIELD_NAMES, convert, convert_changes, decode_body, decode_plain, ignored_paths
 from tidegate.chat.reasoning import Reasoning, unify_reasoning
 from tidegate.chat.worst_case import worst_case_tokens
 from tidegate.domain.call import CallOf
@@ -22,7 +22,7 @@ from tidegate.domain.origin import Origin
 from tidegate.domain.usage import TokenCounts
 from tidegate.json import Json, JsonObject, encode
 from tidegate.lazy import load
-from tidegate.offload import PART_BYTES
+from tidegate.offload import LONG_BYTES, PART_BYTES
 
 FIELDS_NOT_IN_KEY = GATEWAY_FIELDS | {
     *("model", "stream", "stream_options"),
@@ -38,29 +38,22 @@ _DEFAULTS: dict[str, Json] = {"n": 1, "logprobs": False, "logit_bias": {}, "stop
 class ChatRequest(Struct, frozen=True):
     """A chat request: its validated `fields`, and the `body` as sent, in `sent_bytes`. Never change `body`.
 
-    `origin` is the request as its caller sent it, if that was in another dialect.
+    `model`, `stream` and `options` are what the fields say, as a call asks for them many times. `is_plain`: `PlainBody`
+    fits the body. `origin` is the request as its caller sent it, if that was in another dialect.
     """
 
     fields: ChatFields
     body: JsonObject
     reasoning: Reasoning | None
+    model: str
+    stream: bool
+    options: GatewayFields
     ignored: tuple[str, ...] = ()
     sent_bytes: int = 0
     size: int = 0
+    is_plain: bool = False
     estimates: PromptEstimates = field(default_factory=PromptEstimates)
     origin: Origin | None = None
-
-    @property
-    def model(self) -> str:
-        return self.fields.model
-
-    @property
-    def stream(self) -> bool:
-        return bool(self.fields.stream)
-
-    @property
-    def options(self) -> GatewayFields:
-        return self.fields
 
     @property
     def includes_usage(self) -> bool:
@@ -95,13 +88,15 @@ class ChatRequest(Struct, frozen=True):
         return self if self.origin is None else replace(self, origin=self.origin.without_body())
 
     def with_model(self, model: str) -> "ChatRequest":
-        return replace(self, fields=structs.replace(self.fields, model=model), body={**self.body, "model": model})
+        fields = structs.replace(self.fields, model=model)
+        return replace(self, fields=fields, model=model, options=fields, body={**self.body, "model": model})
 
     def with_output_limit(self, limit: int) -> "ChatRequest":
         """See `Request.with_output_limit`. Sets the fields that the caller used."""
         names = [name for name in ("max_tokens", "max_completion_tokens") if getattr(self.fields, name) is not None]
         limits = dict.fromkeys(names or ["max_completion_tokens"], limit)
-        return replace(self, fields=structs.replace(self.fields, **limits), body={**self.body, **limits})
+        fields = structs.replace(self.fields, **limits)
+        return replace(self, fields=fields, options=fields, body={**self.body, **limits})
 
     def with_body(self, body: JsonObject) -> "ChatRequest":
         """See `Request.with_body`. A field that is the same object in this request's body is not validated again."""
@@ -114,11 +109,8 @@ class ChatRequest(Struct, frozen=True):
         return self._with_fields(fields, body)
 
     def _with_fields(self, fields: ChatFields, body: JsonObject) -> "ChatRequest":
-        reasoning = unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking)
-        ignored, estimates = ignored_paths(body), PromptEstimates()
-        origin, size = self.origin and self.origin.without_body(), _size(self.sent_bytes, fields)
-        changes = {"reasoning": reasoning, "ignored": ignored, "estimates": estimates, "origin": origin, "size": size}
-        return replace(self, fields=fields, body=body, **changes)
+        origin = self.origin and self.origin.without_body()
+        return replace(_new_request(fields, body, self.sent_bytes), origin=origin)
 
     def estimate_prompt(self) -> int:
         return self.estimates.estimate(self.fields)
@@ -159,9 +151,10 @@ class ChatRequest(Struct, frozen=True):
 
     @property
     def session_id(self) -> str | None:
-        cache_key = self.body.get("prompt_cache_key")
-        if isinstance(cache_key, str):
-            return cache_key
+        if not self.is_plain:
+            cache_key = self.body.get("prompt_cache_key")
+            if isinstance(cache_key, str):
+                return cache_key
         return None if self.origin is None else self.origin.session_id
 
     def session_key(self, session_id: str | None) -> bytes:
@@ -180,7 +173,12 @@ ChatCall: TypeAlias = CallOf[ChatRequest]
 
 def parse_chat_request(body: bytes) -> ChatRequest:
     """Return the request in `body`. Raises `InvalidRequest`, with the field's path in `param`."""
-    return build_chat_request(decode_body(body), len(body))
+    sent_bytes = len(body)
+    plain = decode_plain(body) if sent_bytes <= LONG_BYTES else None  # to decode a long text twice takes its time
+    if plain is None:
+        return build_chat_request(decode_body(body), sent_bytes)
+    raw, fields = plain
+    return _new_request(fields, raw, sent_bytes, is_plain=True)
 
 
 def build_chat_request(raw: JsonObject, sent_bytes: int = 0) -> ChatRequest:
@@ -188,19 +186,22 @@ def build_chat_request(raw: JsonObject, sent_bytes: int = 0) -> ChatRequest:
 
     Raises `InvalidRequest`, with the field's path in `param`.
     """
-    fields = convert(raw)
+    return _new_request(convert(raw), raw, sent_bytes)
+
+
+def _new_request(fields: ChatFields, body: JsonObject, sent_bytes: int, *, is_plain: bool = False) -> ChatRequest:
     return ChatRequest(
         fields=fields,
-        body=raw,
-        reasoning=unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking),
-        ignored=ignored_paths(raw),
+        body=body,
+        reasoning=None if is_plain else unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking),
+        model=fields.model,
+        stream=fields.stream is True,
+        options=fields,
+        ignored=() if is_plain else ignored_paths(body),
         sent_bytes=sent_bytes,
-        size=_size(sent_bytes, fields),
+        size=sent_bytes + PART_BYTES * len(fields.messages),
+        is_plain=is_plain,
     )
-
-
-def _size(sent_bytes: int, fields: ChatFields) -> int:
-    return sent_bytes + PART_BYTES * len(fields.messages)
 
 
 def _normalise_number(value: Json) -> Json:
