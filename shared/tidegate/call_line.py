@@ -1,12 +1,14 @@
 """Log lines of calls, without the cost of `logging`'s own: each call has one.
 
 `Logger.log` looks for its place in the code and for its thread, process and task, which takes longer than to settle the
-call in memory.
+call in memory. A handler that knows how to write the line of a call gets its fields, and no log record, unless others
+want the line as well.
 """
 
 import logging
 import time
 from collections.abc import Mapping
+from typing import TextIO
 
 
 class CallLine(logging.LogRecord):
@@ -15,26 +17,62 @@ class CallLine(logging.LogRecord):
     fields: Mapping[str, object]
 
     # `LogRecord`'s own would do what is left out here.
-    def __init__(self, logger: str, level: int, event: str, fields: Mapping[str, object]) -> None:
-        now = time.time()
+    def __init__(self, logger: str, level: int, event: str, fields: Mapping[str, object], created: float) -> None:
         self.__dict__ = {
             **_TEMPLATE,
             **fields,
             "name": logger,
             "msg": event,
             "levelno": level,
-            "levelname": _LEVELS.get(level, "ERROR"),
-            "created": now,
-            "msecs": int(now % 1 * 1000),
+            "levelname": LEVEL_NAMES[level],
+            "created": created,
+            "msecs": int(created % 1 * 1000),
             "fields": fields,
         }
 
 
-_LEVELS = {logging.DEBUG: "DEBUG", logging.INFO: "INFO"}
+class CallHandler(logging.StreamHandler[TextIO]):
+    """A handler that writes the line of a call from its fields. `aws.logs` implements it."""
+
+    def write_call(self, level: int, event: str, fields: Mapping[str, object], created: float) -> None:
+        """Write the line that was logged at `created` UTC seconds. Raises nothing, like `emit`."""
+        raise NotImplementedError
+
+
+LOCATION = "settle:0"
+"""The function and the line that a call's line names."""
+
+LEVEL_NAMES = {logging.DEBUG: "DEBUG", logging.INFO: "INFO", logging.ERROR: "ERROR"}
+"""The levels at which calls are logged."""
+
 _TEMPLATE = vars(logging.LogRecord("", logging.INFO, "settle.py", 0, "", (), None, "settle"))
 
 
 def log_call(log: logging.Logger, level: int, event: str, fields: Mapping[str, object]) -> None:
     """Log the line of a call at `level`, as `log.log(level, event, extra=fields)` does."""
-    if log.isEnabledFor(level):
-        log.handle(CallLine(log.name, level, event, fields))
+    if not log.isEnabledFor(level):
+        return
+    handler, created = _only_handler(log, level), time.time()
+    if handler is None:
+        log.handle(CallLine(log.name, level, event, fields, created))
+    else:
+        handler.write_call(level, event, fields, created)
+
+
+def _only_handler(log: logging.Logger, level: int) -> CallHandler | None:
+    """Return the handler that writes all lines of the level; None if others get them as well, or filters choose."""
+    if log.filters:
+        return None
+    found: CallHandler | None = None
+    logger: logging.Logger | None = log
+    while logger is not None:
+        for handler in logger.handlers:
+            match handler:
+                case logging.NullHandler():
+                    pass
+                case CallHandler() if found is None and level >= handler.level and not handler.filters:
+                    found = handler
+                case _:
+                    return None
+        logger = logger.parent if logger.propagate else None
+    return found

@@ -3,9 +3,17 @@
 import io
 import json
 import logging
+from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
-from tidegate.aws.logs import JsonLines, configure
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.aws.logs import JsonLines, LineHandler, configure
+from tidegate.call_line import CallLine, log_call
 
 
 def written(level: int, event: str, extra: dict[str, object], *, crash: bool = False) -> dict[str, object]:
@@ -77,3 +85,139 @@ def test_configuring_twice_logs_once() -> None:
     finally:
         root.handlers = before
         logging.getLogger("tidegate").setLevel(logging.NOTSET)
+
+
+def logger_to(*handlers: logging.Handler, level: int = logging.INFO) -> logging.Logger:
+    """A logger whose lines go to these handlers alone."""
+    parent, log = logging.Logger("tidegate"), logging.Logger("tidegate.pipeline.settle", level)
+    parent.addHandler(logging.NullHandler())
+    log.parent = parent
+    for handler in handlers:
+        parent.addHandler(handler)
+    return log
+
+
+TEXTS = ("call_id", "app_id", "model", "provider", "status", "error_code", "timeline")
+NUMBERS = ("input_tokens", "output_tokens", "seconds", "first_event_seconds", "line")
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(TEXTS, st.none() | st.text()),
+        **dict.fromkeys(NUMBERS, st.none() | st.integers(0, 2**53) | st.floats(0, 1e6)),
+        "cost_usd": st.none() | st.decimals(0, 1000, places=18).map(str),
+        "held_usd": st.none() | st.decimals(0, 1000, places=18),
+        "failed_attempts": st.lists(st.text()),
+        "batch_id": st.none() | st.text(),
+    },
+)
+
+
+@given(
+    fields=FIELDS,
+    level=st.sampled_from([logging.DEBUG, logging.INFO, logging.ERROR]),
+    namespace=st.sampled_from([None, "tidegate/test"]),
+)
+def test_a_call_has_the_same_line_however_it_is_written(
+    fields: dict[str, object], level: int, namespace: str | None
+) -> None:
+    out = io.BytesIO()
+    log = logger_to(LineHandler(io.TextIOWrapper(out, "utf-8"), namespace), level=logging.DEBUG)
+    log_call(log, level, "call.settled", fields)
+    record = CallLine(log.name, level, "call.settled", fields, 0.0)
+    lines = [json.loads(line) for line in (out.getvalue(), JsonLines(namespace).format(record))]
+    for line in lines:
+        assert datetime.fromisoformat(line.pop("timestamp")).utcoffset() == timedelta(0)
+        line.get("_aws", {}).pop("Timestamp", None)
+    assert list(lines[0].items()) == list(lines[1].items())
+
+
+class Records(logging.Handler):
+    """Keeps the records that it gets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = list[logging.LogRecord]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.kept.append(record)
+
+
+def test_other_handlers_and_filters_get_the_record_of_a_call() -> None:
+    out, records = io.StringIO(), Records()
+    log = logger_to(LineHandler(out), records)
+    log_call(log, logging.INFO, "call.settled", {"status": "ok"})
+    [record] = records.kept
+    assert (record.levelname, record.getMessage(), vars(record)["status"]) == ("INFO", "call.settled", "ok")
+
+    def refuse(record: logging.LogRecord) -> bool:
+        return vars(record)["status"] != "ok"
+
+    filtered = LineHandler(out)
+    filtered.addFilter(refuse)
+    for strict in (logger_to(filtered), logger_to(LineHandler(out))):
+        if strict.parent and filtered not in strict.parent.handlers:
+            strict.addFilter(refuse)
+        for status in ("ok", "failed"):
+            log_call(strict, logging.INFO, "call.settled", {"status": status})
+    assert [json.loads(line)["status"] for line in out.getvalue().splitlines()] == ["ok", "failed", "failed"]
+
+
+def test_levels_hold_for_the_lines_of_calls() -> None:
+    out = io.StringIO()
+    handler = LineHandler(out)
+    handler.setLevel(logging.ERROR)
+    for log in (logger_to(handler), logger_to(LineHandler(out), level=logging.ERROR)):
+        log_call(log, logging.INFO, "call.settled", {})
+        assert out.getvalue() == ""
+        log_call(log, logging.ERROR, "meter.failed", {})
+        assert json.loads(out.getvalue())["level"] == "ERROR"
+        out.seek(out.truncate(0))
+
+
+class Slow(io.RawIOBase):
+    """A file that takes seven bytes at a time, and nothing now and then."""
+
+    def __init__(self) -> None:
+        self.got, self._turn = b"", 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int | None:
+        self._turn += 1
+        if self._turn == 1:
+            return None
+        self.got += bytes(data[:7])
+        return len(data[:7])
+
+
+def test_a_line_is_whole_even_if_the_file_takes_it_in_parts() -> None:
+    file = Slow()
+    log = logger_to(LineHandler(io.TextIOWrapper(io.BufferedWriter(file), "utf-8")))
+    log_call(log, logging.INFO, "call.settled", {"model": "größer"})
+    log_call(log, logging.INFO, "call.settled", {"model": "kürzer"})
+    assert [json.loads(line)["model"] for line in file.got.splitlines()] == ["größer", "kürzer"]
+
+
+def test_lines_of_calls_and_of_other_events_are_in_order(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w", encoding="utf-8") as stream:
+        log = logger_to(LineHandler(stream))
+        for number in range(3):
+            log.info("upstream.answered", extra={"number": number})
+            log_call(log, logging.INFO, "call.settled", {"number": number})
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    events = ["upstream.answered", "call.settled"]
+    assert [(line["number"], line["message"]) for line in lines] == [(n, event) for n in range(3) for event in events]
+
+
+def test_a_line_that_cannot_be_written_fails_no_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = (tmp_path / "log").open("w", encoding="utf-8")
+    log = logger_to(LineHandler(stream))
+    stream.close()
+    log_call(log, logging.INFO, "call.settled", {})
+    assert "call.settled" in capsys.readouterr().err
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    log_call(log, logging.INFO, "call.settled", {})
+    assert capsys.readouterr().err == ""
