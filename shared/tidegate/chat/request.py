@@ -3,7 +3,7 @@
 Source: https://platform.openai.com/docs/api-reference/chat/create (2026).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
 
 from msgspec import Struct, field, structs
@@ -128,8 +128,8 @@ class ChatRequest(Struct, frozen=True):
             body = origin.add_lost_fields(body)
         return worst_case_tokens(self.fields, body, self.output_limit, model, sent, self.estimates)
 
-    def prompt_texts(self) -> Iterator[str]:
-        return iter(message_texts(self.fields.messages))
+    def prompt_texts(self) -> Sequence[str]:
+        return message_texts(self.fields.messages)
 
     def reasoning_turns(self) -> Mapping[int, str]:
         return load("tidegate.chat.reasoning_signatures", "turns_to_look_up")(self.fields.messages)

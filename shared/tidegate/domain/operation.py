@@ -8,7 +8,7 @@ cache use these protocols, and never a field of one operation. To add an operati
     request.worst_case(model).output      # the longest answer, which is reserved
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct, field
@@ -155,8 +155,8 @@ class Request(Protocol):
         """
         ...
 
-    def prompt_texts(self) -> Iterator[str]:
-        """Yield the texts whose words count as input."""
+    def prompt_texts(self) -> Iterable[str]:
+        """Return the texts whose words count as input."""
         ...
 
     def cache_fields(self) -> JsonObject:
