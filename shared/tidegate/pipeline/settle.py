@@ -9,7 +9,7 @@ from tidegate.call_line import log_call
 from tidegate.catalog import CatalogModel, price_options
 from tidegate.domain.budget_alerts import may_have_crossed
 from tidegate.domain.call import Call, Outcome, SentAttempt
-from tidegate.domain.deployment import Deployment, Resolution
+from tidegate.domain.deployment import Cooldown, Deployment
 from tidegate.domain.settlement import billed_amounts, held_bill
 from tidegate.domain.usage import Bill, TokenCounts
 from tidegate.errors import StoreUnavailable
@@ -100,8 +100,12 @@ async def settle(components: Components, observation: Observation) -> Outcome:
         send_budget_alerts = load("tidegate.policy.metering.alerts", "send_budget_alerts")
         alerts = components.open_budget_alerts()
         await send_budget_alerts(components.ledger, alerts, snapshot, now, outcome.hold, actual)
-    if observation.resolution is not None:
-        await _announce_cooldowns(components, observation, observation.resolution, store_answers=is_recorded)
+    deployment, resolution, balancer = observation.deployment, observation.resolution, components.balancer
+    if resolution is not None:
+        if deployment is not None and observation.first_event_at is not None:
+            balancer.record_end(deployment, resolution, observation.call, observation.status, observation.error_code)
+        if cooldowns := balancer.take_announcements():
+            await _announce_cooldowns(components, cooldowns, store_answers=is_recorded)
     return outcome
 
 
@@ -147,15 +151,9 @@ async def _write_record(components: Components, outcome: Outcome) -> bool | None
     return True
 
 
-async def _announce_cooldowns(
-    components: Components, observation: Observation, resolution: Resolution, *, store_answers: bool
-) -> None:
+async def _announce_cooldowns(components: Components, cooldowns: Sequence[Cooldown], *, store_answers: bool) -> None:
     """Announce new cooldowns to other processes; skipped when the store is down."""
-    if observation.deployment is not None and observation.first_event_at is not None:
-        components.balancer.record_end(
-            observation.deployment, resolution, observation.call, observation.status, observation.error_code
-        )
-    for cooling in components.balancer.take_announcements():
+    for cooling in cooldowns:
         fields = {
             "deployment": cooling.name,
             "workspace_id": cooling.deployment_key.workspace_id,
