@@ -3,9 +3,11 @@
 import gzip
 import random
 import zlib
+from contextlib import suppress
 from typing import NamedTuple
 
 import pytest
+from httptools import HttpParserError, HttpResponseParser
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -155,6 +157,45 @@ def test_a_response_with_two_readings_is_refused_wherever_it_is_cut(name: str) -
 def test_trailers_and_informational_fields_are_not_fields_of_the_response() -> None:
     data = b"HTTP/1.1 103 Early Hints\r\nX-Hint: a\r\n\r\n" + OK + b"X-B: c\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert parse(data + b"0\r\nX-D: e\r\n\r\n").fields == [(b"X-B", b"c"), (b"Transfer-Encoding", b"chunked")]
+
+
+class Reference:
+    """The fields of the last head, as httptools parses them."""
+
+    def __init__(self, data: bytes) -> None:
+        self.fields: list[tuple[bytes, bytes]] = []
+        self._has_head = False
+        self._parser = HttpResponseParser(self)
+        with suppress(HttpParserError):
+            self._parser.feed_data(data)
+
+    def on_message_begin(self) -> None:
+        if not self._has_head:
+            self.fields.clear()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._has_head:
+            self.fields.append((name, value.strip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        self._has_head = self._parser.get_status_code() >= 200
+
+
+_NAMES = st.sampled_from([b"X-A", b"x-a", b"Server", b"Set-Cookie", b"x-Encoding", b"a!#$%&'*+.^_`|~-9"])
+_VALUES = st.binary(max_size=12) | st.sampled_from([b"", b" ", b"a: b", b"\tc \t", b"\xff\x80", b"d\te", b":"])
+_FIELDS = st.lists(st.tuples(_NAMES, st.sampled_from([b":", b": ", b":\t ", b" :"]), _VALUES), max_size=6)
+_EARLY = st.sampled_from([b"", b"\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Hints\r\nLink: a\r\n\r\n"])
+
+
+@given(st.lists(_EARLY, max_size=3), _FIELDS, st.randoms(use_true_random=False))
+def test_fields_are_those_that_httptools_reads(
+    early: list[bytes], fields: list[tuple[bytes, bytes, bytes]], chance: random.Random
+) -> None:
+    lines = b"".join(name + colon + value + b"\r\n" for name, colon, value in fields)
+    data = b"".join(early) + OK + lines + b"Content-Length: 3\r\n\r\nabc"
+    parsed = parse(*cut_at_random(data, chance))
+    if parsed != REFUSED:
+        assert parsed.fields == Reference(data).fields
 
 
 def test_the_response_to_a_head_request_has_no_content_and_ends_its_connection() -> None:

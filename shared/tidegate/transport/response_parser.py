@@ -10,12 +10,15 @@ from typing import Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from tidegate.lazy import load
+from tidegate.lazy import late_pattern, load
 
 MAX_HEAD_BYTES = 128 * 1024
 """Bytes in a row that are not content: the head with all informational responses before it, or the trailers."""
 
 MAX_FIELDS = 256
+
+_CODINGS = late_pattern(rb"\n(transfer|content)-encoding:([^\r]*)")
+"""The fields of a head in lower case that say how the content is coded."""
 
 
 class ContentDecoder(Protocol):
@@ -42,17 +45,18 @@ _ENDED = HttpResponseParser(object())
 class ResponseParser:
     """Parses the response to one request. `chunks` are the decoded content that nobody has taken yet.
 
-    `fields` are the header fields as they were sent. httptools calls the methods `on_…`.
+    httptools calls the methods `on_…`. The head is kept as it was sent: few calls ask for its fields.
     """
 
     __slots__ = (
         "_content_decoder",
         "_expects_body",
+        "_head",
+        "_informational_responses",
         "_parser",
         "_refusal",
         "_unproductive_bytes",
         "chunks",
-        "fields",
         "has_head",
         "is_complete",
         "is_reusable",
@@ -68,10 +72,11 @@ class ResponseParser:
     def restart(self) -> None:
         """Forget everything, for another response to the same request."""
         self.status = 0
-        self.fields: list[tuple[bytes, bytes]] = []
         self.chunks: list[bytes] = []
         self.size = 0
         self.has_head = self.is_complete = self.is_reusable = False
+        self._head = b""
+        self._informational_responses = 0
         self._content_decoder: ContentDecoder | None = None
         self._refusal: str | None = None
         self._unproductive_bytes = 0
@@ -82,26 +87,34 @@ class ResponseParser:
         """True if not one byte has arrived."""
         return not self.has_head and self._unproductive_bytes == 0
 
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The header fields, with their names as they were sent."""
+        parts = [line.partition(b":") for line in self._head.split(b"\r\n")[1:]]
+        return [(name, value.strip(b" \t")) for name, _, value in parts]
+
     def feed(self, data: bytes) -> str | None:
         """Parse what has arrived. Returns why the response is refused, or None."""
         parser = self._parser
         if parser is _ENDED:
             return "the response has ended"
-        room = MAX_HEAD_BYTES - self._unproductive_bytes
         self._unproductive_bytes += len(data)
         try:
-            if len(data) > room and not self.has_head:
-                parser.feed_data(data[:room])
-                if not self.has_head:
-                    return "the head of the response is too large"
-                data = data[room:]
+            if not self.has_head:
+                self._head += data
+                excess = self._unproductive_bytes - MAX_HEAD_BYTES
+                if excess > 0:
+                    parser.feed_data(data[:-excess])
+                    if not self.has_head:
+                        return "the head of the response is too large"
+                    data = data[-excess:]
             parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             if not self.is_complete:
                 return self._refusal or f"the response is not valid HTTP: {error}"
             self.is_reusable = False  # what follows a complete response is not looked at
         if self.is_complete:
-            self.release()
+            self._parser = _ENDED
         elif self._unproductive_bytes > MAX_HEAD_BYTES:
             return "the response has no content between too many bytes"
         return None
@@ -111,7 +124,9 @@ class ResponseParser:
         if not self.has_head or self.is_complete:
             return self.is_complete
         framing = (b"content-length", b"transfer-encoding")
-        if any(name.lower() in framing for name, _ in self.fields) or not self._finish_content():
+        if any(name.lower() in framing for name, _ in self.fields):
+            return False
+        if self._content_decoder is not None and not self._content_decoder.is_finished:
             return False
         self.is_complete = True
         self.release()
@@ -125,27 +140,19 @@ class ResponseParser:
         if self.is_complete:
             raise _Refused
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.has_head:  # a trailer is dropped
-            self.fields.append((name, value))
-
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 100 or status == 101:
             self._refuse(f"the response has the status {status}")
         if status < 200:
+            self._informational_responses += 1
             return
-        if len(self.fields) > MAX_FIELDS:
+        self._head = head = _last_head(self._head, self._informational_responses)
+        if head.count(b"\n") > MAX_FIELDS:
             self._refuse("the response has too many fields")
-        is_chunked = False
-        for name, value in self.fields:
-            # The lengths of "transfer-encoding" and "content-encoding": most names need no other look.
-            if len(name) == 17 and name.lower() == b"transfer-encoding":
-                if is_chunked or value.strip().lower() != b"chunked":
-                    self._refuse("the response has a transfer encoding other than chunked")
-                is_chunked = True
-            elif len(name) == 16 and name.lower() == b"content-encoding":
-                self._set_content_coding(value)
+        head = head.lower()
+        if b"-encoding:" in head:
+            self._read_codings(head)
         self.status = status
         self.has_head = True
         self._unproductive_bytes = 0
@@ -167,18 +174,23 @@ class ResponseParser:
 
     def on_message_complete(self) -> None:
         if not self.has_head:  # an informational response
-            self.fields.clear()
             return
         self.is_reusable = self._parser.should_keep_alive()
-        if not self._finish_content():
+        if self._content_decoder is not None and not self._content_decoder.is_finished:
             self._refuse("the compressed content is incomplete")
         self.is_complete = True
 
-    def _finish_content(self) -> bool:
-        return self._content_decoder is None or self._content_decoder.is_finished
+    def _read_codings(self, head: bytes) -> None:
+        is_chunked = False
+        for kind, value in _CODINGS.findall(head):
+            if kind == b"content":
+                self._set_content_coding(value.strip())
+            elif is_chunked or value.strip() != b"chunked":
+                self._refuse("the response has a transfer encoding other than chunked")
+            else:
+                is_chunked = True
 
-    def _set_content_coding(self, value: bytes) -> None:
-        coding = value.strip().lower()
+    def _set_content_coding(self, coding: bytes) -> None:
         if coding in (b"", b"identity"):
             return
         if coding not in (b"gzip", b"x-gzip", b"deflate") or self._content_decoder is not None:
@@ -188,3 +200,11 @@ class ResponseParser:
     def _refuse(self, reason: str) -> None:
         self._refusal = reason
         raise _Refused
+
+
+def _last_head(received: bytes, informational_responses: int) -> bytes:
+    """The head after those of the informational responses, from its status line to its last field."""
+    received = received.lstrip(b"\r\n")
+    for _ in range(informational_responses):
+        received = received[received.find(b"\r\n\r\n") :].lstrip(b"\r\n")
+    return received[: received.find(b"\r\n\r\n")]
