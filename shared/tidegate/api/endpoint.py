@@ -141,7 +141,7 @@ class OperationEndpoint(Struct, frozen=True):
             authenticated_at = gateway.clock()
         principal, workspace = caller
         body = await read_json_body(receive, headers, self.options.max_body_bytes)
-        if DEPLOYMENT in scope.get("path_params", ()):
+        if "path_params" in scope and DEPLOYMENT in scope["path_params"]:
             body = load("tidegate.api.azure_path", "with_deployment")(body, scope["path_params"][DEPLOYMENT])
         try:
             request = self.surface.parse(self.operation, body, headers)
@@ -169,9 +169,10 @@ class OperationEndpoint(Struct, frozen=True):
                 assert answer.reply is not None  # noqa: S101
                 headers = early_headers(call) + answer_headers(answer, started)
                 body = self.surface.reply(answer.reply, call.request)
-                keep_conversation = _conversation_keeper(gateway, call)
-                if keep_conversation is not None:
-                    await keep_conversation()
+                if call.request.origin is not None:
+                    keep_conversation = _conversation_keeper(gateway, call)
+                    if keep_conversation is not None:
+                        await keep_conversation()
                 await client.send_reply(200, body, headers)
 
     async def _stream(self, gateway: Gateway, call: Call, started: float, client: ClientWatch) -> None:
@@ -210,9 +211,10 @@ def _first_header(headers: dict[bytes, bytes], names: tuple[bytes, ...]) -> str 
 
 
 def _call_headers(scope: Scope, headers: dict[bytes, bytes]) -> CallHeaders:
-    lambda_deadline = scope.get("extensions", {}).get("tidegate.lambda", {}).get("deadline")
-    if lambda_deadline is None and _CALL_HEADERS.isdisjoint(headers):
+    invocation = scope["extensions"].get("tidegate.lambda") if "extensions" in scope else None
+    if invocation is None and _CALL_HEADERS.isdisjoint(headers):
         return NO_HEADERS
+    lambda_deadline = None if invocation is None else invocation.get("deadline")
     traceparent, tracestate = trace_headers(scope["headers"]) if b"traceparent" in headers else (None, None)
     return CallHeaders(
         app_id=header(headers, b"x-app-id"),

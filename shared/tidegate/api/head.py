@@ -1,13 +1,16 @@
 """The headers of replies to calls, and those of requests that name a trace."""
 
 import time
+from functools import lru_cache
 
 from tidegate.api import errors
 from tidegate.api.reply import RawHeaders, header_list, latin1
 from tidegate.domain.call import Call
 from tidegate.gateway import Answer
 from tidegate.lazy import load
-from tidegate.policy.metering.reservation import Headroom
+from tidegate.policy.metering.reservation import UNLIMITED_HEADROOM, Headroom
+
+_ONE_ATTEMPT = errors.attempt_headers(1, ())
 
 
 def early_headers(call: Call) -> RawHeaders:
@@ -30,18 +33,25 @@ def trace_headers(headers: RawHeaders) -> tuple[str | None, str | None]:
 def answer_headers(answer: Answer, started: float) -> RawHeaders:
     """Return the headers of an answer; `started` is when the request came, by `time.perf_counter`."""
     overhead = time.perf_counter() - started - answer.upstream_seconds
-    headers: RawHeaders = [
-        (b"x-tidegate-provider", answer.deployment.provider.encode()),
-        (b"x-tidegate-model", latin1(answer.deployment.model_id)),
-        *errors.attempt_headers(answer.attempts, answer.failed_attempts),
+    deployment = answer.deployment
+    is_first_attempt = answer.attempts == 1 and not answer.failed_attempts
+    headers = [
+        *_model_headers(deployment.provider, deployment.model_id),
+        *(_ONE_ATTEMPT if is_first_attempt else errors.attempt_headers(answer.attempts, answer.failed_attempts)),
         (b"x-tidegate-overhead-ms", b"%.2f" % (overhead * 1000)),
     ]
-    if answer.deployment.label is not None:
-        headers.append((b"x-tidegate-deployment", latin1(answer.deployment.label)))
+    if deployment.label is not None:
+        headers.append((b"x-tidegate-deployment", latin1(deployment.label)))
     if answer.ignored:
         headers.append((b"x-tidegate-ignored-params", header_list(answer.ignored, ",")))
-    headers += [(name.encode(), header_list(value.split(", "), ", ")) for name, value in answer.headers]
-    return headers + _limit_headers(answer.headroom)
+    if answer.headers:
+        headers += [(name.encode(), header_list(value.split(", "), ", ")) for name, value in answer.headers]
+    return headers if answer.headroom is UNLIMITED_HEADROOM else headers + _limit_headers(answer.headroom)
+
+
+@lru_cache(maxsize=256)
+def _model_headers(provider: str, model_id: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (b"x-tidegate-provider", provider.encode()), (b"x-tidegate-model", latin1(model_id))
 
 
 def _limit_headers(headroom: Headroom) -> RawHeaders:

@@ -6,6 +6,8 @@ from starlette.types import Message, Receive
 
 from tidegate.errors import RequestTooLarge, TidegateError, UnsupportedMediaType
 
+_JSON = b"application/json"
+
 
 class ClientGone(TidegateError):
     """The client left before its request was complete. The server discards the reply to it."""
@@ -19,21 +21,28 @@ async def read_json_body(receive: Receive, headers: dict[bytes, bytes], limit: i
 
     Raises `UnsupportedMediaType`, `RequestTooLarge` (before reading, if `content-length` is sent) and `ClientGone`.
     """
-    media_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-    if media_type != b"application/json":
+    media_type = headers.get(b"content-type", b"")
+    if media_type != _JSON and media_type.split(b";")[0].strip().lower() != _JSON:
         raise UnsupportedMediaType("The body must be JSON: send the header content-type: application/json.")
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    pieces: list[bytes] = []
-    size, more = 0, True
-    while more:
+    body, more = _piece(await receive())
+    if more:
+        body = await _read_rest(receive, body, limit)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+async def _read_rest(receive: Receive, first: bytes, limit: int) -> bytes:
+    """Return a body that comes in several pieces; if it is larger than `limit`, only a part that is larger, too."""
+    pieces, size, more = [first], len(first), True
+    while more and size <= limit:
         piece, more = _piece(await receive())
         size += len(piece)
-        if size > limit:
-            raise _too_large(limit)
         pieces.append(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return b"".join(pieces)
 
 
 def _too_large(limit: int) -> RequestTooLarge:
