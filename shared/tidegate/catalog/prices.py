@@ -28,9 +28,12 @@ def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None)
     seconds), for prices that change by day or hour; None uses the price of the day on which the row was checked.
     Contradictory counts, such as more cached tokens than input, never make a part of the cost negative.
     """
-    price = price_in_force(model.prices, at)
-    if price is None:
+    prices = model.prices
+    if not prices:
         return None
+    price = prices[0]
+    if prices[-1] is not price:  # there are several
+        price = price_in_force(prices, at) or price
     rates = _tier_rates(price, tokens.input) if price.tiers else price
     if rates.input is None or rates.output is None:
         return None
@@ -76,7 +79,7 @@ def cost_parts_of_sum(model: CatalogModel, tokens: TokenCounts, calls: int) -> S
 
 def price_in_force(prices: tuple[Price, ...], at: float | None = None) -> Price | None:
     """The last price that applies at the time `at`; the first price if `at` is None or none applies."""
-    if at is not None and len(prices) > 1:
+    if at is not None:
         for price in reversed(prices):
             if _applies(price, at):
                 return price

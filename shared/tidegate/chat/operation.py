@@ -10,7 +10,7 @@ from typing import Any, cast
 from msgspec import Struct
 
 from tidegate.catalog.row import PRICE_OPTIONS
-from tidegate.chat.completion import Choice, Chunk, ChunkChoice, Completion, CompletionMessage, Delta
+from tidegate.chat.completion import Chunk, Completion, CompletionMessage, Delta
 from tidegate.chat.request import ChatRequest, build_chat_request, parse_chat_request
 from tidegate.domain.operation import Assembler, ReasoningCollector, Reply, ReplyChunk, ReplyLog, Request, Stamp, Text
 from tidegate.json import JsonObject
@@ -39,33 +39,35 @@ class ChatOperation(Struct, frozen=True):
         return parse_chat_request(body)
 
     def read_reply(self, reply: Reply, log: ReplyLog) -> None:
-        completion = cast(Completion, reply)
+        # The replies of an operation have its type.
+        completion: Completion = reply  # pyright: ignore[reportAssignmentType]
         log.usage = usage = completion.get("usage")
         _read_price_fields(reply, usage or _NOTHING, log)
         for choice in completion["choices"]:
-            _read_finish(choice, log)
+            log.finish_reason = choice["finish_reason"]
+            log.native_finish_reason = choice.get("native_finish_reason")
             _read_text(choice["message"], log)
 
     def read_chunk(self, chunk: ReplyChunk, log: ReplyLog) -> None:
-        chat_chunk = cast(Chunk, chunk)
-        usage = chat_chunk.get("usage")
-        if usage:
-            log.usage = usage
-        tier = chunk.get("service_tier")
-        if usage or (tier and tier != log.price_fields.get("service_tier")):
-            _read_price_fields(chunk, usage or _NOTHING, log)
+        # A stream has many chunks: no call asks for what they lack.
+        chat_chunk: Chunk = chunk  # pyright: ignore[reportAssignmentType]
+        if "usage" in chat_chunk or "service_tier" in chat_chunk:
+            _read_usage(chat_chunk, log)
         for choice in chat_chunk["choices"]:
             delta = choice["delta"]
-            content = delta.get("content")
-            if content and len(delta) == 1:  # the common case
-                log.answer_text.append(content)
+            if "content" in delta and len(delta) == 1:  # the common case
+                if delta["content"]:
+                    log.answer_text.append(delta["content"])
             else:
                 _read_text(delta, log)
             if choice["finish_reason"] is not None:
-                _read_finish(choice, log)
+                log.finish_reason = choice["finish_reason"]
+                log.native_finish_reason = choice.get("native_finish_reason")
 
     def stamper(self, request: Request, stamp: Stamp) -> "ChatStamper":
-        reasoning = _chat(request).reasoning
+        # The requests of an operation are those that it has parsed.
+        chat_request: ChatRequest = request  # pyright: ignore[reportAssignmentType]
+        reasoning = chat_request.reasoning
         return ChatStamper(stamp, hides_reasoning=reasoning is not None and reasoning.exclude)
 
     def reasoning_collector(self, request: Request) -> ReasoningCollector:
@@ -148,14 +150,15 @@ class ChatStamper:
 
     def chunk(self, chunk: ReplyChunk) -> ReplyChunk | None:
         """Usage is held back for the chunk that ends the stream. Strict clients refuse a null fingerprint in chunks."""
-        self._fingerprint = chunk.get("system_fingerprint") or self._fingerprint
+        if "system_fingerprint" in chunk:
+            self._fingerprint = chunk["system_fingerprint"] or self._fingerprint
         if not chunk["choices"]:
             return None
         if self._hides_reasoning:
             for choice in cast(Chunk, chunk)["choices"]:
                 _strip_reasoning(choice["delta"])
         stamped = {**self._chunk_stamp, **chunk, **self._chunk_stamp}
-        if stamped.get("system_fingerprint", "") is None:
+        if "system_fingerprint" in stamped and stamped["system_fingerprint"] is None:
             del stamped["system_fingerprint"]
         return stamped
 
@@ -174,17 +177,20 @@ def _chat(request: Request) -> ChatRequest:
     return request
 
 
+def _read_usage(chunk: Chunk, log: ReplyLog) -> None:
+    usage, tier = chunk.get("usage"), chunk.get("service_tier")
+    if usage:
+        log.usage = usage
+    if usage or (tier and tier != log.price_fields.get("service_tier")):
+        _read_price_fields(cast(ReplyChunk, chunk), usage or _NOTHING, log)
+
+
 def _read_price_fields(reply: Reply | ReplyChunk, usage: Mapping[str, object], log: ReplyLog) -> None:
     """Record the service tier, and what Anthropic reports beside its counts: the speed, and where the model ran."""
     for name in PRICE_OPTIONS:
         source = reply if name == "service_tier" else usage
         if name in source and source[name] is not None:
             log.price_fields[name] = source[name]
-
-
-def _read_finish(choice: Choice | ChunkChoice, log: ReplyLog) -> None:
-    log.finish_reason = choice["finish_reason"]
-    log.native_finish_reason = choice.get("native_finish_reason")
 
 
 def _read_text(message: CompletionMessage | Delta, log: ReplyLog) -> None:

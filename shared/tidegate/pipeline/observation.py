@@ -221,11 +221,6 @@ class Observation(ReplyLog, kw_only=True):
     def _is_asking(self) -> bool:
         return self.first_event_at is None and self.attempts > len(self.failed_attempts())
 
-    @property
-    def model_id(self) -> str:
-        """The id of the model that was asked last; before the first attempt, the id of the requested model."""
-        return self.deployment.model_id if self.deployment else self.call.request.model
-
     def generated_text(self) -> GeneratedText:
         answer, reasoning, other = self.answer_text, self.reasoning_text, self.other_text
         return GeneratedText("".join(answer), "".join(reasoning) if reasoning else "", "".join(other) if other else "")

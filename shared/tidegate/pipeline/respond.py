@@ -200,9 +200,13 @@ async def store_reasoning(components: Components, call: Call, collector: Reasoni
 
 
 def stamp_of(observation: Observation) -> Stamp:
-    """Return the id, time and model that the call's reply, or each of its chunks, is stamped with."""
-    call = observation.call
-    return Stamp(call.surface.reply_id(call.id, call.started_at), int(call.started_at), observation.model_id)
+    """Return the id, time and model that the call's reply, or each of its chunks, is stamped with.
+
+    The model is the one that was asked last; before the first attempt, the requested one.
+    """
+    call, deployment = observation.call, observation.deployment
+    model = call.request.model if deployment is None else deployment.model_id
+    return Stamp(call.surface.reply_id(call.id, call.started_at), int(call.started_at), model)
 
 
 def wants_usage(call: Call) -> bool:
