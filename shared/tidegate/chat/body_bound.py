@@ -38,19 +38,21 @@ the model's name, `max_tokens`, `stream`.
 
 def bound_body(body: bytes) -> TokenCounts:
     """Return the most input tokens that the body can take, by kind. `input` includes all kinds."""
-    media = TokenCounts()
-    if any(key in body for key in _MEDIA_KEYS):
-        value = decode_or_none(body)
-        take_media: Callable[[Json], TokenCounts] = load("tidegate.chat.media_bound", "take_media")
-        media = take_media(value)
-        body = encode(value)
-    return replace(media, input=max(1, _text_tokens(body)) + media.input, estimated=True)
+    media_keys = [key for key in _MEDIA_KEYS if key in body]
+    if not media_keys:
+        return TokenCounts(input=max(1, _text_tokens(body)), estimated=True)
+    value = decode_or_none(body)
+    take_media: Callable[[Json], TokenCounts] = load("tidegate.chat.media_bound", "take_media")
+    media = take_media(value)
+    return replace(media, input=max(1, _text_tokens(encode(value))) + media.input, estimated=True)
 
 
 def _text_tokens(body: bytes) -> int:
     tokens = MESSAGE_TOKENS * body.count(b'"role":') - ENVELOPE_TOKENS
     for syntax in _SYNTAX:
-        body = body.replace(syntax, b"")
-    for escape, char in _ESCAPES:
-        body = body.replace(escape, char)
+        if syntax in body:
+            body = body.replace(syntax, b"")
+    if b"\\" in body:
+        for escape, char in _ESCAPES:
+            body = body.replace(escape, char)
     return tokens + bound_utf8(body)

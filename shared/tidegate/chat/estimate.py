@@ -59,7 +59,7 @@ def estimate_text(text: str) -> int:
     if not text:
         return 0
     tokens = _text_tokens(text) if len(text) <= PIECE_CHARACTERS else sum(map(_text_tokens, _pieces(text)))
-    return max(1, round(tokens))
+    return round(tokens) or 1
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -75,14 +75,15 @@ def _pieces(text: str) -> Iterator[str]:
 
 def _text_tokens(text: str) -> float:
     plain = text.encode("ascii", "ignore").translate(_ASCII_CLASSES)
+    letters, digits, marks = plain.count(b"a"), plain.count(b"0"), plain.count(b".")
     tokens = (
         TOKENS_PER_WORD * len(plain.translate(_LETTERS_ONLY).split())
-        + TOKENS_PER_LETTER * plain.count(b"a")
-        + TOKENS_PER_DIGIT * plain.count(b"0")
-        + TOKENS_PER_MARK * plain.count(b".")
-        + TOKENS_PER_SPACE * plain.count(b" ")
+        + TOKENS_PER_LETTER * letters
+        + TOKENS_PER_DIGIT * digits
+        + TOKENS_PER_MARK * marks
+        + TOKENS_PER_SPACE * (len(plain) - letters - digits - marks)
     )
-    if len(plain) < len(text):
+    if not text.isascii():
         tokens += TOKENS_PER_BYTE * (len(text.encode("utf-8", "surrogatepass")) - len(plain))
     return tokens
 
@@ -115,10 +116,12 @@ class PromptEstimates(Struct):
 
 def estimate_prompt(fields: ChatFields) -> int:
     """The estimated tokens of a request's messages, tools and schemas; rather too many than too few."""
-    tokens = CALL_TOKENS + sum(MESSAGE_TOKENS + _message_tokens(message) for message in fields.messages)
-    functions = [tool.function for tool in fields.tools or () if tool.function] + (fields.functions or [])
-    if functions:
-        tokens += TOOLS_PREAMBLE_TOKENS + sum(map(_function_tokens, functions))
+    tokens = CALL_TOKENS + MESSAGE_TOKENS * len(fields.messages)
+    for message in fields.messages:
+        tokens += _message_tokens(message)
+    if fields.tools or fields.functions:
+        functions = [tool.function for tool in fields.tools or () if tool.function] + (fields.functions or [])
+        tokens += TOOLS_PREAMBLE_TOKENS + sum(map(_function_tokens, functions)) if functions else 0
     if isinstance(fields.response_format, JsonSchemaFormat):
         tokens += TOOLS_PREAMBLE_TOKENS + _json_tokens(fields.response_format.json_schema.schema)
     return tokens

@@ -136,5 +136,8 @@ def message_texts(messages: list[Message]) -> list[str]:
 
 def count_media(messages: list[Message]) -> int:
     """The number of images, documents, recordings and videos in the messages."""
-    parts = (part for message in messages if isinstance(message.content, list) for part in message.content)
-    return sum(not isinstance(part, TextPart | RefusalPart) for part in parts)
+    media = 0
+    for message in messages:
+        if type(message.content) is list:
+            media += sum(not isinstance(part, TextPart | RefusalPart) for part in message.content)
+    return media

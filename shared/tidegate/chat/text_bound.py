@@ -59,7 +59,11 @@ _COMMON_BLOCKS = (
 _BLOCK_BYTES = 32_768
 """Texts are counted in blocks that fit into the processor's cache, which is faster than at once."""
 
+_ONES = int.from_bytes(b"\x01" * _BLOCK_BYTES, "little")
+"""The lowest bit of each byte of a block."""
+
 _LETTER, _CAPITAL, _DIGIT, _MARK, _SPACE, _BLANK, _CONTROL = range(7)
+"""The bit of each class of characters. A capital has two: it is a letter as well."""
 
 
 def _class_bits(byte: int) -> int:
@@ -111,34 +115,41 @@ def bound_text(text: str) -> int:
 
 def bound_utf8(text: bytes) -> int:
     """Return the most tokens that a text in UTF-8 can take; 0 only for the empty text."""
+    if len(text) <= _BLOCK_BYTES:
+        return math.ceil(_bound_block(text))
     blocks = range(0, len(text), _BLOCK_BYTES)
-    return math.ceil(sum(_bound_block(text[start : start + _BLOCK_BYTES]) for start in blocks))
+    return math.ceil(sum([_bound_block(text[start : start + _BLOCK_BYTES]) for start in blocks]))
 
 
 def _bound_block(text: bytes) -> float:
-    classes = _bits(text, _CLASSES)
-    ones = int.from_bytes(b"\x01" * len(text), "little")
-    letter, capital, digit, mark, space, blank, control = (classes >> bit & ones for bit in range(7))
-    pair, spaces = letter & letter << 8, space & space << 8
+    """Return the bound of a block. What a text lacks is not counted: most have no tabs, and many no digits."""
+    classes = int.from_bytes(text.translate(_CLASSES), "little")
+    letter, capital, digit = classes & _ONES, classes >> _CAPITAL & _ONES, classes >> _DIGIT & _ONES
+    mark, space = classes >> _MARK & _ONES, classes >> _SPACE & _ONES
+    blank, control = classes >> _BLANK & _ONES, classes >> _CONTROL & _ONES
+    pair, separator = letter & letter << 8, digit | blank | control
     letters, pairs = letter.bit_count(), pair.bit_count()
-    tokens = (
-        LETTER * letters
-        + WORD * (letters - pairs)
-        + THIRD_LETTER * (pair & pair << 8).bit_count()
-        + WORD_ALONE * (letter & (digit | blank | control) << 8).bit_count()
-        + UNUSUAL_PAIR * (pairs - _count_pairs(text, _PAIR_TABLES))
-        + AFTER_CAPITAL * (letter & capital << 8).bit_count()
-        + CAPITAL_INSIDE * (capital & (letter ^ capital) << 8).bit_count()
-        + (DIGIT + NUMBER) * digit.bit_count()
-        - NUMBER * (digit & digit << 8).bit_count()
-        + NUMBER_AFTER_BLANK * (digit & (space | blank) << 8).bit_count()
-        + MARK * mark.bit_count()
-        + SPACE * space.bit_count()
-        + SPACE_RUN * (spaces & ~(space << 16)).bit_count()
-        + BLANK * blank.bit_count()
-        + BLANK_AFTER_SPACE * (blank & space << 8).bit_count()
-        + CONTROL * control.bit_count()
-    )
+    tokens = LETTER * letters + WORD * (letters - pairs) + THIRD_LETTER * (pair & pair << 8).bit_count()
+    if separator:
+        tokens += WORD_ALONE * (letter & separator << 8).bit_count()
+    tokens += UNUSUAL_PAIR * (pairs - _count_pairs(text, _PAIR_TABLES))
+    if capital:
+        tokens += AFTER_CAPITAL * (letter & capital << 8).bit_count()
+        tokens += CAPITAL_INSIDE * (capital & (letter ^ capital) << 8).bit_count()
+    if digit:
+        tokens += (DIGIT + NUMBER) * digit.bit_count()
+        tokens -= NUMBER * (digit & digit << 8).bit_count()
+        tokens += NUMBER_AFTER_BLANK * (digit & (space | blank) << 8).bit_count()
+    tokens += MARK * mark.bit_count()
+    if space:
+        spaces = space & space << 8
+        tokens += SPACE * space.bit_count()
+        tokens += SPACE_RUN * (spaces & ~(space << 16)).bit_count() if spaces else 0
+    if blank:
+        tokens += BLANK * blank.bit_count()
+        tokens += BLANK_AFTER_SPACE * (blank & space << 8).bit_count()
+    if control:
+        tokens += CONTROL * control.bit_count()
     if text.isascii():
         return tokens
     return (
@@ -151,11 +162,8 @@ def _bound_block(text: bytes) -> float:
 
 def _count_pairs(text: bytes, tables: Iterable[tuple[bytes, bytes]]) -> int:
     """Count the neighbouring bytes that a row of the tables has."""
-    return sum(
-        (_bits(text, first) << 8 & _bits(text, second)).bit_count()  # the first byte moves to the place of the second
-        for first, second in tables
-    )
-
-
-def _bits(text: bytes, table: bytes) -> int:
-    return int.from_bytes(text.translate(table), "little")
+    count = 0
+    for first, second in tables:
+        firsts = int.from_bytes(text.translate(first), "little") << 8  # moved to the place of the second
+        count += (firsts & int.from_bytes(text.translate(second), "little")).bit_count()
+    return count

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -72,6 +73,8 @@ _MCP_SERVERS = "mcp_servers"
 Source: https://platform.claude.com/docs/en/agents-and-tools/mcp-connector (2026-11): only tokens are charged.
 """
 
+_TOOL_FIELDS = frozenset({"tools", "functions", "web_search_options", _MCP_SERVERS})
+
 IMAGE_ANSWER_TOKENS = 2_000
 """Tokens of an image in the answer, whatever the limit: Gemini's take 1,120 to 2,000, by their size
 (https://ai.google.dev/gemini-api/docs/pricing, 2026-11).
@@ -97,16 +100,25 @@ def worst_case_tokens(
     that may be sound or images counts as such: no model's rate for these is lower than for text, and no model's rate
     for reasoning is higher.
     """
-    estimates = estimates or PromptEstimates()
-    bound = _image_factor(estimates.bound(sent or encode(body)), model)
-    prompt = max(_estimated_prompt(fields, estimates), bound.input) + _tool_tokens(fields, body, model, sent)
-    thinking = max(map(int, _SENT_BUDGET.findall(sent or b"")), default=0)
-    answer = ((output_limit or _longest_answer(model, sent)) + thinking) * (fields.n or 1)
+    estimates, choices, own_searches = estimates or PromptEstimates(), fields.n or 1, _own_searches(model)
+    has_tools = own_searches > 0 or not _TOOL_FIELDS.isdisjoint(body)
+    bound = estimates.bound(sent or encode(body))
+    if bound.image_input:
+        bound = _image_factor(bound, model)
+    prompt = _estimated_prompt(fields, estimates)
+    if bound.input > prompt:
+        prompt = bound.input
+    if has_tools:
+        prompt += _tool_tokens(fields, body, own_searches, sent)
+    answer = output_limit or _longest_answer(model, sent)
+    if sent is not None and b"udget" in sent:
+        answer += max(map(int, _SENT_BUDGET.findall(sent)), default=0)
+    answer *= choices
     if body.get("prediction") is not None:
-        answer += _rejected_prediction(body["prediction"]) * (fields.n or 1)
-    kinds = _answer_kinds(body, model, sent or b"")
-    if "image" in kinds:
-        answer = max(answer, IMAGE_ANSWER_TOKENS * (fields.n or 1))
+        answer += _rejected_prediction(body["prediction"]) * choices
+    has_audio, has_image = _answer_kinds(body, model, sent)
+    if has_image:
+        answer = max(answer, IMAGE_ANSWER_TOKENS * choices)
     written = prompt if _writes_cache(body, sent) else 0
     return TokenCounts(
         input=prompt,
@@ -115,9 +127,9 @@ def worst_case_tokens(
         written_1h=written,
         audio_input=bound.audio_input,
         image_input=bound.image_input,
-        audio_output=answer if "audio" in kinds else 0,
-        image_output=answer if "image" in kinds and "audio" not in kinds else 0,
-        searches=max(_searches(fields, body), _own_searches(model)),
+        audio_output=answer if has_audio else 0,
+        image_output=answer if has_image and not has_audio else 0,
+        searches=max(_searches(fields, body), own_searches) if has_tools else 0,
         estimated=True,
     )
 
@@ -125,7 +137,9 @@ def worst_case_tokens(
 def _longest_answer(model: ModelLimits | None, sent: bytes | None) -> int:
     """Return the longest answer without the caller's limit: the model's, or a longer one that the provider is told."""
     limit = (model.output_limit if model else None) or UNKNOWN_OUTPUT_TOKENS
-    return max([limit, *map(int, _SENT_LIMIT.findall(sent or b""))])
+    if sent is None or b"okens" not in sent:
+        return limit
+    return max([limit, *map(int, _SENT_LIMIT.findall(sent))])
 
 
 def _rejected_prediction(prediction: Json) -> int:
@@ -153,27 +167,34 @@ def _searches(fields: ChatFields, body: JsonObject) -> int:
 
 def _own_searches(model: ModelLimits | None) -> int:
     """Return the searches of a model that searches without being asked to."""
-    if model is None or _ALWAYS_SEARCHES.search(model.id) is None:
+    return 0 if model is None else _own_searches_of(model.id)
+
+
+@lru_cache(512)
+def _own_searches_of(model_id: str) -> int:
+    if _ALWAYS_SEARCHES.search(model_id) is None:
         return 0
-    return DEEP_SEARCHES if "deep-research" in model.id else WEB_SEARCHES
+    return DEEP_SEARCHES if "deep-research" in model_id else WEB_SEARCHES
 
 
 def _is_search(tool: Mapping[str, object]) -> bool:
     return "web_search" in str(tool.get("type"))
 
 
-def _answer_kinds(body: JsonObject, model: ModelLimits | None, sent: bytes) -> set[str]:
-    """Return the kinds of answers to expect: those that the request asks for, and those that the model has.
+def _answer_kinds(body: JsonObject, model: ModelLimits | None, sent: bytes | None) -> tuple[bool, bool]:
+    """Return whether to expect sound and images: those that the request asks for, and those that the model has.
 
     A model of images may answer with one although only text is asked for. Speech must be asked for, also in Gemini's
     own field, if the model can write as well.
     """
+    outputs = model.outputs if model else ()
+    has_audio = "audio" in outputs and ("text" not in outputs or (sent is not None and b'"AUDIO"' in sent))
+    has_image = "image" in outputs
     modalities = body.get("modalities")
-    asked = {str(kind).lower() for kind in modalities} if isinstance(modalities, list) else set[str]()
-    outputs = set(model.outputs if model else ())
-    if "text" in outputs and b'"AUDIO"' not in sent:
-        outputs.discard("audio")
-    return asked | outputs
+    if isinstance(modalities, list):
+        asked = {str(kind).lower() for kind in modalities}
+        return has_audio or "audio" in asked, has_image or "image" in asked
+    return has_audio, has_image
 
 
 def _writes_cache(body: JsonObject, sent: bytes | None) -> bool:
@@ -182,8 +203,6 @@ def _writes_cache(body: JsonObject, sent: bytes | None) -> bool:
 
 def _image_factor(bound: TokenCounts, model: ModelLimits | None) -> TokenCounts:
     factor = max((factor for name, factor in _IMAGE_FACTORS.items() if model and name in model.id), default=1)
-    if factor == 1 or not bound.image_input:
-        return bound
     images = bound.image_input * factor
     return replace(bound, input=bound.input - bound.image_input + images, image_input=images)
 
@@ -193,11 +212,11 @@ def _estimated_prompt(fields: ChatFields, estimates: PromptEstimates) -> int:
     return math.ceil(estimates.estimate(fields) * PROMPT_FACTOR) + TEMPLATE_TOKENS + media
 
 
-def _tool_tokens(fields: ChatFields, body: JsonObject, model: ModelLimits | None, sent: bytes | None) -> int:
+def _tool_tokens(fields: ChatFields, body: JsonObject, own_searches: int, sent: bytes | None) -> int:
     """Return the tokens to hold for what providers add to tool definitions, and for what their own tools read."""
     extra = TOOLS_TOKENS if fields.tools or fields.functions else 0
     own_tools = fields.web_search_options is not None or any(t.type not in _CALLER_TOOLS for t in fields.tools or ())
-    if own_tools or body.get(_MCP_SERVERS) or _own_searches(model) or _sends_own_tool(body, sent):
+    if own_tools or body.get(_MCP_SERVERS) or own_searches or _sends_own_tool(body, sent):
         extra += SEARCH_RESULT_TOKENS
     return extra
 
