@@ -103,9 +103,9 @@ _lines_of_blocks = st.sampled_from(
 _blocks = st.lists(_lines_of_blocks | st.sampled_from(["data: ü\r", "data: a\x00\x0b"]), max_size=3).map("\n".join)
 
 
-@given(st.lists(st.lists(_blocks, max_size=3).map("\n\n".join), max_size=4))
-def test_pieces_of_whole_events_are_read_as_their_bytes_one_by_one(texts: list[str]) -> None:
-    pieces = [f"{text}\n\n".encode() for text in texts]
+@given(st.lists(st.lists(_blocks, max_size=3).map("\n\n".join), max_size=4), st.sampled_from(["\n", "\r\n"]))
+def test_pieces_of_whole_events_are_read_as_their_bytes_one_by_one(texts: list[str], ending: str) -> None:
+    pieces = [f"{text}\n\n".replace("\n", ending).encode() for text in texts]
     assert read(*pieces) == read(*(bytes([byte]) for piece in pieces for byte in piece))
 
 

@@ -33,11 +33,17 @@ class StreamLoop:
         If a batch fails midway, returns its chunks so far, and `failure` is the error; but not for mere roles, so that
         the call can be retried.
         """
-        stream = self._stream
-        if self._pairs is None and _may_have_half_pair(batch):
-            self._pairs = _create_pairs()
-        if self._pairs is not None:
-            batch = self._pairs.join(batch)
+        stream, pairs = self._stream, self._pairs
+        if pairs is None:
+            for event in batch:
+                data = event.data
+                if type(data) is str and "\\u" not in data:
+                    continue
+                if _may_have_half_pair(data):
+                    pairs = self._pairs = _create_pairs()
+                    break
+        if pairs is not None:
+            batch = pairs.join(batch)
         chunks: list[Chunk] = []
         try:
             for event in batch:
@@ -89,16 +95,11 @@ def _create_pairs() -> _Pairs:
     return load("tidegate.providers.surrogate_pairs", "SurrogatePairs")()
 
 
-def _may_have_half_pair(events: Iterable[StreamEvent]) -> bool:
-    """True if one of the events may have an escaped surrogate: `\\ud83d`."""
-    for event in events:
-        data = event.data
-        if isinstance(data, str):
-            if "\\u" in data and ("\\ud" in data or "\\uD" in data):
-                return True
-        elif b"\\ud" in data or b"\\uD" in data:
-            return True
-    return False
+def _may_have_half_pair(data: str | bytes) -> bool:
+    """True if the data may have an escaped surrogate: `\\ud83d`."""
+    if isinstance(data, str):
+        return "\\ud" in data or "\\uD" in data
+    return b"\\ud" in data or b"\\uD" in data
 
 
 def _has_more_than_role(chunk: Chunk) -> bool:

@@ -28,18 +28,49 @@ class SseDecoder:
         self._is_at_start = True
         self._skip_line_feed = False
         self._is_between_events = False
+        self._type_line, self._type = b"", ""
+        """The last line with a type that was read in a piece of whole events, and the type."""
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """The events that `data` completes. Raises `ProviderMalformed` for one of more than `MAX_EVENT_BYTES`."""
         if not data:
             return []
-        if self._is_between_events and data.endswith(b"\n\n"):
-            events = _whole_events(data)
+        if self._is_between_events:
+            events = self._whole_events(data)
             if events is not None:
                 return events
         events = self._feed_any(data)
         is_within_event = self._partial_line or self._data_lines or self._event_type
         self._is_between_events = not (is_within_event or self._is_at_start or self._skip_line_feed)
+        return events
+
+    def _whole_events(self, data: bytes) -> list[StreamEvent] | None:
+        """Return the events in `data`; None unless each is whole, and has nothing but a type and one line of data.
+
+        Most servers send nothing else, one event in each piece.
+        """
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n")
+            if b"\r" in data:
+                return None
+        lines = data.split(b"\n")
+        if lines[-1] or lines[-2]:
+            return None
+        events: list[StreamEvent] = []
+        event_type, value = "message", None
+        for line in lines[:-1]:
+            if line[:6] == b"data: " and value is None:
+                value = line[6:]
+            elif not line:
+                if value is not None:
+                    events.append(StreamEvent(event_type, value.decode("utf-8", "replace")))
+                event_type, value = "message", None
+            elif line[:7] == b"event: ":
+                if line != self._type_line:
+                    self._type_line, self._type = line, line[7:].decode("utf-8", "replace") or "message"
+                event_type = self._type
+            else:
+                return None
         return events
 
     def _feed_any(self, data: bytes) -> list[StreamEvent]:
@@ -98,24 +129,3 @@ class SseDecoder:
             elif line == b"data":
                 self._data_lines.append(b"")
         return events
-
-
-def _whole_events(data: bytes) -> list[StreamEvent] | None:
-    """Return the events in `data`, which holds whole ones; None if they have more than a type and a line of data.
-
-    Most servers send nothing else, one event in each piece.
-    """
-    if b"\r" in data:
-        return None
-    if data.startswith(b"data: ") and data.count(b"\n") == 2:
-        return [StreamEvent("message", data[6:-2].decode("utf-8", "replace"))]
-    events: list[StreamEvent] = []
-    for block in data[:-2].split(b"\n\n"):
-        event_type = "message"
-        if block.startswith(b"event: "):
-            line, _, block = block.partition(b"\n")
-            event_type = line[7:].decode("utf-8", "replace") or "message"
-        if b"\n" in block or not block.startswith(b"data: "):
-            return None
-        events.append(StreamEvent(event_type, block[6:].decode("utf-8", "replace")))
-    return events

@@ -28,13 +28,11 @@ class OpenAIChoiceStream:
 
     def add(self, raw_delta: JsonObject) -> JsonObject | None:
         """Return the delta to pass on, None if it is empty. The first delta always has the role."""
-        content = raw_delta.get("content")
-        if self._has_started and content and isinstance(content, str) and self._tags is None:  # the common cases
-            self._has_content = True
-            if len(raw_delta) == 1:
-                return raw_delta
-            if len(raw_delta) == 2 and "role" in raw_delta:
-                return {"content": content}
+        if self._has_started and self._tags is None and "content" in raw_delta:  # the common cases
+            content, size = raw_delta["content"], len(raw_delta)
+            if content and type(content) is str and (size == 1 or (size == 2 and "role" in raw_delta)):
+                self._has_content = True
+                return raw_delta if size == 1 else {"content": content}
         delta = self._clean(raw_delta)
         self._has_content = self._has_content or bool(delta)
         if self._has_started:

@@ -39,10 +39,6 @@ def new_stream(provider: str, quirks: Quirks) -> StreamTranslator:
     return _OpenAIStreamTranslator(provider, quirks)
 
 
-def _envelope_of(chunk: PlainChunk) -> tuple[str | None, ...]:
-    return chunk.model, chunk.system_fingerprint, chunk.service_tier, chunk.provider
-
-
 class _OpenAIStreamTranslator:
     """The state of one stream. Finish reasons and usage are held back until the end, so that nothing follows them.
 
@@ -70,19 +66,21 @@ class _OpenAIStreamTranslator:
         if data == "[DONE]":
             self.done = True
             return
-        plain = None
+        plain, envelope = None, ()
         if self._misses < _MAX_MISSES and event.type == "message":
             try:
                 plain = decode_chunk(data)
-                self._misses = 0
             except (msgspec.DecodeError, UnicodeError, RecursionError):
                 self._misses += 1
-        if plain is not None and _envelope_of(plain) == self._plain_envelope:
+            else:
+                self._misses = 0
+                envelope = plain.model, plain.system_fingerprint, plain.service_tier, plain.provider
+        if plain is not None and envelope == self._plain_envelope:
             chunk = self._next_plain(plain)
         else:
             chunk = self._read(event)
             if plain is not None and chunk is not None:
-                self._plain_envelope, self._plain_chunk = _envelope_of(plain), cast("JsonObject", {**chunk})
+                self._plain_envelope, self._plain_chunk = envelope, cast("JsonObject", {**chunk})
         if chunk is not None:
             out.append(chunk)
 
@@ -92,12 +90,15 @@ class _OpenAIStreamTranslator:
             self._usage = merge_counts(self._usage, plain.usage)
         choices: list[Json] = []
         for each in plain.choices:
-            filtered = each.content_filter_results
-            extras: JsonObject = {"content_filter_results": filtered} if filtered else _NO_FIELDS
-            finish = each.finish_reason, each.native_finish_reason
-            choice = self._add(each.index, each.delta, finish, None, extras)
-            if choice is not None:
-                choices.append(choice)
+            filtered, stream = each.content_filter_results, self._streams.get(each.index)
+            if stream is None or filtered or each.finish_reason:
+                extras: JsonObject = {"content_filter_results": filtered} if filtered else _NO_FIELDS
+                finish = each.finish_reason, each.native_finish_reason
+                choice = self._add(each.index, each.delta, finish, None, extras)
+                if choice is not None:
+                    choices.append(choice)
+            elif (delta := stream.add(each.delta)) is not None:
+                choices.append({"index": each.index, "delta": delta, "finish_reason": None})
         if not choices:
             self._store_fields(structs.asdict(plain))
             return None
