@@ -49,7 +49,7 @@ class ChatOperation(Struct, frozen=True):
             _read_text(choice["message"], log)
 
     def read_chunk(self, chunk: ReplyChunk, log: ReplyLog) -> None:
-        # A stream has many chunks: no call asks for what they lack.
+        # The chunks of an operation have its type. This runs for each of them: nothing is called for what they lack.
         chat_chunk: Chunk = chunk  # pyright: ignore[reportAssignmentType]
         if "usage" in chat_chunk or "service_tier" in chat_chunk:
             _read_usage(chat_chunk, log)

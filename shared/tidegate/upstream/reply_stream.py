@@ -125,10 +125,14 @@ class ParsedBatches:
         Returns True then, and False at the end of the stream. The batches that were pulled do not come again.
         """
 
+        parser, decoder = self._parser, self._decoder
+
         def take(piece: bytes) -> bool:
             chunks = self._parse(piece)
             wants_more = receive(chunks) if chunks else True
-            return not self._is_over() and wants_more
+            if parser.done or parser.failure is not None or decoder.broken is not None:
+                return not self._is_over()
+            return wants_more
 
         if self._has_all_pieces:  # it was too short to push any of it
             last_batches: AsyncIterator[Sequence[ReplyChunk]] = self._pulled
