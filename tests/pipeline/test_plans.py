@@ -48,7 +48,6 @@ async def outcome_of(
     change, numbers = Plan.general if general else None, itertools.count()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tidegate.gateway.ulid", partial(_next_id, numbers))
-        patch.setattr("tidegate.surfaces.openai.random_letters", _no_letters)
         return await _outcome(provider, body, caplog, change, **fields)
 
 
@@ -73,10 +72,6 @@ async def _outcome(
 
 def _next_id(numbers: "itertools.count[int]", now: float) -> str:
     return f"{next(numbers):026}"
-
-
-def _no_letters(length: int) -> str:
-    return "x" * length
 
 
 def _is_line(line: Any) -> bool:

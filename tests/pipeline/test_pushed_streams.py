@@ -83,8 +83,6 @@ async def outcome_of(provider: Handler, body: Any, room: int = 0, path: str = "/
     """What a call leaves behind: pulled, or with a `room`, pushed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tidegate.gateway.ulid", partial(_next_id, itertools.count()))
-        patch.setattr("tidegate.surfaces.openai.random_letters", "x".__mul__)
-        patch.setattr("tidegate.surfaces.responses.response.random_letters", "x".__mul__, raising=False)
         async with world(provider, **ENVIRONMENT) as client:
             state = client.app.lifespan_state
             client.app = Directly(client.app, room) if room else client.app

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from tidegate.chat.completion import ChunkChoice, Completion, CompletionMessage, Delta
 from tidegate.chat.parse import decode_body
 from tidegate.chat.request import build_chat_request
-from tidegate.domain.ids import random_letters
 from tidegate.domain.operation import Operation, Reply, ReplyChunk, Request
 from tidegate.domain.origin import Origin
 from tidegate.domain.surface import NO_HEADERS
@@ -60,8 +59,8 @@ class CompletionsSurface(OpenAISurface, frozen=True):
     """OpenAI's text completions, in front of chat."""
 
     def reply_id(self, call_id: str, now: float) -> str:
-        """Return `cmpl-`, the call's id, and three random letters."""
-        return f"cmpl-{call_id}{random_letters(3)}"
+        """Return `cmpl-`, the call's id, and its last three letters again: as many as OpenAI's ids have."""
+        return f"cmpl-{call_id}{call_id[-3:]}"
 
     def parse(self, operation: Operation, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> Request:
         """See `Surface.parse`."""

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from tidegate.domain.ids import random_letters
 from tidegate.domain.operation import Operation, Reply, ReplyChunk, Request
 from tidegate.domain.surface import NO_HEADERS, REQUEST_ID
 from tidegate.errors import InvalidRequest, TidegateError
@@ -63,8 +62,8 @@ class OpenAISurface(Struct, frozen=True):
         return find_credential(headers)
 
     def reply_id(self, call_id: str, now: float) -> str:
-        """Return `chatcmpl-` and 29 letters: the call's id, and three random ones."""
-        return f"chatcmpl-{call_id}{random_letters(3)}"
+        """Return `chatcmpl-` and 29 letters, as OpenAI's ids have: the call's id, and its last three letters again."""
+        return f"chatcmpl-{call_id}{call_id[-3:]}"
 
     def parse(self, operation: Operation, body: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> Request:
         """See `Surface.parse`. Cursor sends requests of the Responses API here, and reads chunks."""
