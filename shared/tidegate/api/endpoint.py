@@ -211,10 +211,11 @@ def _first_header(headers: dict[bytes, bytes], names: tuple[bytes, ...]) -> str 
 
 
 def _call_headers(scope: Scope, headers: dict[bytes, bytes]) -> CallHeaders:
-    invocation = scope["extensions"].get("tidegate.lambda") if "extensions" in scope else None
-    if invocation is None and _CALL_HEADERS.isdisjoint(headers):
+    lambda_deadline = None
+    if "extensions" in scope and "tidegate.lambda" in scope["extensions"]:
+        lambda_deadline = scope["extensions"]["tidegate.lambda"].get("deadline")
+    if lambda_deadline is None and _CALL_HEADERS.isdisjoint(headers):
         return NO_HEADERS
-    lambda_deadline = None if invocation is None else invocation.get("deadline")
     traceparent, tracestate = trace_headers(scope["headers"]) if b"traceparent" in headers else (None, None)
     return CallHeaders(
         app_id=header(headers, b"x-app-id"),

@@ -28,19 +28,19 @@ async def read_json_body(receive: Receive, headers: dict[bytes, bytes], limit: i
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     body, more = _piece(await receive())
-    if more:
-        body = await _read_rest(receive, body, limit)
     if len(body) > limit:
         raise _too_large(limit)
-    return body
+    return await _read_rest(receive, body, limit) if more else body
 
 
 async def _read_rest(receive: Receive, first: bytes, limit: int) -> bytes:
-    """Return a body that comes in several pieces; if it is larger than `limit`, only a part that is larger, too."""
+    """Return a body of several pieces. Raises `RequestTooLarge` and `ClientGone`."""
     pieces, size, more = [first], len(first), True
-    while more and size <= limit:
+    while more:
         piece, more = _piece(await receive())
         size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
         pieces.append(piece)
     return b"".join(pieces)
 

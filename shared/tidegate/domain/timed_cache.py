@@ -62,10 +62,10 @@ class TimedCache(Generic[_Key, _Value]):
         if entry is None:
             return None
         monotonic, wall = entry.read_at
-        if self._monotonic() - monotonic >= max_age_seconds or abs(self._wall() - wall) >= max_age_seconds:
-            return None
-        self._entries.move_to_end(key)
-        return entry
+        if self._monotonic() - monotonic < max_age_seconds and -max_age_seconds < self._wall() - wall < max_age_seconds:
+            self._entries.move_to_end(key)
+            return entry
+        return None
 
     def put(self, key: _Key, value: _Value, read_at: Moment | None = None) -> None:
         """Store the value as read at `read_at`, or now."""
