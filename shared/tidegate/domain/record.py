@@ -138,11 +138,9 @@ def counter_increments(record: Mapping[str, object]) -> dict[str, int | Decimal]
         increments["calls_unpriced"] = 1
     for name in _SUMMED_FIELDS:
         if name in record:
-            match record[name]:
-                case int() | Decimal() as amount if amount:
-                    increments[name] = amount
-                case _:
-                    pass
+            amount = record[name]
+            if amount and (type(amount) is int or type(amount) is Decimal):
+                increments[name] = amount
     return increments
 
 
@@ -198,7 +196,7 @@ def iso_time(at: float) -> str:
     second = int(at)
     milliseconds = round((at - second) * 1e6) // 1000
     if 0 <= milliseconds < 1000:
-        return f"{_text_of_second(second)}.{milliseconds:03}Z"
+        return f"{_text_of_second(second)}.{str(1000 + milliseconds)[1:]}Z"
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -38,7 +38,7 @@ class MemoryMeter:
         self._max_calls = max_calls
         self._calls: deque[tuple[float, dict[str, RecordValue]]] = deque()
         self._recorded: set[tuple[str, str]] = set()
-        self._counters: dict[tuple[str, str], dict[str, int | Decimal]] = {}
+        self._counters: dict[tuple[str, str], dict[str, int | Decimal]] = {}  # of days
 
     async def record(self, outcome: Outcome) -> None:
         """See `Meter.record`."""
@@ -62,17 +62,22 @@ class MemoryMeter:
         calls.append((settlement.at, settlement.record))
         if settlement.hold is not None and self._ledger is not None:
             self._ledger.settle_call(settlement.hold, settlement.actual)
-        for period in counter_periods(settlement.at):
-            counters_key = (settlement.workspace_id, period)
-            if counters_key not in self._counters:
-                self._counters[counters_key] = {}
-            add_amounts(self._counters[counters_key], settlement.increments)
+        _, day = counter_periods(settlement.at)
+        counters_key = (settlement.workspace_id, day)
+        if counters_key not in self._counters:
+            self._counters[counters_key] = {}
+        add_amounts(self._counters[counters_key], settlement.increments)
         return True
 
     async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:
-        """See `UsageReader.counters`; None if there were no calls in that period."""
-        counters = self._counters.get((workspace_id, period))
-        return None if counters is None else readable_counters(counters)
+        """See `UsageReader.counters`; None if there were no calls in that period. A month is the sum of its days."""
+        kind, _, date = period.partition("#")
+        days = [f"D#{date}"] if kind == "D" else [f"D#{date}-{day:02}" for day in range(1, 32)]
+        found = [counters for day in days if (counters := self._counters.get((workspace_id, day)))]
+        sums = dict[str, int | Decimal]()
+        for counters in found:
+            add_amounts(sums, counters)
+        return readable_counters(sums) if found else None
 
     async def calls(self, workspace_id: str, limit: int, shards: int = 1) -> Sequence[dict[str, object]]:
         """See `UsageReader.calls`."""
