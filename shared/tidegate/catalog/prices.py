@@ -12,7 +12,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from tidegate.catalog.row import CatalogModel, Price, Rates
-from tidegate.domain.money import exact_money
+from tidegate.domain.money import MONEY, exact_money
 from tidegate.domain.usage import TokenCounts
 
 _MILLION = Decimal(1_000_000)
@@ -20,7 +20,6 @@ _THOUSAND = Decimal(1_000)
 _ZERO = Decimal(0)
 
 
-@exact_money
 def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None) -> Decimal | None:
     """The cost of tokens and searches in USD; None when the model has no price: never 0 for unknown.
 
@@ -34,6 +33,67 @@ def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None)
     price = prices[0]
     if prices[-1] is not price:  # there are several
         price = price_in_force(prices, at) or price
+    text = _text_rates.get(id(price)) or _remember_text_rates(price)
+    if (
+        text.divisor is None
+        or tokens.written
+        or tokens.audio_input
+        or tokens.image_input
+        or tokens.audio_output
+        or tokens.image_output
+        or tokens.searches
+        or (tokens.reasoning and price.reasoning is not None)
+    ):
+        return _any_cost(price, tokens)
+    fresh = tokens.input - tokens.cached
+    total = tokens.cached * text.cached + tokens.output * text.output
+    return MONEY.divide(total + fresh * text.input if fresh > 0 else total, text.divisor)
+
+
+class _TextRates(Struct, frozen=True):
+    """The rates of a price for calls that only read and write text, as integers.
+
+    The products of counts and rates, divided by `divisor`, are USD. It is None for a price that has tiers, a rate for
+    each request, or no rate of the input or the output.
+    """
+
+    price: Price
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    divisor: Decimal | None = None
+
+
+_text_rates: dict[int, _TextRates] = {}
+"""By the id of a price. Each holds its price, so that no other object can have this id."""
+
+MAX_TEXT_RATES = 1_024
+"""The most rates that are remembered. When there are more, all are dropped: to make one takes 3 µs."""
+
+
+def _remember_text_rates(price: Price) -> _TextRates:
+    if len(_text_rates) >= MAX_TEXT_RATES:
+        _text_rates.clear()
+    rates = _text_rates[id(price)] = _make_text_rates(price)
+    return rates
+
+
+def _make_text_rates(price: Price) -> _TextRates:
+    """Scale the rates by the power of ten that makes integers of them; `divisor` has it in its exponent.
+
+    A cost then has as many decimal places as the sum of products of Decimals.
+    """
+    if price.tiers or price.request or price.input is None or price.output is None:
+        return _TextRates(price)
+    rates = (price.input, price.input if price.cached is None else price.cached, price.output)
+    places = max(0, *(-int(rate.as_tuple().exponent) for rate in rates))
+    scaled = [int(rate.scaleb(places, MONEY)) for rate in rates]
+    return _TextRates(price, *scaled, divisor=_MILLION.scaleb(places, MONEY))
+
+
+@exact_money
+def _any_cost(price: Price, tokens: TokenCounts) -> Decimal | None:
+    """The cost of any call at a price that is in force; see `call_cost`."""
     rates = _tier_rates(price, tokens.input) if price.tiers else price
     if rates.input is None or rates.output is None:
         return None
@@ -141,7 +201,7 @@ def _output_cost(rates: Rates, rate: Decimal, tokens: TokenCounts) -> Decimal:
     if tokens.image_output and rates.image_output is not None:
         plain_tokens -= tokens.image_output
         total += tokens.image_output * rates.image_output
-    return total + plain_tokens * rate if plain_tokens > 0 else total
+    return total + (plain_tokens if plain_tokens > 0 else 0) * rate
 
 
 def _rate_or(own: Decimal | None, rate: Decimal) -> Decimal:
