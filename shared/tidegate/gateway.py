@@ -36,6 +36,7 @@ from tidegate.pipeline.respond import respond
 from tidegate.pipeline.settle import send_telemetry, settle
 from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.deadline import deadline_scope, earliest_deadline, next_deadline, parse_deadline
+from tidegate.policy.guardrails.protocol import Guard
 from tidegate.upstream.open_connections import OpenConnections
 
 __all__ = ["NO_HEADERS", "Answer", "CallHeaders", "Gateway"]
@@ -172,14 +173,14 @@ class Gateway(Components, frozen=True):
         stored_answer = await call_reuse.replay(self, observation) if call_reuse else None
         if stored_answer is not None:
             return stored_answer
-        if guard_run:
+        if guard_run and not guard_run.is_quick:  # other calls are counted when a quick check has refused them
             await count_call(self, observation)
-            with observation.checking(guard_run.verdicts, "input"):
-                call = observation.call = await guard_run.check_prompt(call)
-        stored_answer = await call_reuse.lookup(self, call, observation, guard_run) if call_reuse else None
-        if stored_answer is not None:
-            return stored_answer
         try:
+            if guard_run:
+                call = observation.call = await _check_prompt(guard_run, observation)
+            stored_answer = await call_reuse.lookup(self, call, observation, guard_run) if call_reuse else None
+            if stored_answer is not None:
+                return stored_answer
             dispatched = await dispatch(self, call, observation, connections)
         except TidegateError as error:
             if not isinstance(error, LimitReached):  # a call that no provider got is work as well
@@ -247,6 +248,13 @@ class AnswerContext:
             await self._connections.close()
         finally:
             await run_shielded(_finish(self._gateway, self._observation, self._call_reuse))
+
+
+async def _check_prompt(guard_run: Guard, observation: Observation) -> Call:
+    try:
+        return await guard_run.check_prompt(observation.call)
+    finally:
+        observation.record_verdicts(guard_run.verdicts, "input")
 
 
 async def _finish(components: Components, observation: Observation, call_reuse: CallReuse | None) -> None:

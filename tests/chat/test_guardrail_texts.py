@@ -1,6 +1,9 @@
 import json
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tidegate.chat import guardrail_texts as texts
 from tidegate.policy.guardrails.detectors import LONG_CHARACTERS, search_size
 
@@ -168,3 +171,37 @@ def test_what_cannot_be_masked_in_an_answer_is_left_out() -> None:
 def test_many_short_texts_are_long_as_well() -> None:
     sizes = map(search_size, (["a"], ["a"] * 1_000, ["a" * LONG_CHARACTERS]))
     assert [size > LONG_CHARACTERS for size in sizes] == [False, True, True]
+
+
+_NAMES = st.sampled_from(["role", "content", "name", "refusal", "reasoning", "title", "new"])
+_VALUES: Any = st.one_of(
+    st.none(), st.booleans(), st.integers(-2_000_000, 2_000_000), st.floats(-2e6, 2e6), st.just([]), st.just({})
+)
+_TEXTS = st.sampled_from(["", "one", "user", "system", "tool", "auto"])
+_MESSAGES = st.dictionaries(_NAMES, _TEXTS | _VALUES | st.lists(st.fixed_dictionaries({"text": _TEXTS})), max_size=3)
+_PLAIN = st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "tool", ""]), "content": _TEXTS})
+_FIELDS = st.sampled_from(["temperature", "model", "user", "fallbacks", "caching", "n", "stop", "new_field", "seed"])
+
+
+@given(st.lists(_PLAIN | _MESSAGES, max_size=3), st.dictionaries(_FIELDS, _VALUES | _TEXTS, max_size=3))
+def test_plain_requests_have_the_texts_that_a_whole_walk_finds(messages: Any, fields: Any) -> None:
+    body = {"messages": messages, **fields}
+    walked = texts._collect(lambda visit: texts._walk_body(body, visit))
+    assert texts.body_texts(body) == walked
+    assert texts._plain_body_texts(body) in (None, walked)
+
+
+@given(st.lists(_PLAIN | _MESSAGES, max_size=3))
+def test_plain_completions_have_the_texts_that_a_whole_walk_finds(messages: Any) -> None:
+    completion: Any = {"choices": [{"message": message} for message in messages]}
+    walked = texts._collect(lambda visit: texts._walk_completion(completion, visit))
+    assert texts.completion_texts(completion) == walked
+
+
+def test_a_plain_call_is_not_walked() -> None:
+    messages = [{"role": "system", "content": "one"}, {"role": "user", "content": "two"}]
+    body: Any = {"model": "m", "messages": messages, "temperature": 0.5, "max_tokens": 100, "stream": True}
+    assert [each.text for each in texts._plain_body_texts(body) or ()] == ["one", "two"]
+    message = {"role": "assistant", "content": "three", "refusal": None, "annotations": []}
+    completion: Any = {"choices": [{"message": message}]}
+    assert [each.text for each in texts._plain_completion_texts(completion) or ()] == ["three"]

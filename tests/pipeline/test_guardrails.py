@@ -24,7 +24,10 @@ from tests.world import (
     streams,
     world,
 )
+from tidegate.domain.account import Hold, Reservation
 from tidegate.domain.guardrails import Guardrail
+from tidegate.domain.limits import Limits
+from tidegate.memory.ledger import MemoryLedger
 from tidegate.transport.media_fetcher import MediaFetcher
 
 MAIL = "jane@example.com"
@@ -262,3 +265,45 @@ async def test_a_dry_run_tells_the_verdicts_and_shows_the_masked_request(client:
     assert told["error"]["param"] == "guardrails[1]"
     assert "[EMAIL]" in json.dumps(told["plan"]) and MAIL not in json.dumps(told)
     assert (client.requests, [outcome.status for outcome in client.recorder.outcomes]) == ([], ["dry_run"])
+
+
+QUICK = Guardrail("names", "words", words=("hurricane",), always=True)
+SLOW = Guardrail("names", "regex", patterns=("hurricane",), always=True)
+STORM = {**CALL, "messages": [{"role": "user", "content": "A hurricane."}]}
+LONG = {**CALL, "messages": [{"role": "user", "content": "A wind. " * 2_000}]}
+
+
+def reserving(guardrail: Guardrail, monkeypatch: pytest.MonkeyPatch, **limits: Any) -> Any:
+    """A gateway whose workspace has that guardrail and limits, and the holds that its calls book."""
+    holds: list[Hold] = []
+    reserve = MemoryLedger.reserve
+
+    async def noted(ledger: MemoryLedger, reservation: Reservation, replacing: Hold | None = None) -> Any:
+        hold, account = await reserve(ledger, reservation, replacing)
+        holds.append(hold)
+        return hold, account
+
+    monkeypatch.setattr(MemoryLedger, "reserve", noted)
+    workspace = replace(WORKSPACE, guardrails=(guardrail,), limits=Limits(**limits))
+    return world(workspace=workspace), holds
+
+
+@pytest.mark.parametrize(("guardrail", "body", "bookings"), [(QUICK, CALL, 1), (QUICK, LONG, 2), (SLOW, CALL, 2)])
+async def test_a_call_is_booked_before_a_check_that_may_take_long(
+    monkeypatch: pytest.MonkeyPatch, guardrail: Guardrail, body: Any, bookings: int
+) -> None:
+    opened, holds = reserving(guardrail, monkeypatch, requests_per_minute=9, tokens_per_day=1_000_000)
+    async with opened as client:
+        assert (await client.post(body)).status == 200
+        assert len(holds) == bookings
+        assert holds[-1].amounts.tokens > 0
+
+
+@pytest.mark.parametrize("guardrail", [QUICK, SLOW])
+async def test_a_call_that_a_guardrail_refuses_counts(monkeypatch: pytest.MonkeyPatch, guardrail: Guardrail) -> None:
+    opened, holds = reserving(guardrail, monkeypatch, requests_per_minute=2)
+    async with opened as client:
+        said = [await client.post(body) for body in (STORM, STORM, CALL, STORM)]
+        assert [reply.json["error"]["code"] for reply in said[:2]] == ["guardrail_violation"] * 2
+        assert [reply.status for reply in said] == [400, 400, 429, 429]
+        assert (len(holds), client.requests) == (2, [])

@@ -38,6 +38,9 @@ _PLAIN_FIELDS = frozenset(
 )
 """Fields of a request whose texts can change; of others, only descriptions can."""
 
+_PLAIN_MESSAGE = {"role", "content"}
+_PLAIN_ROLES = frozenset({"system", "developer", "user", "assistant"})
+
 _DESCRIPTIONS = frozenset({"description", "title"})
 _UNSENT_FIELDS = GATEWAY_FIELDS | {"model"}
 
@@ -77,7 +80,8 @@ _KNOWN_WORDS = frozenset((*_SCHEMA_WORDS.split(), *_DIALECT_WORDS.split(), *_fie
 
 def body_texts(body: JsonObject) -> list[Text]:
     """Return every text of a request that a provider will get, also in the overrides of its fallbacks."""
-    return _collect(lambda visit: _walk_body(body, visit))
+    texts = _plain_body_texts(body)
+    return _collect(lambda visit: _walk_body(body, visit)) if texts is None else texts
 
 
 def with_body_texts(body: JsonObject, texts: Sequence[str]) -> JsonObject:
@@ -87,7 +91,8 @@ def with_body_texts(body: JsonObject, texts: Sequence[str]) -> JsonObject:
 
 def completion_texts(completion: Completion) -> list[Text]:
     """Return every text of every choice."""
-    return _collect(lambda visit: _walk_completion(completion, visit))
+    texts = _plain_completion_texts(completion)
+    return _collect(lambda visit: _walk_completion(completion, visit)) if texts is None else texts
 
 
 def with_completion_texts(completion: Completion, texts: Sequence[str]) -> Completion:
@@ -103,6 +108,52 @@ def argument_texts(arguments: str) -> list[Text]:
 def with_argument_texts(arguments: str, texts: Sequence[str]) -> str:
     """Return the arguments with these texts, in the order of `argument_texts`."""
     return _walk_json_text(arguments, "", "assistant", _replacing(texts))
+
+
+def _plain_body_texts(body: JsonObject) -> list[Text] | None:
+    """Return what `_walk_body` visits in a request of messages with a role and a text each, and of small numbers.
+
+    None if there is anything else in it.
+    """
+    texts: list[Text] = []
+    for name in body:
+        value = body[name]
+        if name == "messages" and type(value) is list:
+            for i, message in enumerate(value):
+                if type(message) is not dict or message.keys() != _PLAIN_MESSAGE:
+                    return None
+                role, content = message["role"], message["content"]
+                if type(content) is not str or type(role) is not str or role not in _PLAIN_ROLES:
+                    return None
+                if content:
+                    texts.append(Text(content, f"messages[{i}].content", role, "plain"))
+        elif name == "fallbacks" or (name not in _UNSENT_FIELDS and not _is_plain_option(name, value)):
+            return None
+    return texts
+
+
+def _is_plain_option(name: str, value: Json) -> bool:
+    if name not in _KNOWN_WORDS:
+        return False
+    if type(value) is int or type(value) is float:
+        return -_LARGE_NUMBER <= value <= _LARGE_NUMBER
+    return value is None or type(value) is bool
+
+
+def _plain_completion_texts(completion: Completion) -> list[Text] | None:
+    """Return what `_walk_completion` visits if no message has more than a role and a text; otherwise None."""
+    texts: list[Text] = []
+    for i, choice in enumerate(completion["choices"]):
+        message = cast(JsonObject, choice["message"])
+        for name in message:
+            value = message[name]
+            if name == "content" and type(value) is str:
+                if value:
+                    path, role = f"choices[{i}].message.content", message.get("role")
+                    texts.append(Text(value, path, role if isinstance(role, str) else "assistant", "plain"))
+            elif name != "role" and value is not None and value != []:
+                return None
+    return texts
 
 
 def _collect(walk: Callable[[Visitor], object]) -> list[Text]:

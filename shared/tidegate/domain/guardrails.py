@@ -28,6 +28,10 @@ REMOTE_KINDS: frozenset[GuardrailKind] = frozenset({"bedrock", "webhook"})
 """Kinds that call an external service."""
 
 
+LOCAL_KINDS: frozenset[GuardrailKind] = frozenset({"words", "secrets", "personal", "injection", "max_input", "scripts"})
+"""Kinds that look at a text once: they ask nobody, and no text or pattern makes them slow."""
+
+
 class Guardrail(Struct, frozen=True):
     """A named guardrail. Fields of other kinds keep their defaults; `policy/guardrails/definition.py` validates them.
 

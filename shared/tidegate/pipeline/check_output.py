@@ -24,8 +24,10 @@ async def check_answer(components: Components, guard_run: Guard, answer: Answer,
     """
     headers = (*answer.headers, (HEADER, guard_run.header))
     if answer.reply is not None:
-        with observation.checking(guard_run.verdicts, "output"):
+        try:
             return replace(answer, reply=await guard_run.check_reply(answer.reply), headers=headers)
+        finally:
+            observation.record_verdicts(guard_run.verdicts, "output")
     # An answer has either a reply or batches.
     assert answer.batches is not None  # noqa: S101
     batches = _check_stream(components, guard_run, answer.batches, observation)

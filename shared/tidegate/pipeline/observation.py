@@ -206,6 +206,11 @@ class Observation(ReplyLog, kw_only=True):
         finally:
             self.record("guardrails", stage)
 
+    def record_verdicts(self, verdicts: Mapping[str, str], stage: Stage) -> None:
+        """Record that guardrails have checked the prompt or the answer."""
+        self.verdicts = verdicts
+        self.record("guardrails", stage)
+
     def fail_attempt(self, attempt: SentAttempt, error: BaseException, now: float) -> None:
         """End the attempt. It is not charged if the provider refused the request, or cannot have it."""
         attempt.ended_at = now

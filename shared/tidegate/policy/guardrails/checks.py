@@ -30,11 +30,11 @@ class ActiveGuardrail(Struct, frozen=True):
 
 
 class GuardContext(Struct, frozen=True):
-    """The checked call, the backend of remote guardrails, and the seconds until the call's deadline."""
+    """The checked call, the clock of its deadline, and `open_backend` for guardrails that ask a service."""
 
     call: Call
-    backend: GuardrailBackend | None
-    seconds_left: Callable[[], float]
+    open_backend: Callable[[], GuardrailBackend] | None
+    clock: Callable[[], float]
 
 
 def violation_error(guardrail: Guardrail, stage: Stage, path: str | None = None) -> GuardrailViolation:
@@ -45,10 +45,12 @@ def violation_error(guardrail: Guardrail, stage: Stage, path: str | None = None)
 
 async def apply_guardrail(
     active: ActiveGuardrail, context: GuardContext, stage: Stage, texts: Sequence[Text]
-) -> list[str]:
-    """Return the texts, masked where needed. Raises `GuardrailViolation` and `GuardrailUnavailable`."""
-    guardrail, all_texts = active.guardrail, [each.text for each in texts]
-    readable = [each for each in texts if each.kind != "encoded"]
+) -> list[str] | None:
+    """Return the texts, masked where needed; None if none of them changes.
+
+    Raises `GuardrailViolation` and `GuardrailUnavailable`.
+    """
+    guardrail, readable = active.guardrail, [each for each in texts if each.kind != "encoded"]
     match guardrail.kind:
         case "max_input":
             await _check_length(guardrail, context.call.request, texts)
@@ -59,13 +61,14 @@ async def apply_guardrail(
             plain = [each for each in texts if each.kind == "plain"]
             await _check_each(guardrail, stage, plain, partial(find_foreign, guardrail.scripts))
         case "bedrock" | "webhook":
-            return _in_place(texts, await _ask_backend(active, context, stage, readable)) if readable else all_texts
+            return _in_place(texts, await _ask_backend(active, context, stage, readable)) if readable else None
         case "json_schema":
             pass  # checks an answer as a whole: see `check_conformity`
         case _:
             findings = await detectors.find_in_texts(guardrail, [each.text for each in readable])
-            return _in_place(texts, _mask_or_block(guardrail, stage, readable, findings))
-    return all_texts
+            if any(findings):
+                return _in_place(texts, _mask_or_block(guardrail, stage, readable, findings))
+    return None
 
 
 def answer_schema(active: ActiveGuardrail, call: Call) -> Schema | None:
@@ -176,7 +179,7 @@ async def _ask_backend(
 ) -> list[str]:
     """Return the texts as the service wants them. It gets all fixed ones as one text, the last."""
     guardrail, call = active.guardrail, context.call
-    if context.backend is None:
+    if context.open_backend is None:
         raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} needs a service that this gateway does not have.")
     plain = [each.text for each in texts if each.kind == "plain"]
     fixed = "\n".join(each.text for each in texts if each.kind == "fixed")
@@ -186,10 +189,10 @@ async def _ask_backend(
         model=call.request.model,
         stage=stage,
         texts=(*plain, fixed) if fixed else tuple(plain),
-        timeout_seconds=max(0.0, min(guardrail.timeout_seconds, context.seconds_left())),
+        timeout_seconds=max(0.0, min(guardrail.timeout_seconds, call.deadline - context.clock())),
         is_trusted=active.is_trusted,
     )
-    verdict = await context.backend.judge(guardrail, query)
+    verdict = await context.open_backend().judge(guardrail, query)
     answered = query.texts if verdict.texts is None else verdict.texts
     is_unmaskable = fixed and answered[-1] != fixed and guardrail.fails == "closed"
     if not verdict.passes or is_unmaskable or (answered != query.texts and guardrail.action == "block"):

@@ -25,8 +25,10 @@ def search_size(texts: Sequence[str]) -> int:
 
 async def find_in_texts(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
     """Return each text's findings; regexes run in a thread. Raises `GuardrailUnavailable` if they take too long."""
-    threshold = 0 if guardrail.kind == "regex" else LONG_CHARACTERS
-    return await offload(search_size(texts), partial(_search, guardrail, texts), threshold)
+    size = search_size(texts)
+    if size <= LONG_CHARACTERS and guardrail.kind != "regex":
+        return _search(guardrail, texts)
+    return await offload(size, partial(_search, guardrail, texts), threshold=0)
 
 
 def _search(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
@@ -48,6 +50,8 @@ def _search_together(
 
     No finding includes or depends on the separator, so together they have all findings that they have alone.
     """
+    if len(texts) == 1:
+        return [list(find(texts[0]))]
     findings_by_text: list[list[Finding]] = [[] for _ in texts]
     begins = list(accumulate((len(text) + len(separator) for text in texts), initial=0))
     touched: set[int] = set()

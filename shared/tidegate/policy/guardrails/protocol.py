@@ -50,6 +50,11 @@ class Guard(Protocol):
         """True if a streamed answer is held back until it is complete."""
         ...
 
+    @property
+    def is_quick(self) -> bool:
+        """True if to check the prompt is so little work that the call need not be booked before."""
+        ...
+
     async def check_prompt(self, call: Call) -> Call:
         """Return the call with its prompt masked. Raises `InvalidRequest` for a request that cannot be checked."""
         ...

@@ -4,15 +4,15 @@ import hashlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar, cast
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.chat.completion import Chunk, Delta
 from tidegate.domain.call import Call
-from tidegate.domain.guardrails import Stage, StreamMode
+from tidegate.domain.guardrails import LOCAL_KINDS, GuardrailBackend, Stage, StreamMode
 from tidegate.domain.operation import Reply, ReplyChunk, Text
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest, TidegateError
 from tidegate.json import Json, encode
@@ -36,77 +36,122 @@ log = logging.getLogger(__name__)
 MAX_HELD_BYTES = 32 * 1024 * 1024
 """The limit of a streamed answer that is held back until it is complete."""
 
+QUICK_BYTES = 8 * 1024
+"""Up to this size, a prompt is checked before its call is booked."""
+
 _GRAVITY = ("pass", "mask", "unavailable", "block")
 
 _T = TypeVar("_T")
 
 
-class GuardRun(Struct, frozen=True):
-    """Implements `protocol.Guard`: runs `guardrails` in order. `unavailable` names those that failed on this call."""
+class ActiveGuardrails(Struct, frozen=True, dict=True):
+    """The guardrails that run on a call, in their order, and what depends on them alone."""
 
     guardrails: tuple[ActiveGuardrail, ...]
+    open_backend: Callable[[], GuardrailBackend] | None
+    clock: Callable[[], float]
+
+    def guard(self, call: Call) -> "GuardRun":
+        """Return the guard of one call."""
+        return GuardRun(self, GuardContext(call, self.open_backend, self.clock))
+
+    @cached_property
+    def on_input(self) -> tuple[ActiveGuardrail, ...]:
+        """Those that check the prompt."""
+        return tuple(active for active in self.guardrails if active.guardrail.runs_on("input"))
+
+    @cached_property
+    def on_output(self) -> tuple[ActiveGuardrail, ...]:
+        """Those that check the answer."""
+        return tuple(active for active in self.guardrails if active.guardrail.runs_on("output"))
+
+    @cached_property
+    def with_schema(self) -> tuple[ActiveGuardrail, ...]:
+        """Those that check the answer as a whole, by a schema."""
+        return tuple(active for active in self.on_output if active.guardrail.kind == "json_schema")
+
+    @cached_property
+    def is_local(self) -> bool:
+        """True if prompts are checked in this process, and not in a thread."""
+        return not self.with_schema and all(active.guardrail.kind in LOCAL_KINDS for active in self.on_input)
+
+    @cached_property
+    def names(self) -> str:
+        return ", ".join(active.guardrail.name for active in self.guardrails)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of the guardrails with all their fields."""
+        return hashlib.sha256(encode([active.guardrail for active in self.guardrails])).hexdigest()
+
+
+class GuardRun(Struct, frozen=True):
+    """Implements `protocol.Guard`: runs the guardrails in order. `unavailable` names those that failed on this call."""
+
+    active: ActiveGuardrails
     context: GuardContext
-    unavailable: set[str] = field(default_factory=set[str])
-    verdicts: dict[str, str] = field(default_factory=dict[str, str])
-    schemas: dict[str, Schema | None] = field(default_factory=dict[str, Schema | None])
+    unavailable: set[str] = set()
+    verdicts: dict[str, str] = {}
+    schemas: dict[str, Schema | None] = {}
 
     @property
     def header(self) -> str:
         """The names of the guardrails, with their mode for a stream: "pii;mode=window, length"."""
+        if not self.context.call.request.stream:
+            return self.active.names
         return ", ".join(
-            f"{active.guardrail.name};mode={self.mode}"
-            if self.context.call.request.stream and active.guardrail.runs_on("output")
-            else active.guardrail.name
-            for active in self.guardrails
+            f"{each.guardrail.name};mode={self.mode}" if each.guardrail.runs_on("output") else each.guardrail.name
+            for each in self.active.guardrails
         )
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the guardrails with all their fields."""
-        return hashlib.sha256(encode([active.guardrail for active in self.guardrails])).hexdigest()
+        return self.active.fingerprint
 
     @property
     def mode(self) -> StreamMode:
         """How a stream is checked: "buffer" if a guardrail needs it, or for logprobs and audio, which cannot lag."""
         if not self.context.call.request.streams_plain_text:
             return "buffer"
-        modes = [active.guardrail.stream_mode for active in self._active_on("output")]
+        modes = [each.guardrail.stream_mode for each in self.active.on_output]
         return "buffer" if "buffer" in modes else "window"
 
     @property
     def buffers_stream(self) -> bool:
-        return bool(self._active_on("output")) and self.mode == "buffer"
+        return bool(self.active.on_output) and self.mode == "buffer"
+
+    @property
+    def is_quick(self) -> bool:
+        return self.active.is_local and self.context.call.request.size <= QUICK_BYTES
 
     async def check_prompt(self, call: Call) -> Call:
         """Mask the prompt of the call. Raises `GuardrailViolation`, `GuardrailUnavailable` and `InvalidRequest`."""
-        checks_answers = self._active_on("output")
-        for active in checks_answers:
-            await self._run_one(active, "output", self._schema(active))
-        if self.guardrails:  # they read the translation: what only the body as sent has, they would not see
-            translated = call.request.translated()
-            call = call if translated is call.request else replace(call, request=translated)
-        guardrails = self._active_on("input")
-        if not guardrails:
+        for each in self.active.with_schema:
+            await self._run_one(each, "output", self._schema(each))
+        if (
+            call.request.origin is not None
+        ):  # they read the translation: what only the body as sent has, they do not see
+            call = replace(call, request=call.request.translated())
+        if not self.active.on_input:
             return call
         found = await _offload(call, partial(call.operation.request_texts, call.request))
-        changed = _replace_texts(found, await self._run_all(guardrails, "input", found))
-        return await _offload(call, partial(_with_texts, call, found, changed))
+        changed = await self._run_all(self.active.on_input, "input", found)
+        return call if changed is found else await _offload(call, partial(_with_texts, call, changed))
 
     async def check_reply(self, reply: Reply) -> Reply:
         """Return the answer, masked where needed; the object itself if nothing had to change."""
-        guardrails = self._active_on("output")
         operation = self.context.call.operation
         found = operation.reply_texts(reply)
-        new_texts = await self._run_all(guardrails, "output", found)
-        if new_texts != [each.text for each in found]:
-            reply = operation.with_reply_texts(reply, new_texts)
-        for active in guardrails:
-            await self._run_one(active, "output", self._check_schema(active, reply))
+        changed = await self._run_all(self.active.on_output, "output", found)
+        if changed is not found:
+            reply = operation.with_reply_texts(reply, [each.text for each in changed])
+        for each in self.active.with_schema:
+            await self._run_one(each, "output", self._check_schema(each, reply))
         return reply
 
     async def check_stream(self, batches: AsyncIterator[Sequence[ReplyChunk]]) -> AsyncGenerator[Sequence[ReplyChunk]]:
         """Yield the chunks, masked where needed; see `mode`. Raises `GuardrailViolation` and `GuardrailUnavailable`."""
-        if not self._active_on("output"):
+        if not self.active.on_output:
             async for batch in batches:
                 yield batch
         elif self.buffers_stream:
@@ -126,7 +171,7 @@ class GuardRun(Struct, frozen=True):
         verdicts: list[Json] = []
         first_error: TidegateError | None = None
         before = found = await _offload(call, partial(call.operation.request_texts, call.request))
-        for active in self.guardrails:
+        for active in self.active.guardrails:
             verdict, error = "not_run", None
             if active.guardrail.runs_on("input"):
                 verdict, found, error = await self._judge(active, found)
@@ -135,7 +180,7 @@ class GuardRun(Struct, frozen=True):
                 verdict = "not_run" if error is None else "block"
             verdicts.append({"name": active.guardrail.name, "on": active.guardrail.on, "verdict": verdict})
             first_error = first_error or error
-        return GuardDryRun(verdicts, _with_texts(call, before, found), first_error)
+        return GuardDryRun(verdicts, call if found == before else _with_texts(call, found), first_error)
 
     async def _judge(self, active: ActiveGuardrail, found: list[Text]) -> tuple[str, list[Text], TidegateError | None]:
         try:
@@ -144,7 +189,7 @@ class GuardRun(Struct, frozen=True):
             return "block", found, error
         except GuardrailUnavailable as error:
             return "unavailable", found, error if active.guardrail.fails == "closed" else None
-        changed = _replace_texts(found, new_texts)
+        changed = found if new_texts is None else _replace_texts(found, new_texts)
         return ("pass" if changed == found else "mask"), changed, None
 
     async def _schema_error(self, active: ActiveGuardrail) -> InvalidRequest | None:
@@ -154,19 +199,19 @@ class GuardRun(Struct, frozen=True):
             return error
         return None
 
-    def _active_on(self, stage: Stage) -> list[ActiveGuardrail]:
-        return [active for active in self.guardrails if active.guardrail.runs_on(stage)]
-
-    async def _run_all(self, guardrails: Sequence[ActiveGuardrail], stage: Stage, found: list[Text]) -> list[str]:
+    async def _run_all(self, guardrails: Sequence[ActiveGuardrail], stage: Stage, found: list[Text]) -> list[Text]:
+        """Return the texts, masked where needed; `found` itself if nothing had to change."""
         for active in guardrails:
             new_texts = await self._run_one(active, stage, apply_guardrail(active, self.context, stage, found))
-            changed = found if new_texts is None else _replace_texts(found, new_texts)
             self._judge_as("pass", active.guardrail.name)
+            if new_texts is None:
+                continue
+            changed = _replace_texts(found, new_texts)
             if changed != found:
                 self._log("guardrail.masked", active.guardrail.name, stage)
                 self._judge_as("mask", active.guardrail.name)
-            found = changed
-        return [each.text for each in found]
+                found = changed
+        return found
 
     async def _run_one(self, active: ActiveGuardrail, stage: Stage, work: Awaitable[_T]) -> _T | None:
         """Await `work`, and log its failure. None if the guardrail is unavailable and fails open."""
@@ -217,7 +262,7 @@ class GuardRun(Struct, frozen=True):
         return held if checked is reply else operation.replay(checked)
 
     async def _scan_windows(self, batches: AsyncIterator[Sequence[ReplyChunk]]) -> AsyncGenerator[Sequence[ReplyChunk]]:
-        lag = max(active.guardrail.window_characters for active in self._active_on("output"))
+        lag = max(active.guardrail.window_characters for active in self.active.on_output)
         streams: dict[int, GuardedChoiceStream] = {}
         last: Chunk | None = None
         async for batch in batches:
@@ -238,7 +283,7 @@ class GuardRun(Struct, frozen=True):
 
     async def _scan(self, text: str) -> list[GuardrailFinding]:
         found: list[GuardrailFinding] = []
-        for active in self._active_on("output"):
+        for active in self.active.on_output:
             if active.guardrail.name in self.unavailable:
                 continue
             findings = await self._run_one(active, "output", detectors.find_in_texts(active.guardrail, [text]))
@@ -250,14 +295,15 @@ class GuardRun(Struct, frozen=True):
     async def _rewrite(self, arguments: str) -> str:
         operation = self.context.call.operation
         found = operation.argument_texts(arguments)
-        new_texts = await self._run_all(self._active_on("output"), "output", found)
-        is_unchanged = new_texts == [each.text for each in found]
-        return arguments if is_unchanged else operation.with_argument_texts(arguments, new_texts)
+        changed = await self._run_all(self.active.on_output, "output", found)
+        if changed is found:
+            return arguments
+        return operation.with_argument_texts(arguments, [each.text for each in changed])
 
     def _judge_as(self, verdict: str, name: str) -> None:
         """Record the verdict, unless the guardrail has a graver one."""
-        earlier = self.verdicts.get(name, "pass")
-        self.verdicts[name] = max(earlier, verdict, key=_GRAVITY.index)
+        if name not in self.verdicts or _GRAVITY.index(verdict) > _GRAVITY.index(self.verdicts[name]):
+            self.verdicts[name] = verdict
 
     def _log(self, event: str, name: str, stage: Stage) -> None:
         log.info(event, extra=self._extra(name, stage))
@@ -266,10 +312,8 @@ class GuardRun(Struct, frozen=True):
         return {"call_id": self.context.call.id, "guardrail": name, "stage": stage}
 
 
-def _with_texts(call: Call, found: list[Text], changed: list[Text]) -> Call:
+def _with_texts(call: Call, changed: list[Text]) -> Call:
     """Return the call with the changed texts in its request."""
-    if changed == found:
-        return call
     new_texts = [each.text for each in changed]
     return replace(call, request=call.operation.with_request_texts(call.request, new_texts))
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -12,29 +13,54 @@ from tidegate.json import Json
 from tidegate.lazy import load
 from tidegate.policy.guardrails.protocol import Guard
 
+MAX_REMEMBERED = 4_096
+"""The most workspaces whose guardrails are remembered. When there are more, all are forgotten."""
+
+
+class GuardMaker(Protocol):
+    """Makes the guards of calls with certain guardrails. `runner.ActiveGuardrails` implements it."""
+
+    def guard(self, call: Call) -> Guard: ...
+
 
 class GuardrailSelection(Struct, frozen=True):
-    """The operator's guardrails, and `open_backend` for those that ask a service."""
+    """The operator's guardrails, and `open_backend` for those that ask a service.
+
+    What always runs in a workspace is remembered, as long as the workspace has the same object of guardrails.
+    """
 
     operator_guardrails: tuple[Guardrail, ...] = ()
     open_backend: Callable[[], GuardrailBackend] | None = None
     clock: Callable[[], float] = time.time
+    _makers: dict[int, tuple[tuple[Guardrail, ...], GuardMaker | None]] = {}
 
     def for_call(self, call: Call) -> Guard | None:
         """Return the guard of the call, None if no guardrail runs. Raises `InvalidRequest` for an unknown name."""
         named, workspace_guardrails = call.request.options.guardrails, call.workspace.guardrails
-        if not (named or workspace_guardrails or self.operator_guardrails):
+        if named:
+            maker = self._make(workspace_guardrails, named)
+        elif workspace_guardrails or self.operator_guardrails:
+            maker = self._maker_for_all_calls(workspace_guardrails)
+        else:
             return None
-        selected = select_guardrails(self.operator_guardrails, workspace_guardrails, named or ())
+        return None if maker is None else maker.guard(call)
+
+    def _maker_for_all_calls(self, workspace_guardrails: tuple[Guardrail, ...]) -> GuardMaker | None:
+        remembered = self._makers.get(id(workspace_guardrails))
+        if remembered is None or remembered[0] is not workspace_guardrails:
+            if len(self._makers) >= MAX_REMEMBERED:
+                self._makers.clear()
+            remembered = (workspace_guardrails, self._make(workspace_guardrails, ()))
+            self._makers[id(workspace_guardrails)] = remembered
+        return remembered[1]
+
+    def _make(self, workspace_guardrails: tuple[Guardrail, ...], named: Iterable[str]) -> GuardMaker | None:
+        selected = select_guardrails(self.operator_guardrails, workspace_guardrails, named)
         if not selected:
             return None
-        checks = "tidegate.policy.guardrails.checks"
-        make_active, make_context = load(checks, "ActiveGuardrail"), load(checks, "GuardContext")
+        make_active = load("tidegate.policy.guardrails.checks", "ActiveGuardrail")
         active = tuple(make_active(*each) for each in selected.values())
-        backend = self.open_backend() if self.open_backend else None
-        return load("tidegate.policy.guardrails.runner", "GuardRun")(
-            active, make_context(call, backend, lambda: call.deadline - self.clock())
-        )
+        return load("tidegate.policy.guardrails.runner", "ActiveGuardrails")(active, self.open_backend, self.clock)
 
 
 def parse_operator_guardrails(value: Json) -> tuple[Guardrail, ...]:

@@ -58,11 +58,11 @@ def build_word_list(words: Iterable[str]) -> WordList:
 def find_words(word_list: WordList, text: str) -> Iterator[Finding]:
     """Find every listed word and phrase in the text."""
     # In ASCII, words are compared in lower case: most texts have none of the first words.
-    has_first_word = not text.isascii() or not word_list.phrases.keys().isdisjoint(_TOKEN.findall(text.lower()))
-    if word_list.phrases and has_first_word:
+    phrases = word_list.phrases
+    if phrases and not (text.isascii() and phrases.keys().isdisjoint(_TOKEN.findall(text.lower()))):
         text_words = [(_normalise(match[0]), match.start(), match.end()) for match in _TOKEN.finditer(text)]
         for i, (word, start, _) in enumerate(text_words):
-            for phrase in word_list.phrases.get(word, ()):
+            for phrase in phrases.get(word, ()):
                 if tuple(each[0] for each in text_words[i : i + len(phrase)]) == phrase:
                     yield Finding(start, text_words[i + len(phrase) - 1][2], LABEL)
     for word in word_list.unspaced:
