@@ -34,10 +34,7 @@ async def opened(
     async with serving(make, answer) as (transport, url):
         timeouts = Timeouts(total=30, between=between)
         async with open_with_timeouts(transport, HttpRequest("POST", url, {}, b"{}"), timeouts) as response:
-            try:
-                yield response
-            finally:
-                await response.close_chunks()
+            yield response
 
 
 @transports

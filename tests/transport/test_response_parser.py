@@ -43,7 +43,7 @@ def parse(*pieces: bytes, expects_body: bool = True) -> Parsed:
             return REFUSED
     ending = "whole" if parser.is_complete else "closed" if parser.end_of_connection() else "cut"
     is_reusable = parser.is_reusable and not surplus and ending == "whole"
-    return Parsed(parser.status, parser.fields, b"".join(parser.chunks), ending, is_reusable)
+    return Parsed(parser.status, parser.fields, b"".join(parser.pieces), ending, is_reusable)
 
 
 def compressed(data: bytes, window: int) -> bytes:

@@ -26,8 +26,8 @@ class Timeouts(Struct, frozen=True):
     """Limits in seconds. `total` covers everything from connecting to the last byte of the body; `connect` covers a
     new connection, None for `DEFAULT_CONNECT_SECONDS`.
 
-    Transports ignore the other two, which `silence.open_with_timeouts` enforces: `first_byte` ends with the first byte
-    of the body, `between` covers the wait from one byte of it to the next. None means no limit.
+    The other two are enforced by `silence.open_with_timeouts`: `first_byte` ends with the first byte of the body,
+    `between` covers the wait from one byte of it to the next. None means no limit.
     """
 
     total: float
@@ -36,10 +36,20 @@ class Timeouts(Struct, frozen=True):
     between: float | None = None
 
 
+class HeadMemo:
+    """The encoded `head` of requests that differ in nothing but their body; the transport keeps it, for one `place`."""
+
+    __slots__ = ("head", "place")
+
+    def __init__(self) -> None:
+        self.place: object = None
+        self.head = b""
+
+
 class HttpRequest(Struct, frozen=True):
     """A request. `address` is an IP address to connect to instead of resolving the URL's host, on a new connection.
 
-    `peer` names the receiver in messages for callers.
+    `peer` names the receiver in messages for callers. Requests that share a `memo` differ in nothing but their body.
     """
 
     method: str
@@ -48,6 +58,7 @@ class HttpRequest(Struct, frozen=True):
     body: bytes
     address: str | None = None
     peer: str = "The provider"
+    memo: HeadMemo | None = None
 
 
 class HttpResponse(Protocol):
@@ -101,17 +112,22 @@ class StreamedResponse:
         raise NotImplementedError
 
     async def read(self, limit: int) -> bytes:
-        collected: list[bytes] = []
-        size, chunks = 0, self.chunks()
-        try:
-            async for chunk in chunks:
-                size += len(chunk)
-                if size > limit:
-                    raise ProviderMalformed(f"The response of the provider is larger than {limit} bytes.")
-                collected.append(chunk)
-        finally:
-            await chunks.aclose()
-        return collected[0] if len(collected) == 1 else b"".join(collected)
+        return await read_chunks(self.chunks(), limit)
+
+
+async def read_chunks(chunks: AsyncGenerator[bytes], limit: int) -> bytes:
+    """Read a response to its end. Raises `ProviderMalformed` beyond `limit` bytes."""
+    collected: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > limit:
+                raise ProviderMalformed(f"The response of the provider is larger than {limit} bytes.")
+            collected.append(chunk)
+    finally:
+        await chunks.aclose()
+    return collected[0] if len(collected) == 1 else b"".join(collected)
 
 
 def connection_failure(

@@ -18,11 +18,11 @@ class Owner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """A connection of an `owner`; without one, it serves a single exchange. `idle_since` is the owner's."""
+    """A connection of an `owner`. `idle_since` is the owner's."""
 
     __slots__ = ("_exchange", "_is_writing_paused", "_owner", "_time", "_transport", "_unsent", "idle_since")
 
-    def __init__(self, owner: Owner | None) -> None:
+    def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._exchange: Exchange | None = None
         self._transport: asyncio.Transport | None = None
@@ -88,16 +88,15 @@ class Connection(asyncio.Protocol):
         if refusal is not None:
             exchange.fail(ExchangeError(refusal))
             return
-        if exchange.chunks:
-            exchange.content_at = self._time()
         if exchange.is_complete:
             self._finish(exchange)
+        elif exchange.times_arrivals:
+            exchange.silent_since = self._time()
         exchange.deliver()
 
     def connection_lost(self, exc: Exception | None) -> None:
         exchange, self._exchange, self._unsent, self._transport = self._exchange, None, None, None
-        if self._owner is not None:
-            self._owner.forget(self)
+        self._owner.forget(self)
         if exchange is None:
             return
         exchange.wire = None
@@ -121,18 +120,15 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, exchange: Exchange) -> None:
         """Part from an exchange whose response is complete. A request that was not sent whole ends the connection."""
-        exchange.resume()
+        if exchange.is_paused:
+            exchange.resume()
         self._exchange = exchange.wire = None
-        if self._owner is not None and exchange.is_reusable and self._has_sent_everything():
+        transport = self._transport
+        is_open = transport is not None and not transport.is_closing() and not transport.get_write_buffer_size()
+        if is_open and exchange.is_reusable and self._unsent is None:
             self._owner.give_back(self)
         else:
             self.abort()
-
-    def _has_sent_everything(self) -> bool:
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return False
-        return self._unsent is None and not transport.get_write_buffer_size()
 
 
 def describe(error: BaseException) -> str:

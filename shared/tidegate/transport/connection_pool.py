@@ -1,9 +1,11 @@
 """Kept connections to one origin, and the pools of all origins that one event loop asks."""
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from tidegate.transport.connection import Connection
 from tidegate.transport.dialer import Dialer, DialLimits
@@ -19,15 +21,15 @@ MAX_IDLE = 100
 
 
 class ConnectionPool:
-    """Connections to one origin. `clock` gives wall time: Lambda may stop the monotonic clock."""
+    """Connections to one origin. With an `address`, they go there, past all proxies, and none of them is kept."""
 
-    __slots__ = ("_clock", "_dialer", "_idle", "_on_idle", "_open", "origin")
+    __slots__ = ("_address", "_clock", "_idle", "_open", "origin", "pools")
 
-    def __init__(self, origin: Origin, dialer: Dialer, clock: Callable[[], float], on_idle: Callable[[], None]) -> None:
+    def __init__(self, pools: "LoopPools", origin: Origin, address: str | None = None) -> None:
+        self.pools = pools
         self.origin = origin
-        self._dialer = dialer
-        self._clock = clock
-        self._on_idle = on_idle
+        self._address = address
+        self._clock = pools.clock
         self._idle: deque[Connection] = deque()
         self._open: set[Connection] = set()
 
@@ -46,27 +48,39 @@ class ConnectionPool:
         before a byte of the response: the server has closed it meanwhile. Raises `ExchangeError`, and
         `ProviderMalformed` beyond `max_bytes`; closes the exchange then, and when it is cancelled.
         """
-        connection = self._take_idle()
-        if connection is not None:
-            was_idle = self._clock() - connection.idle_since > IDLE_SECONDS
-            connection.start(exchange)
-            await exchange.wait()
-            if not was_idle or not exchange.was_dropped:
-                exchange.check()
-                return
-            exchange.restart()
-        connection = await self._dialer.connect(self.origin, limits, self._make)
+        if self._idle:
+            now = self._clock()
+            connection = self._take_idle(now - KEEPALIVE_SECONDS)
+            if connection is not None:
+                connection.start(exchange)
+                if exchange.failure is None:
+                    await exchange.wait()
+                if exchange.failure is None:
+                    return
+                if now - connection.idle_since <= IDLE_SECONDS or not exchange.was_dropped:
+                    exchange.check()
+                    return
+                exchange.restart()
+        connection = await self.pools.dialer.connect(self.origin, limits, self._make, self._address)
+        if exchange.failure is not None:  # its time is up
+            self.give_back(connection)
+            raise exchange.failure
         connection.start(exchange)
-        await exchange.wait()
+        if exchange.failure is None:
+            await exchange.wait()
         exchange.check()
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection whose exchange has ended."""
+        if self._address is not None:
+            connection.abort()
+            return
         connection.idle_since = self._clock()
         self._idle.append(connection)
         if len(self._idle) > MAX_IDLE:
             self._idle.popleft().abort()
-        self._on_idle()
+        if self.pools.sweep_timer is None:
+            self.pools.start_sweep_timer()
 
     def forget(self, connection: Connection) -> None:
         """Remove a connection that has ended."""
@@ -92,8 +106,7 @@ class ConnectionPool:
         self._open.add(connection)
         return connection
 
-    def _take_idle(self) -> Connection | None:
-        expired_before = self._clock() - KEEPALIVE_SECONDS
+    def _take_idle(self, expired_before: float) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
             if connection.is_open and connection.idle_since >= expired_before:
@@ -103,29 +116,35 @@ class ConnectionPool:
 
 
 class LoopPools:
-    """The pools of one event loop, and the timer that closes their unused connections."""
+    """The pools of one event loop, with the timers that close unused connections and end exchanges in time.
 
-    __slots__ = ("_clock", "_dialer", "_loop", "_pools", "_timer")
+    `clock` gives wall time: Lambda may stop the monotonic clock.
+    """
+
+    __slots__ = ("_loop", "_pools", "clock", "deadlines", "dialer", "sweep_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, dialer: Dialer, clock: Callable[[], float] = time.time) -> None:
         self._loop = loop
-        self._dialer = dialer
-        self._clock = clock
         self._pools: dict[str, ConnectionPool] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self.dialer = dialer
+        self.clock = clock
+        self.deadlines = Deadlines(loop)
+        self.sweep_timer: asyncio.TimerHandle | None = None
 
     def find(self, url: str, parse: Callable[[str], Origin]) -> ConnectionPool:
         """The pool of a URL without a path, whose origin `parse` returns if it is new."""
         pool = self._pools.get(url)
         if pool is None:
-            pool = self._pools[url] = ConnectionPool(parse(url), self._dialer, self._clock, self._start_timer)
+            pool = self._pools[url] = ConnectionPool(self, parse(url))
         return pool
 
     async def close(self) -> None:
         """Close all connections, also those in use."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if not self.deadlines.open:
+            self.deadlines.stop()
+        if self.sweep_timer is not None:
+            self.sweep_timer.cancel()
+            self.sweep_timer = None
         pools = tuple(self._pools.values())
         self._pools.clear()
         for pool in pools:
@@ -135,12 +154,58 @@ class LoopPools:
                 break
             await asyncio.sleep(0)
 
-    def _start_timer(self) -> None:
-        if self._timer is None:
-            self._timer = self._loop.call_later(KEEPALIVE_SECONDS / 2, self._close_expired)
+    def start_sweep_timer(self) -> None:
+        """Close the connections that are unused for too long, after a while. For the pools, when no timer runs."""
+        self.sweep_timer = self._loop.call_later(KEEPALIVE_SECONDS / 2, self._close_expired)
 
     def _close_expired(self) -> None:
-        self._timer = None
+        self.sweep_timer = None
         are_left = [pool.close_expired() for pool in self._pools.values()]
         if any(are_left):
-            self._start_timer()
+            self.start_sweep_timer()
+
+
+class Limited(Protocol):
+    """A response that must end in time. `httptools.HttptoolsResponse` implements it."""
+
+    def check_time(self, now: float) -> float:
+        """Fail if the time is up; return when to check again."""
+        ...
+
+
+class Deadlines:
+    """The time limits of all responses that are `open` in one event loop, kept by one timer.
+
+    A timer for each response would cost more: nearly all of them end long before their deadline. `next_check` is when
+    the timer fires. Times are those of the event loop.
+    """
+
+    __slots__ = ("_loop", "_timer", "next_check", "open", "time")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self.next_check = math.inf
+        self.open = set[Limited]()
+        self.time = loop.time
+
+    def check_at(self, moment: float) -> None:
+        """Check all open responses at this time, unless that happens earlier."""
+        if moment < self.next_check:
+            self.stop()
+            self.next_check = moment
+            self._timer = self._loop.call_at(moment, self._check)
+
+    def stop(self) -> None:
+        """Check no more, until the next `check_at`."""
+        self.next_check = math.inf
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _check(self) -> None:
+        self._timer, self.next_check = None, math.inf
+        now = self.time()
+        moment = min((response.check_time(now) for response in tuple(self.open)), default=math.inf)
+        if moment < math.inf:
+            self.check_at(moment)

@@ -57,7 +57,9 @@ class Exchange(ResponseParser):
 
     `head` is the request's head without the field `content-length` and without the empty line at its end:
     `ConnectionPool.encode_head` makes it. With `max_bytes`, `send` returns when the whole response has arrived and its
-    content is `take()`; without, when its head has. `content_at` is when the last content arrived, by the loop's clock.
+    content is `take()`; without, when its head has.
+
+    `silent_since` is a time of the event loop: with `times_arrivals`, it is renewed whenever something arrives.
 
         exchange = Exchange(pool.encode_head("POST", "/v1/x", {}), b"{}")
         try:
@@ -68,8 +70,8 @@ class Exchange(ResponseParser):
     """
 
     __slots__ = (
-        *("_goal", "_is_paused", "_max_bytes", "_receiver", "_waiter"),
-        *("body", "content_at", "failure", "head", "wire"),
+        *("_goal", "_receiver", "_size_limit", "_waiter"),
+        *("body", "failure", "head", "is_paused", "silent_since", "times_arrivals", "wire"),
     )
 
     def __init__(self, head: bytes, body: bytes, max_bytes: int | None = None) -> None:
@@ -77,11 +79,11 @@ class Exchange(ResponseParser):
         self.head = head
         self.body = body
         self.wire: Wire | None = None
-        self.content_at: float | None = None
         self.failure: ExchangeError | ProviderMalformed | None = None
-        self._max_bytes = max_bytes
+        self.is_paused = self.times_arrivals = False
+        self.silent_since = 0.0
         self._goal = _HEAD if max_bytes is None else _END
-        self._is_paused = False
+        self._size_limit = MAX_BUFFERED_BYTES if max_bytes is None else max_bytes
         self._receiver: Receiver | None = None
         self._waiter: Future[None] | None = None
 
@@ -91,9 +93,10 @@ class Exchange(ResponseParser):
         self.failure = None
 
     async def wait(self) -> None:
-        """Return when the exchange has failed, or has what is awaited. Closes the exchange when it is cancelled."""
-        if self._is_reached():
-            return
+        """Return when the exchange has failed, or has what is awaited. Closes the exchange when it is cancelled.
+
+        Only for an exchange that waits for something: it must not have failed or ended.
+        """
         self._waiter = get_running_loop().create_future()
         try:
             await self._waiter
@@ -113,20 +116,25 @@ class Exchange(ResponseParser):
         if self.failure is not None and (not self.has_head or self._goal == _END):
             raise self.failure
 
-    async def read(self, max_bytes: int) -> bytes:
-        """The rest of the content. Raises `ExchangeError`, and `ProviderMalformed` if it has more than `max_bytes`."""
-        self._max_bytes, self._goal = max_bytes, _END
-        self._resume()
-        self._check_size()
-        await self.wait()
-        self.check()
+    async def read(self, limit: int) -> bytes:
+        """The rest of the content. Raises `ExchangeError`, and `ProviderMalformed` beyond `limit` bytes."""
+        self._goal, self._size_limit = _END, limit
+        if self.is_paused:
+            self.resume()
+        if self.size > limit:
+            self._limit_size()
+        if not self.is_complete and self.failure is None:
+            await self.wait()
+        if self.failure is not None:
+            raise self.failure
         return self.take()
 
     async def read_chunk(self) -> bytes:
         """The content that has arrived since the last read; empty at the end. Raises `ExchangeError`, after it."""
-        self._goal = _CHUNK
-        await self.wait()
-        if self.chunks:
+        if not self.pieces and not self.is_complete and self.failure is None:
+            self._goal = _CHUNK
+            await self.wait()
+        if self.pieces:
             return self.take()
         if self.failure is not None:
             raise self.failure
@@ -134,14 +142,16 @@ class Exchange(ResponseParser):
 
     def take(self) -> bytes:
         """The content that has arrived and was not taken."""
-        chunks, self.chunks, self.size = self.chunks, [], 0
-        self._resume()
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        pieces, self.pieces, self.size = self.pieces, [], 0
+        if self.is_paused:
+            self.resume()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def push_to(self, receiver: Receiver) -> None:
         """From now on, call `receiver` with all content, and once with the end or the error."""
         self._receiver = receiver
-        self._resume()
+        if self.is_paused:
+            self.resume()
         self.deliver()
 
     def hold(self) -> None:
@@ -150,13 +160,16 @@ class Exchange(ResponseParser):
 
     def pause(self) -> None:
         """Take no more from the connection, because the receiver is slow. What has been taken may still be pushed."""
-        if self.wire is not None and not self._is_paused:
-            self._is_paused = True
+        if self.wire is not None and not self.is_paused:
+            self.is_paused = True
             self.wire.pause_reading()
 
     def resume(self) -> None:
         """Take content from the connection again, after `pause`."""
-        self._resume()
+        if self.is_paused:
+            self.is_paused = False
+            if self.wire is not None:
+                self.wire.resume_reading()
 
     def fail(self, failure: ExchangeError | ProviderMalformed) -> None:
         """End the exchange with an error, unless it has ended, and close the connection."""
@@ -177,15 +190,16 @@ class Exchange(ResponseParser):
         if receiver is not None:
             self._push(receiver)
             return
-        self._check_size()
+        if self.size > self._size_limit:
+            self._limit_size()
         waiter = self._waiter
-        if waiter is not None and not waiter.done() and self._is_reached():
+        if waiter is not None and self._is_reached() and not waiter.done():
             waiter.set_result(None)
 
     def _push(self, receiver: Receiver) -> None:
-        if self.chunks:
-            chunks, self.chunks, self.size = self.chunks, [], 0
-            receiver.on_chunk(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        if self.pieces:
+            pieces, self.pieces, self.size = self.pieces, [], 0
+            receiver.on_chunk(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if self._receiver is None:  # it has closed the exchange
             return
         if self.failure is not None:
@@ -198,22 +212,16 @@ class Exchange(ResponseParser):
     def _is_reached(self) -> bool:
         if self.is_complete or self.failure is not None:
             return True
-        return self.has_head if self._goal == _HEAD else self._goal == _CHUNK and bool(self.chunks)
+        return self.has_head if self._goal == _HEAD else self._goal == _CHUNK and bool(self.pieces)
 
-    def _check_size(self) -> None:
+    def _limit_size(self) -> None:
+        """Let the server wait for the reader; refuse a response that is read whole."""
         if self._goal != _END:
-            if self.size > MAX_BUFFERED_BYTES:
-                self.pause()
-        elif self._max_bytes is not None and self.size > self._max_bytes and self.failure is None:
-            message = f"The response of the provider is larger than {self._max_bytes} bytes."
+            self.pause()
+        elif self.failure is None:
+            message = f"The response of the provider is larger than {self._size_limit} bytes."
             self.failure = ProviderMalformed(message)
             self._disconnect()
-
-    def _resume(self) -> None:
-        if self._is_paused:
-            self._is_paused = False
-            if self.wire is not None:
-                self.wire.resume_reading()
 
     def _disconnect(self) -> None:
         wire, self.wire = self.wire, None

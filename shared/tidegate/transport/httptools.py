@@ -5,24 +5,25 @@ below this transport: pools, and exchanges without tasks and timers.
 """
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from types import TracebackType
 
-from tidegate.errors import UpstreamError
+from tidegate.errors import ProviderTimeout, UpstreamError
 from tidegate.transport.base import (
     DEFAULT_CONNECT_SECONDS,
     HttpRequest,
-    StreamedResponse,
     Timeouts,
     connection_failure,
+    read_chunks,
 )
-from tidegate.transport.connection import Connection
 from tidegate.transport.connection_pool import ConnectionPool, LoopPools
 from tidegate.transport.dialer import Dialer, DialLimits
 from tidegate.transport.exchange import Exchange, ExchangeError
 from tidegate.transport.origin import Origin, parse_origin, split_url
 from tidegate.transport.proxies import read_proxies
+from tidegate.transport.silence import push_pulled, silence_message
 
 
 class HttptoolsTransport:
@@ -53,23 +54,22 @@ class HttptoolsTransport:
 
     def pool_of(self, url: str) -> ConnectionPool:
         """The pool of a URL without a path, in the running event loop. Raises `ValueError`."""
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop or self._pools is None:
-            self._loop, self._pools = loop, self._pools_of(loop)
-        return self._pools.find(url, self._parse_origin)
+        return self._running_pools().find(url, self._parse_origin)
 
-    async def send_to_address(self, exchange: Exchange, request: HttpRequest, url: str, limits: DialLimits) -> None:
-        """Send the exchange of `request` on a connection of its own to the request's address, past all proxies."""
-        origin = parse_origin(url)
-        connection = await self._dialer.connect(origin, limits, lambda: Connection(None), request.address)
-        connection.start(exchange)
-        await exchange.wait()
-        exchange.check()
-
-    def encode_head(self, request: HttpRequest, url: str, target: str) -> bytes:
-        """The request's head. Raises `ValueError`."""
-        origin = parse_origin(url) if request.address is not None else self.pool_of(url).origin
-        return origin.encode_head(request.method, target, request.headers)
+    def prepare(self, request: HttpRequest) -> tuple[ConnectionPool, bytes]:
+        """The pool for the request, in the running event loop, and the request's head. Raises `ValueError`."""
+        memo, pools = request.memo, self._running_pools()
+        if memo is not None and isinstance(memo.place, ConnectionPool) and memo.place.pools is pools:
+            return memo.place, memo.head
+        url, target = split_url(request.url)
+        if request.address is None:
+            pool = pools.find(url, self._parse_origin)
+        else:
+            pool = ConnectionPool(pools, parse_origin(url), request.address)
+        head = pool.encode_head(request.method, target, request.headers)
+        if memo is not None:
+            memo.place, memo.head = pool, head
+        return pool, head
 
     async def close(self) -> None:
         """Close the connections of the running event loop, and forget those of closed ones."""
@@ -77,6 +77,12 @@ class HttptoolsTransport:
         self._loop = self._pools = None
         if pools is not None:
             await pools.close()
+
+    def _running_pools(self) -> LoopPools:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop or self._pools is None:
+            self._loop, self._pools = loop, self._pools_of(loop)
+        return self._pools
 
     def _pools_of(self, loop: asyncio.AbstractEventLoop) -> LoopPools:
         for other in [other for other in self._pools_by_loop if other.is_closed()]:
@@ -92,41 +98,48 @@ class HttptoolsTransport:
         return origin if proxy is None else parse_origin(url, proxy)
 
 
-class HttptoolsResponse(StreamedResponse):
-    """The context of `HttptoolsTransport.open`, and the response that it gives. A generator would cost more."""
+class HttptoolsResponse(Exchange):
+    """The context of `HttptoolsTransport.open`, and the response that it gives. Implements `silence.TimedResponse`."""
 
-    _exchange: Exchange
-    _timer: asyncio.TimerHandle
+    __slots__ = (
+        *("_deadline", "_deadlines", "_first_byte_at", "_headers", "_is_waiting", "_request", "_timeouts"),
+        *("_transport", "record"),
+    )
+    enforces_silence = True
 
     def __init__(self, transport: HttptoolsTransport, request: HttpRequest, timeouts: Timeouts) -> None:
         self._transport = transport
         self._request = request
         self._timeouts = timeouts
+        self.record: Callable[[bytes], None] | None = None
+        self._headers: Mapping[str, str] | None = None
 
     async def __aenter__(self) -> "HttptoolsResponse":
         request, timeouts = self._request, self._timeouts
         try:
-            url, target = split_url(request.url)
-            exchange = Exchange(self._transport.encode_head(request, url, target), request.body)
+            pool, head = self._transport.prepare(request)
         except ValueError as error:
             raise connection_failure(request, str(error), connecting=True) from None
-        self._exchange = exchange
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeouts.total
-        self._timer = loop.call_at(deadline, self._expire)
-        limits = DialLimits(timeouts.connect or self._transport.connect_seconds, deadline)
+        super().__init__(head, request.body)
+        self._deadlines = deadlines = pool.pools.deadlines
+        now = deadlines.time()
+        self._deadline = limit = now + timeouts.total
+        self._first_byte_at = math.inf if timeouts.first_byte is None else now + timeouts.first_byte
+        if self._first_byte_at < limit:
+            limit = self._first_byte_at
+        if limit < deadlines.next_check:
+            deadlines.check_at(limit)
+        deadlines.open.add(self)
+        self._is_waiting = True
         try:
-            if request.address is None:
-                await self._transport.pool_of(url).send(exchange, limits)
-            else:
-                await self._transport.send_to_address(exchange, request, url, limits)
+            await pool.send(self, DialLimits(timeouts.connect or self._transport.connect_seconds, limit))
         except ExchangeError as error:
             self._leave()
             raise self._translate(error) from None
         except BaseException:
             self._leave()
             raise
-        super().__init__(exchange.status, [(name.decode(), _decode(value)) for name, value in exchange.fields])
+        self._is_waiting = False
         return self
 
     async def __aexit__(
@@ -135,45 +148,106 @@ class HttptoolsResponse(StreamedResponse):
         self._leave()
 
     @property
-    def content_at(self) -> float | None:
-        """When the last content arrived, by the clock of the event loop; None before."""
-        return self._exchange.content_at
+    def headers(self) -> Mapping[str, str]:
+        """See `HttpResponse.headers`. They are decoded when they are asked for."""
+        headers = self._headers
+        if headers is None:
+            self._headers = headers = {name.decode().lower(): _decode(value) for name, value in self.fields}
+        return headers
 
     async def read(self, limit: int) -> bytes:
+        """See `HttpResponse.read`."""
+        if self.record is not None:
+            return await read_chunks(self.chunks(), limit)
+        if not self.is_complete:
+            self._start_waiting(times_arrivals=True)
         try:
-            return await self._exchange.read(limit)
+            return await super().read(limit)
         except ExchangeError as error:
             raise self._translate(error) from None
+        finally:
+            self._is_waiting = False
+
+    async def next_chunk(self) -> bytes | None:
+        """See `TimedResponse.next_chunk`. Each chunk is all that has arrived."""
+        if not self.pieces:
+            self._start_waiting(times_arrivals=False)
+        try:
+            chunk = await self.read_chunk()
+        except ExchangeError as error:
+            raise self._translate(error) from None
+        finally:
+            self._is_waiting = False
+        if not chunk:
+            return None
+        if self.record is not None:
+            self.record(chunk)
+        return chunk
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        """See `HttpResponse.chunks`. Each chunk is all that has arrived."""
-        try:
-            while chunk := await self._exchange.read_chunk():
-                yield chunk
-        except ExchangeError as error:
-            raise self._translate(error) from None
+        """See `HttpResponse.chunks`."""
+        while (chunk := await self.next_chunk()) is not None:
+            yield chunk
 
     async def push_chunks(self, take: Callable[[bytes], bool]) -> bool:
-        """See `PushedResponse.push_chunks`."""
-        push = _Push(self._exchange, take)
+        """See `TimedResponse.push_chunks`."""
+        if self.record is not None:
+            return await push_pulled(self, take)
+        push = _Push(self, take)
+        self._start_waiting(times_arrivals=True)
         try:
-            self._exchange.push_to(push)
+            self.push_to(push)
             return await push.ended
         except ExchangeError as error:
             raise self._translate(error) from None
         finally:
-            self._exchange.hold()
-            del push  # an error in it refers to this frame
+            self._is_waiting = False
+            self.hold()
 
-    def _expire(self) -> None:
-        self._exchange.fail(ExchangeError("the deadline passed", timed_out=True))
+    def check_time(self, now: float) -> float:
+        """See `connection_pool.Limited`."""
+        if self.is_complete or self.failure is not None:
+            return math.inf
+        if now >= self._deadline:
+            self.fail(ExchangeError("the deadline passed", timed_out=True))
+            return math.inf
+        limit = self._silence_limit(now) if self._is_waiting else math.inf
+        if now >= limit:
+            self.fail(_Silence(silence_message(self._timeouts, self.has_content), timed_out=True))
+            return math.inf
+        return min(limit, self._deadline)
+
+    def _silence_limit(self, now: float) -> float:
+        """When the server has been silent for too long, or, before its first byte, when to look again."""
+        if not self.has_content and self._first_byte_at < math.inf:
+            return self._first_byte_at
+        between = self._timeouts.between
+        if between is None:
+            return math.inf
+        return (self.silent_since if self.has_content else now) + between
+
+    def _start_waiting(self, *, times_arrivals: bool) -> None:
+        """Begin a wait for content. With `times_arrivals`, it goes on when something has arrived."""
+        deadlines = self._deadlines
+        self._is_waiting, self.times_arrivals = True, times_arrivals
+        self.silent_since = now = deadlines.time()
+        limit = self._silence_limit(now)
+        if limit < deadlines.next_check:
+            deadlines.check_at(limit)
 
     def _leave(self) -> None:
-        self._timer.cancel()
-        self._exchange.close()
+        self._deadlines.open.discard(self)
+        if not self.is_complete:
+            self.close()
 
     def _translate(self, error: ExchangeError) -> UpstreamError:
+        if isinstance(self.failure, _Silence):
+            return ProviderTimeout(self.failure.reason)
         return connection_failure(self._request, error.reason, connecting=not error.was_sent, timed_out=error.timed_out)
+
+
+class _Silence(ExchangeError):
+    """The server was silent for too long. `reason` is for callers."""
 
 
 class _Push:

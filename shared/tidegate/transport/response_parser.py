@@ -43,7 +43,7 @@ _ENDED = HttpResponseParser(object())
 
 
 class ResponseParser:
-    """Parses the response to one request. `chunks` are the decoded content that nobody has taken yet.
+    """Parses the response to one request. `pieces` are the decoded content that nobody has taken yet.
 
     httptools calls the methods `on_…`. The head is kept as it was sent: few calls ask for its fields.
     """
@@ -56,10 +56,11 @@ class ResponseParser:
         "_parser",
         "_refusal",
         "_unproductive_bytes",
-        "chunks",
+        "has_content",
         "has_head",
         "is_complete",
         "is_reusable",
+        "pieces",
         "size",
         "status",
     )
@@ -72,9 +73,9 @@ class ResponseParser:
     def restart(self) -> None:
         """Forget everything, for another response to the same request."""
         self.status = 0
-        self.chunks: list[bytes] = []
+        self.pieces: list[bytes] = []
         self.size = 0
-        self.has_head = self.is_complete = self.is_reusable = False
+        self.has_head = self.has_content = self.is_complete = self.is_reusable = False
         self._head = b""
         self._informational_responses = 0
         self._content_decoder: ContentDecoder | None = None
@@ -162,6 +163,7 @@ class ResponseParser:
 
     def on_body(self, data: bytes) -> None:
         self._unproductive_bytes = 0
+        self.has_content = True
         if self._content_decoder is not None:
             try:
                 data = self._content_decoder.decode(data)
@@ -169,7 +171,7 @@ class ResponseParser:
                 self._refuse(str(error))
             if not data:
                 return
-        self.chunks.append(data)
+        self.pieces.append(data)
         self.size += len(data)
 
     def on_message_complete(self) -> None:

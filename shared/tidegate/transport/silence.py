@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Protocol, cast
 
@@ -9,32 +10,75 @@ from tidegate.errors import ProviderTimeout
 from tidegate.transport.base import HttpRequest, HttpResponse, StreamedResponse, Timeouts, Transport
 
 
-def open_with_timeouts(transport: Transport, request: HttpRequest, timeouts: Timeouts) -> "TimedRequest":
-    """Open the request as `Transport.open` does, and enforce `timeouts.first_byte` and `timeouts.between` as well.
+class TimedResponse(HttpResponse, Protocol):
+    """A response that raises `ProviderTimeout` when the provider is silent for too long.
 
-    Raises `ProviderTimeout` also while the body is read. Time that the reader takes between two chunks does not count.
+    Time that the reader takes between two chunks does not count. `record` is called with each chunk.
     """
-    return TimedRequest(transport, request, timeouts)
+
+    record: Callable[[bytes], None] | None
+
+    async def next_chunk(self) -> bytes | None:
+        """Return the content that has arrived since the last one; None at the end. Raises what `chunks` raises."""
+        ...
+
+    async def push_chunks(self, take: Callable[[bytes], bool]) -> bool:
+        """Call `take` with the content as it arrives, until it returns False: return True then, and False at the end.
+
+        What arrives in the meantime waits for the next call. Raises what `chunks` raises, and what `take` raises.
+        """
+        ...
 
 
-class TimedRequest:
-    """The context of `open_with_timeouts`. A generator would cost more, and every call enters one."""
+def open_with_timeouts(
+    transport: Transport, request: HttpRequest, timeouts: Timeouts
+) -> AbstractAsyncContextManager[TimedResponse]:
+    """Open the request as `Transport.open` does, and enforce `timeouts.first_byte` and `timeouts.between` as well."""
+    context = transport.open(request, timeouts)
+    if hasattr(context, "enforces_silence"):  # our own client's
+        return cast("AbstractAsyncContextManager[TimedResponse]", context)
+    return _WatchedRequest(context, timeouts)
 
-    __slots__ = ("_context", "_silence_timer")
 
-    def __init__(self, transport: Transport, request: HttpRequest, timeouts: Timeouts) -> None:
-        self._silence_timer = SilenceTimer(timeouts)
-        self._context = transport.open(request, timeouts)
+def silence_message(timeouts: Timeouts, has_first_byte: bool) -> str:
+    """Say which of the two limits has passed."""
+    if has_first_byte:
+        return f"The provider stopped sending for {timeouts.between:g} seconds."
+    return f"The provider did not start to respond within {timeouts.first_byte:g} seconds."
 
-    async def __aenter__(self) -> "TimedResponse":
+
+async def push_pulled(response: TimedResponse, take: Callable[[bytes], bool]) -> bool:
+    """Implements `TimedResponse.push_chunks` with `next_chunk`."""
+    while (chunk := await response.next_chunk()) is not None:
+        if not take(chunk):
+            return True
+    return False
+
+
+class _WatchedRequest:
+    """The context of a library's response, and the timer that watches it. A generator would cost more."""
+
+    __slots__ = ("_context", "_response", "_silence_timer")
+
+    def __init__(self, context: AbstractAsyncContextManager[HttpResponse], timeouts: Timeouts) -> None:
+        self._context = context
+        self._silence_timer = _SilenceTimer(timeouts)
+        self._response: _WatchedResponse | None = None
+
+    async def __aenter__(self) -> TimedResponse:
+        response = await self._enter()
+        self._response = watched = _WatchedResponse(response, self._silence_timer)
+        return watched
+
+    async def _enter(self) -> HttpResponse:
         silence_timer = self._silence_timer
         if silence_timer.first_byte_deadline is None:
-            return TimedResponse(await self._context.__aenter__(), silence_timer)
+            return await self._context.__aenter__()
         # asyncio's timeout, not anyio's: pyreqwest raises a new CancelledError, which anyio's scopes do not recognise.
         timeout = asyncio.timeout_at(silence_timer.first_byte_deadline)
         try:
             async with timeout:
-                return TimedResponse(await self._context.__aenter__(), silence_timer)
+                return await self._context.__aenter__()
         except TimeoutError:
             if not timeout.expired():
                 raise
@@ -43,11 +87,14 @@ class TimedRequest:
     async def __aexit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._silence_timer.cancel()
-        await self._context.__aexit__(kind, exception, traceback)
+        try:
+            if self._response is not None:
+                await self._response.close_chunks()
+        finally:
+            await self._context.__aexit__(kind, exception, traceback)
 
 
-class SilenceTimer:
+class _SilenceTimer:
     """Cancels the reading task when the provider is silent for too long.
 
     One timer serves all waits of a response. It checks the time when it fires, so that a new wait need not move it.
@@ -56,8 +103,7 @@ class SilenceTimer:
     def __init__(self, timeouts: Timeouts) -> None:
         self._loop = asyncio.get_running_loop()
         self._time = self._loop.time
-        self._first_byte_seconds = timeouts.first_byte
-        self._between_seconds = timeouts.between
+        self._timeouts = timeouts
         self.first_byte_deadline = None if timeouts.first_byte is None else self._loop.time() + timeouts.first_byte
         self._has_first_byte = False
         self._waiting_since: float | None = None
@@ -65,7 +111,6 @@ class SilenceTimer:
         self._timer: asyncio.TimerHandle | None = None
         self._other_cancellations = 0
         self._has_expired = False
-        self._response: ArrivalResponse | None = None
 
     def start_waiting(self) -> None:
         """Begin a wait of the running task."""
@@ -74,11 +119,6 @@ class SilenceTimer:
         self._other_cancellations = task.cancelling() if task is not None else 0
         if self._timer is None:
             self._schedule()
-
-    def watch(self, response: "ArrivalResponse") -> None:
-        """Begin a wait of the running task that ends when `response` has been silent for too long."""
-        self._response = response
-        self.start_waiting()
 
     def stop_waiting(self) -> None:
         """End the wait, because a chunk arrived."""
@@ -102,30 +142,24 @@ class SilenceTimer:
         return self._task.uncancel() <= self._other_cancellations
 
     def timeout_error(self) -> ProviderTimeout:
-        if self._has_first_byte:
-            return ProviderTimeout(f"The provider stopped sending for {self._between_seconds:g} seconds.")
-        return ProviderTimeout(f"The provider did not start to respond within {self._first_byte_seconds:g} seconds.")
+        return ProviderTimeout(silence_message(self._timeouts, self._has_first_byte))
 
     def _schedule(self) -> None:
         deadline = self._deadline()
-        if deadline is None and self._response is not None and self._between_seconds is not None:
-            deadline = self._time() + self._between_seconds  # to see whether content has arrived until then
         if deadline is not None:
             self._timer = self._loop.call_at(deadline, self._on_timer)
 
     def _deadline(self) -> float | None:
         if not self._has_first_byte:
             return self.first_byte_deadline
-        if self._between_seconds is None or self._waiting_since is None:
+        if self._timeouts.between is None or self._waiting_since is None:
             return None
-        return self._waiting_since + self._between_seconds
+        return self._waiting_since + self._timeouts.between
 
     def _on_timer(self) -> None:
         self._timer = None
         if self._waiting_since is None or self._task is None:
             return
-        if self._response is not None and self._response.content_at is not None:
-            self._has_first_byte, self._waiting_since = True, max(self._waiting_since, self._response.content_at)
         deadline = self._deadline()
         if deadline is not None and deadline <= self._loop.time():
             self._has_expired = True
@@ -134,59 +168,19 @@ class SilenceTimer:
             self._schedule()
 
 
-class ArrivalResponse(Protocol):
-    """A response that tells when its last content arrived, by the clock of the event loop; None before."""
+class _WatchedResponse(StreamedResponse):
+    """A response whose chunks the silence timer watches. See `TimedResponse`."""
 
-    @property
-    def content_at(self) -> float | None: ...
-
-    async def read(self, limit: int) -> bytes: ...
-
-
-class PushedResponse(ArrivalResponse, Protocol):
-    """A response that can push its content."""
-
-    async def push_chunks(self, take: Callable[[bytes], bool]) -> bool:
-        """Call `take` with the content as it arrives, until it returns False: return True then, and False at the end.
-
-        What arrives in the meantime waits for the next call. Raises what `chunks` raises, and what `take` raises.
-        """
-        ...
-
-
-class TimedResponse(StreamedResponse):
-    """A response whose chunks the silence timer watches. `record` is called with each of them."""
-
-    record: Callable[[bytes], None] | None = None
-
-    def __init__(self, response: HttpResponse, silence_timer: SilenceTimer) -> None:
+    def __init__(self, response: HttpResponse, silence_timer: _SilenceTimer) -> None:
+        self.record: Callable[[bytes], None] | None = None
         self.status = response.status
         self.headers = response.headers
         self._response = response
         self._silence_timer = silence_timer
         self._open_chunks: AsyncGenerator[bytes] | None = None
 
-    async def read(self, limit: int) -> bytes:
-        """See `HttpResponse.read`. Raises `ProviderTimeout` when the provider is silent for too long."""
-        response, silence_timer = self._response, self._silence_timer
-        if self.record is not None or not hasattr(response, "content_at"):
-            return await super().read(limit)
-        arriving = cast("ArrivalResponse", response)
-        silence_timer.watch(arriving)
-        try:
-            return await arriving.read(limit)
-        except asyncio.CancelledError:
-            if silence_timer.absorb_cancellation():
-                raise silence_timer.timeout_error() from None
-            raise
-        finally:
-            silence_timer.cancel()
-
     async def next_chunk(self) -> bytes | None:
-        """Return the content that has arrived since the last one; None at the end. `close_chunks` ends it early.
-
-        Raises what `chunks` raises.
-        """
+        """See `TimedResponse.next_chunk`. `close_chunks` ends it early."""
         silence_timer, record, chunks = self._silence_timer, self.record, self._open_chunks
         if chunks is None:
             chunks = self._open_chunks = self._response.chunks()
@@ -203,22 +197,8 @@ class TimedResponse(StreamedResponse):
         return chunk
 
     async def push_chunks(self, take: Callable[[bytes], bool]) -> bool:
-        """See `PushedResponse.push_chunks`. A response that cannot push its content is read."""
-        if self.record is not None or not hasattr(self._response, "push_chunks"):
-            while (chunk := await self.next_chunk()) is not None:
-                if not take(chunk):
-                    return True
-            return False
-        pushed, silence_timer = cast("PushedResponse", self._response), self._silence_timer
-        silence_timer.watch(pushed)
-        try:
-            return await pushed.push_chunks(take)
-        except asyncio.CancelledError:
-            if silence_timer.absorb_cancellation():
-                raise silence_timer.timeout_error() from None
-            raise
-        finally:
-            silence_timer.cancel()
+        """See `TimedResponse.push_chunks`."""
+        return await push_pulled(self, take)
 
     async def close_chunks(self) -> None:
         """Close the content that `next_chunk` reads."""

@@ -3,13 +3,13 @@
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tidegate.domain.operation import Reply, ReplyChunk
 from tidegate.domain.redacted import Redacted
@@ -18,11 +18,10 @@ from tidegate.errors import GatewayTimeout, NotConfigured, ProviderMalformed, Up
 from tidegate.json import Json
 from tidegate.lazy import load
 from tidegate.ports import Secrets
-from tidegate.providers.base import FurtherRequests, KeyAuth, SigV4Auth, Translator, UpstreamRequest
-from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, take_notes
+from tidegate.providers.base import Auth, FurtherRequests, KeyAuth, SigV4Auth, Translator, UpstreamRequest
+from tidegate.transport.base import HeadMemo, HttpRequest, HttpResponse, Timeouts, Transport, take_notes
 from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 from tidegate.transport.silence import TimedResponse, open_with_timeouts
-from tidegate.upstream.open_connections import OpenConnections
 from tidegate.upstream.reply_stream import (
     MAX_REPLY_BYTES,
     ParsedBatches,
@@ -35,6 +34,9 @@ from tidegate.upstream.reply_stream import (
 log = logging.getLogger(__name__)
 
 MAX_ERROR_BYTES = 1024 * 1024
+
+MAX_SIGNED_URLS = 256
+"""URLs whose last headers are remembered: one for each model at some providers, one for all at most."""
 
 
 class ResponseRecorder(Protocol):
@@ -65,6 +67,7 @@ class Upstream(Struct, frozen=True):
     secrets: Secrets
     aws_keys: AwsKeys | None = None
     clock: Callable[[], float] = time.time
+    signed_headers: "SignedHeaders" = field(default_factory=lambda: SignedHeaders())
 
     def open(
         self,
@@ -138,12 +141,47 @@ class Upstream(Struct, frozen=True):
                 return request.headers
 
 
+class _Signed(Redacted, Struct, frozen=True):
+    """The `headers` that are sent with a request's own `plain` ones, `auth` and `key`."""
+
+    plain: Mapping[str, str]
+    auth: Auth
+    key: str | None
+    headers: Mapping[str, str]
+    memo: HeadMemo
+
+
+class SignedHeaders:
+    """The headers that were last sent to each URL, which serve requests that differ in their body only.
+
+    A key is not kept for longer than until the next request with another one to its URL.
+    """
+
+    __slots__ = ("_by_url",)
+
+    def __init__(self) -> None:
+        self._by_url: dict[str, _Signed] = {}
+
+    async def find(self, upstream: Upstream, request: UpstreamRequest, key: str | None) -> _Signed:
+        """Return the headers of a request that is sent with POST. Raises `NotConfigured` without AWS credentials."""
+        signed = self._by_url.get(request.url)
+        if signed is not None and signed.key == key and signed.plain == request.headers and signed.auth == request.auth:
+            return signed
+        headers = await upstream.sign_headers(request, key)
+        signed = _Signed(request.headers, request.auth, key, headers, HeadMemo())
+        if not isinstance(request.auth, SigV4Auth):  # it signs the body and the time
+            if len(self._by_url) >= MAX_SIGNED_URLS:
+                self._by_url.clear()
+            self._by_url[request.url] = signed
+        return signed
+
+
 class ProviderConnection:
     """The context of `Upstream.open`. A generator in its place would cost four times as much."""
 
     __slots__ = (
-        *("_connections", "_recorder", "_request", "_secret", "_secrets", "_seconds", "_stream", "_timeouts"),
-        *("_translator", "_upstream"),
+        *("_batches", "_context", "_recorder", "_request", "_secret", "_secrets", "_seconds", "_stream"),
+        *("_timeouts", "_translator", "_upstream"),
     )
 
     def __init__(
@@ -167,7 +205,8 @@ class ProviderConnection:
         self._secrets = secrets
         self._timeouts = timeouts
         self._recorder = recorder
-        self._connections = OpenConnections()
+        self._context: AbstractAsyncContextManager[TimedResponse] | None = None
+        self._batches: AsyncGenerator[Sequence[ReplyChunk]] | ParsedBatches | None = None
 
     async def __aenter__(self) -> ProviderReply:
         if self._seconds <= 0:
@@ -175,56 +214,69 @@ class ProviderConnection:
         request = self._request
         if request.further is not None:
             return await self._ask_in_parts(request, request.further)
-        key = await self._upstream.find_key(request, self._secret, self._secrets)
-        headers = await self._upstream.sign_headers(request, key)
-        redaction = _Redaction(self._translator.name, request, headers, key)
+        upstream = self._upstream
+        key = await upstream.find_key(request, self._secret, self._secrets)
+        signed = await upstream.signed_headers.find(upstream, request, key)
         try:
-            return await self._ask(request, headers, redaction)
+            return await self._ask(request, signed)
         except BaseException as error:
             try:
-                await self._connections.close()
+                await self._close()
             finally:
                 if isinstance(error, UpstreamError):
-                    redaction.mask(error)
+                    self._redaction(signed).mask(error)
             raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._connections.close()
+        await self._close()
 
-    async def _ask(
-        self, request: UpstreamRequest, headers: Mapping[str, str], redaction: "_Redaction"
-    ) -> ProviderReply:
-        translator = self._translator
-        http_request = HttpRequest("POST", request.url, headers, request.body, peer=translator.name)
-        timeouts = _http_timeouts(self._seconds, self._timeouts)
-        response = await self._connections.open(open_with_timeouts(self._upstream.transport, http_request, timeouts))
+    async def _ask(self, request: UpstreamRequest, signed: _Signed) -> ProviderReply:
+        translator, limits, total = self._translator, self._timeouts, self._seconds
+        if limits.total is not None and limits.total < total:
+            total = limits.total
+        timeouts = Timeouts(total, limits.connect, limits.first_byte, limits.between)
+        http_request = HttpRequest(
+            "POST", request.url, signed.headers, request.body, peer=translator.name, memo=signed.memo
+        )
+        context = open_with_timeouts(self._upstream.transport, http_request, timeouts)
+        response = await context.__aenter__()
+        self._context = context
         if self._recorder is not None:
-            response.record = self._recorder.watch(response, _credentials(request, headers, redaction.key))
+            response.record = self._recorder.watch(response, _credentials(request, signed.headers, signed.key))
         if not 200 <= response.status < 300:
             body = decode_body(await response.read(MAX_ERROR_BYTES))
             raise _error_reply(translator, request, response, body)
         if self._stream:
-            return await self._read_stream(request, response, redaction)
+            return await self._read_stream(request, response, signed)
         raw = await response.read(MAX_REPLY_BYTES)
-        await self._connections.close()
+        await self._close()
         body = decode_body(raw)
         if isinstance(body, str):
             raise ProviderMalformed(f"{translator.name} answered with something that is not JSON.")
         return ProviderReply(translator.parse_reply(request, body), None)
 
-    async def _read_stream(
-        self, request: UpstreamRequest, pieces: TimedResponse, redaction: "_Redaction"
-    ) -> ProviderReply:
+    async def _read_stream(self, request: UpstreamRequest, pieces: TimedResponse, signed: _Signed) -> ProviderReply:
         translator = self._translator
-        self._connections.add(pieces.close_chunks)
         start = await first_piece(translator, pieces)
         read = read_json if start.lstrip()[:1] in (b"{", b"[") else ParsedBatches
-        batches = read(translator, request, start, pieces)
-        self._connections.add(batches.aclose)
+        self._batches = batches = read(translator, request, start, pieces)
         first = await first_content_batch(translator, batches)
-        return ProviderReply(None, _MaskedBatches(first, batches, redaction))
+        return ProviderReply(None, _MaskedBatches(first, batches, self._redaction(signed)))
+
+    async def _close(self) -> None:
+        batches, context = self._batches, self._context
+        self._batches = self._context = None
+        try:
+            if batches is not None:
+                await batches.aclose()
+        finally:
+            if context is not None:
+                await context.__aexit__(None, None, None)
+
+    def _redaction(self, signed: _Signed) -> "_Redaction":
+        return _Redaction(self._translator.name, self._request, signed.headers, signed.key)
 
     async def _ask_in_parts(self, request: UpstreamRequest, further: FurtherRequests) -> ProviderReply:
         open_part = partial(
@@ -249,11 +301,6 @@ def _credentials(request: UpstreamRequest, headers: Mapping[str, str], key: str 
     added = [value for name, value in headers.items() if request.headers.get(name) != value]
     parts = urlsplit(request.url)
     return list(filter(None, [key, *added, parts.password, parts.username]))
-
-
-def _http_timeouts(seconds: float, timeouts: ProviderTimeouts) -> Timeouts:
-    total = seconds if timeouts.total is None else min(seconds, timeouts.total)
-    return Timeouts(total, timeouts.connect, timeouts.first_byte, timeouts.between)
 
 
 class _Redaction(Redacted, Struct, frozen=True):

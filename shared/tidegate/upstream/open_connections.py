@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from typing import TypeVar
 
 _T = TypeVar("_T")
@@ -14,23 +13,27 @@ class OpenConnections:
     __slots__ = ("_closers",)
 
     def __init__(self) -> None:
-        self._closers: list[Callable[[], Awaitable[object]]] = []
+        self._closers: list[Callable[[None, None, None], Awaitable[object]]] = []
 
     async def open(self, connection: AbstractAsyncContextManager[_T]) -> _T:
         """Enter the context; `close` leaves it."""
         entered = await connection.__aenter__()
-        self._closers.append(partial(connection.__aexit__, None, None, None))
+        self._closers.append(connection.__aexit__)
         return entered
 
     def add(self, closer: Callable[[], Awaitable[object]]) -> None:
         """Let `close` await `closer()`."""
-        self._closers.append(closer)
+
+        def leave(*_: object) -> Awaitable[object]:
+            return closer()
+
+        self._closers.append(leave)
 
     async def close(self) -> None:
         """Close all of them, also if one raises an exception."""
         while self._closers:
             try:
-                await self._closers.pop()()
+                await self._closers.pop()(None, None, None)
             except BaseException:
                 await self.close()
                 raise
