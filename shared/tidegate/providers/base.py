@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct, field
@@ -83,6 +84,9 @@ class FurtherRequests(Struct, frozen=True):
     join: Callable[[Sequence[Reply]], Reply]
 
 
+_NO_TOOL_NAMES: Mapping[str, str] = MappingProxyType({})
+
+
 class UpstreamRequest(Struct, frozen=True):
     """The request to a provider, without its credentials: `upstream/` adds those just before sending.
 
@@ -102,7 +106,7 @@ class UpstreamRequest(Struct, frozen=True):
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
     auth: Auth = KeyAuth()
     ignored: tuple[str, ...] = ()
-    caller_tool_names: Mapping[str, str] = field(default_factory=dict[str, str])
+    caller_tool_names: Mapping[str, str] = _NO_TOOL_NAMES
     answer_tool: str | None = None
     legacy_functions: bool = False
     caller_tools: Json = None

@@ -84,6 +84,12 @@ class ChatTranslator(Struct, frozen=True):
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
         chat_call = _chat(call)
+        request = chat_call.request
+        if request.is_plain and request.origin is None and deployment.provider not in _TEXT_REFERENCE_PROVIDERS:
+            return self.provider.build_request(chat_call, deployment)
+        return self._build_request(chat_call, deployment)
+
+    def _build_request(self, chat_call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         origin, ignored = chat_call.request.origin, ()
         if origin is not None and origin.body is not None:
             native = self._native_request(chat_call, origin, deployment)
@@ -106,7 +112,7 @@ class ChatTranslator(Struct, frozen=True):
         if ignored:
             request = replace(request, ignored=tuple(dict.fromkeys((*ignored, *request.ignored))))
         caller_tools = chat_call.request.body.get("tools") or chat_call.request.body.get("functions")
-        return replace(request, caller_tools=caller_tools, call_id=call.id)
+        return replace(request, caller_tools=caller_tools) if caller_tools else request
 
     def _native_request(self, call: ChatCall, origin: Origin, deployment: Deployment) -> UpstreamRequest | None:
         """Return the request as its caller sent it; None if the provider lacks its dialect or may not get all of it."""
@@ -227,7 +233,7 @@ def _finish_all_calls(request: UpstreamRequest, batch: Sequence[ReplyChunk]) -> 
 
 
 def _is_chat(call: Call) -> TypeGuard[ChatCall]:
-    return isinstance(call.request, ChatRequest)
+    return type(call.request) is ChatRequest
 
 
 def _chat(call: Call) -> ChatCall:

@@ -64,6 +64,7 @@ class RequestBuilder(Struct):
             caller_tool_names=self.tool_names.caller_names,
             answer_tool=self.answer_tool,
             legacy_functions=legacy_functions.expects_function_call(self.call.request.body),
+            call_id=self.call.id,
         )
 
 

@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference/responses (2026-11).
 """
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -22,8 +23,18 @@ from tidegate.providers.openai import completion, failure, legacy_functions, par
 from tidegate.providers.openai.quirks import Quirks
 from tidegate.providers.openai.request_builder import OpenAIRequestBuilder, rule_for
 
+_MAX_KNOWN_MODELS = 1_000
 
-class OpenAI(Struct, frozen=True):
+
+class PlainCalls(Struct, frozen=True):
+    """Is the same for all plain calls of one deployment. `model` is None if they need the Responses API."""
+
+    url: str
+    model: request.PlainModel | None
+    signs_reasoning: bool
+
+
+class OpenAI(Struct, frozen=True, dict=True):
     """A provider that speaks OpenAI's dialect, defined by its row."""
 
     row: Row
@@ -35,10 +46,33 @@ class OpenAI(Struct, frozen=True):
         return self.row.name
 
     def signs_reasoning(self, call: ChatCall, deployment: Deployment) -> bool:
+        if call.request.is_plain:
+            return self._plain_calls(call, deployment).signs_reasoning
+        return self._signs_reasoning(self._uses_responses(call, deployment), deployment)
+
+    def _signs_reasoning(self, uses_responses: bool, deployment: Deployment) -> bool:
         if self.row.quirks.needs_replay:
             return True
-        can_reason = rule_for(deployment.model, self.row.quirks).reasoning != "none"
-        return can_reason and self._uses_responses(call, deployment)
+        return uses_responses and rule_for(deployment.model, self.row.quirks).reasoning != "none"
+
+    @cached_property
+    def _known_plain_calls(self) -> dict[Deployment, PlainCalls]:
+        return {}
+
+    def _plain_calls(self, call: ChatCall, deployment: Deployment) -> PlainCalls:
+        """Return what the plain `call` has in common with other plain calls of the deployment."""
+        known = self._known_plain_calls
+        found = known.get(deployment)
+        if found is None:
+            if len(known) >= _MAX_KNOWN_MODELS:
+                known.clear()
+            uses_responses = self._uses_responses(call, deployment)
+            found = known[deployment] = PlainCalls(
+                self.url(deployment),
+                None if uses_responses else request.plain_model(deployment.model, self.row.quirks),
+                self._signs_reasoning(uses_responses, deployment),
+            )
+        return found
 
     def url(self, deployment: Deployment, path: str = "/chat/completions") -> str:
         """Return the URL of one of the provider's APIs."""
@@ -52,6 +86,14 @@ class OpenAI(Struct, frozen=True):
         return dict(parts.urls_to_fetch(self.row.quirks.files, call.request.fields.messages))
 
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
+        if call.request.is_plain:
+            plain = self._plain_calls(call, deployment)
+            body = None if plain.model is None else request.build_plain(call.request, plain.model)
+            if body is not None:
+                return UpstreamRequest(plain.url, encode(body), auth=self.row.auth, call_id=call.id)
+        return self._build_request(call, deployment)
+
+    def _build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         if self._uses_responses(call, deployment):
             build: _Build = load("tidegate.providers.openai_responses.request", "build")
             path, dialect = "/responses", "responses"
@@ -66,6 +108,7 @@ class OpenAI(Struct, frozen=True):
             ignored=tuple(dict.fromkeys(builder.ignored)) if builder.ignored else (),
             caller_tool_names=builder.caller_tool_names,
             legacy_functions=builder.legacy_functions,
+            call_id=call.id,
             names_tool=dialect == "own" and _names_tool(builder.body),
             dialect=dialect,
         )

@@ -3,12 +3,57 @@
 Sources: https://platform.openai.com/docs/api-reference/chat/create (2026), and what each provider's row cites.
 """
 
-from tidegate.chat.request import ChatCall
-from tidegate.json import Json, JsonObject
+from msgspec import Struct
+
+from tidegate.chat.messages import AssistantMessage
+from tidegate.chat.request import ChatCall, ChatRequest
+from tidegate.json import JsonObject
 from tidegate.providers.openai import legacy_functions, messages, thinking, tool_names, tools
-from tidegate.providers.openai.quirks import ModelRule, Quirks
+from tidegate.providers.openai.quirks import LimitField, ModelRule, Quirks
 from tidegate.providers.openai.request_builder import OpenAIRequestBuilder, rule_for
 from tidegate.providers.request_builder import is_email, provider_fields
+
+_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
+
+
+class PlainModel(Struct, frozen=True):
+    """Tells how plain requests to one model are sent, by its rule and its provider's quirks.
+
+    `name` is the model's name as sent, `limit_field` the only output limit that it accepts. `changed_fields` are not
+    sent as they came. The field `continues` marks a last message of the assistant. With `stream_usage`, streams can end
+    with their usage.
+    """
+
+    name: str
+    limit_field: LimitField | None
+    changed_fields: frozenset[str]
+    continues: str | None
+    stream_usage: bool
+
+
+def plain_model(model: str, quirks: Quirks) -> PlainModel:
+    """Return what `build_plain` needs to know of a model."""
+    rule = rule_for(model, quirks)
+    limit_field = rule.limit_field or quirks.limit_field
+    changed_fields = quirks.unsupported | rule.unsupported | quirks.renames.keys()
+    if rule.reasons != "when_asked":
+        changed_fields |= rule.unsupported_reasoning
+    if limit_field in changed_fields:
+        changed_fields |= _LIMITS
+    return PlainModel(_sent_name(model, quirks), limit_field, changed_fields, quirks.continues, quirks.stream_usage)
+
+
+def build_plain(request: ChatRequest, model: PlainModel) -> JsonObject | None:
+    """Return the body that `build` makes of a plain request; None if the model does not take all of it as it came."""
+    sent = request.body
+    if not model.changed_fields.isdisjoint(sent) or ("user" in sent and is_email(sent["user"])):
+        return None
+    if model.continues is not None and isinstance(request.fields.messages[-1], AssistantMessage):
+        return None
+    body = {**sent, "model": model.name}
+    _write_limit(body, model.limit_field)
+    _write_stream(body, stream=request.stream, usage=model.stream_usage)
+    return body
 
 
 def build(call: ChatCall, model: str, quirks: Quirks) -> OpenAIRequestBuilder:
@@ -18,14 +63,14 @@ def build(call: ChatCall, model: str, quirks: Quirks) -> OpenAIRequestBuilder:
     rule = rule_for(model, quirks)
     caching = quirks.caching or rule.caching
     builder = OpenAIRequestBuilder(call.request, quirks, body, call.signatures, call.media, caching)
-    body["model"] = model if "/" in model else quirks.model_prefix + model
+    body["model"] = _sent_name(model, quirks)
     if not quirks.functions and legacy_functions.uses_functions(body):
         legacy_functions.translate_to_tools(body)
         builder.leave_out("functions")
         builder.leave_out("function_call")
         builder.legacy_functions = legacy_functions.expects_function_call(caller_body)
     messages.write(builder, rule)
-    _write_limit(builder, rule)
+    _write_limit(body, rule.limit_field or quirks.limit_field)
     _write_structure(builder)
     tools.write(builder, rule)
     if not caching:
@@ -35,17 +80,21 @@ def build(call: ChatCall, model: str, quirks: Quirks) -> OpenAIRequestBuilder:
     _rename(builder)
     if quirks.tool_names:
         builder.caller_tool_names = tool_names.rename_tools(body)
-    _write_stream(builder)
+    _write_stream(body, stream=call.request.stream, usage=quirks.stream_usage)
     return builder
 
 
-def _write_limit(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
-    name = rule.limit_field or builder.quirks.limit_field
-    newer, older = builder.take("max_completion_tokens"), builder.take("max_tokens")
-    if newer is not None:
-        builder.body[name or "max_completion_tokens"] = newer
-    elif older is not None:
-        builder.body[name or "max_tokens"] = older
+def _sent_name(model: str, quirks: Quirks) -> str:
+    return model if "/" in model else quirks.model_prefix + model
+
+
+def _write_limit(body: JsonObject, name: LimitField | None) -> None:
+    """Write the output limit under `name`; `max_completion_tokens` overrides `max_tokens`."""
+    if "max_completion_tokens" in body:
+        body.pop("max_tokens", None)
+        body[name or "max_completion_tokens"] = body.pop("max_completion_tokens")
+    elif "max_tokens" in body:
+        body[name or "max_tokens"] = body.pop("max_tokens")
 
 
 def _omit_unsupported(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
@@ -92,13 +141,11 @@ def _rename(builder: OpenAIRequestBuilder) -> None:
             builder.body[new_name] = value
 
 
-def _write_stream(builder: OpenAIRequestBuilder) -> None:
+def _write_stream(body: JsonObject, *, stream: bool, usage: bool) -> None:
     """Always request usage: the gateway meters it, even if the caller does not want to see it."""
-    if not builder.request.stream:
-        builder.take("stream_options")
-        if builder.body.get("stream") is False:
-            del builder.body["stream"]
-        return
-    options: Json = builder.take("stream_options")
-    if builder.quirks.stream_usage:
-        builder.body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+    options = body.pop("stream_options") if "stream_options" in body else None
+    if not stream:
+        if "stream" in body and body["stream"] is False:
+            del body["stream"]
+    elif usage:
+        body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
