@@ -78,6 +78,13 @@ class Request(Protocol):
         ...
 
     @property
+    def is_plain(self) -> bool:
+        """True if the request is known to have texts and common parameters only: no media, tools or reasoning, and no
+        option of the gateway. Nobody needs to look for one.
+        """
+        ...
+
+    @property
     def ignored(self) -> tuple[str, ...]:
         """The paths of fields that the gateway ignores for every provider."""
         ...

@@ -18,7 +18,7 @@ from tidegate.domain.settlement import billed_amounts
 from tidegate.errors import InvalidRequest, LimitReached, UnsupportedParameter
 from tidegate.json import Json
 from tidegate.lazy import load
-from tidegate.offload import offload
+from tidegate.offload import LONG_BYTES, offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.plan import Target
@@ -78,8 +78,12 @@ async def translate(
         translator = components.providers.translator(deployment.provider, call.operation.name)
     else:
         translator = target.translator
-    call = await _with_media_and_signatures(components, call, translator, deployment)
-    request = await offload(call.request.size, partial(translator.build_request, call, deployment))
+    if not call.request.is_plain:
+        call = await _with_media_and_signatures(components, call, translator, deployment)
+    if call.request.size <= LONG_BYTES:
+        request = translator.build_request(call, deployment)
+    else:
+        request = await offload(call.request.size, partial(translator.build_request, call, deployment))
     ignored, origin = call.ignored + request.ignored, call.request.origin
     if origin is not None and not request.is_native:
         ignored = (*ignored, *origin.ignored)

@@ -48,6 +48,7 @@ class TextsRequest(Struct, frozen=True):
     ignored: tuple[str, ...] = ()
     origin: Origin | None = None
     stream: bool = False
+    is_plain: bool = False
     includes_usage: bool = False
     choices: int = 1
     output_limit: int | None = None

@@ -34,6 +34,7 @@ class ToyRequest(Struct, frozen=True):
     ignored: tuple[str, ...] = ()
     origin: Origin | None = None
     stream: bool = False
+    is_plain: bool = False
     includes_usage: bool = False
     choices: int = 1
     output_limit: int | None = None
