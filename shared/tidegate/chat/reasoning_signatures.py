@@ -181,8 +181,13 @@ class ChatReasoningCollector:
 
     def add_chunk(self, chunk: ReplyChunk) -> None:
         for choice in cast(Chunk, chunk)["choices"]:
-            if choice["index"] == 0:
-                self._add_delta(choice["delta"])
+            delta = choice["delta"]
+            if choice["index"]:
+                continue
+            if "content" in delta and len(delta) == 1:  # the common case
+                self._text.append(delta["content"] or "")
+            else:
+                self._add_delta(delta)
 
     def signed_reasoning(self) -> tuple[str, list[Json]] | None:
         details = self._details or list[Json](self._details_by_index.values())

@@ -3,6 +3,9 @@
 Source: https://platform.claude.com/docs/en/build-with-claude/streaming, and streams recorded up to 2026-08.
 """
 
+import msgspec
+from msgspec import Struct
+
 from tidegate.chat.completion import Chunk, citation_fields
 from tidegate.chat.reasoning_order import START, Place
 from tidegate.errors import ProviderMalformed, StreamCut
@@ -15,6 +18,20 @@ from tidegate.providers.base import StreamEvent, StreamTranslator
 def new_stream() -> StreamTranslator:
     """Return the translator of one stream."""
     return _AnthropicStreamTranslator()
+
+
+class _TextDelta(Struct, tag_field="type", tag="text_delta"):
+    text: str
+
+
+class _TextEvent(Struct, tag_field="type", tag="content_block_delta"):
+    """The most frequent event: a piece of a text."""
+
+    index: int
+    delta: _TextDelta
+
+
+_decode_text = msgspec.json.Decoder(_TextEvent).decode
 
 
 class _ContentBlock:
@@ -56,6 +73,8 @@ class _AnthropicStreamTranslator:
         self.done = False
         self._role_sent = False
         self._blocks: dict[int | None, _ContentBlock] = {}
+        self._has_text = False
+        """True if the next event is probably a piece of a text."""
         self._call_count = 0
         self._thinking_count = 0
         self._text_length = 0
@@ -65,6 +84,16 @@ class _AnthropicStreamTranslator:
 
     def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
         """Append the chunks for the event to `out`."""
+        if event.type == "content_block_delta" and self._has_text:
+            try:
+                piece = _decode_text(event.data)
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                self._has_text = False
+            else:
+                text, block = piece.delta.text, self._blocks.get(piece.index)
+                if text and block is not None and block.kind == "text":
+                    out.append(self._chunk(self._text_delta(text)))
+                return
         raw = decode_reply_or_none(event.data)
         if not isinstance(raw, dict):
             if event.type in ("ping", "message") and not event.data.strip():
@@ -134,6 +163,7 @@ class _AnthropicStreamTranslator:
     def _start_block(self, index: int | None, block: Json) -> JsonObject | None:
         match block:
             case {"type": "text"}:
+                self._has_text = True
                 self._blocks[index] = _ContentBlock("text", text_start=self._text_length)
                 return self._translate_delta(self._blocks[index], {**block, "type": "text_delta"})
             case {"type": "thinking"}:

@@ -73,7 +73,7 @@ class OutputItems:
 
     def add_text(self, index: int, content_index: int, text: str) -> JsonObject:
         """Return the delta for a piece of text. A second message begins a new paragraph."""
-        item = self._item(index, "message")
+        item = self._items.get(index) or self._item(index, "message")
         if content_index not in item.starts:
             separator = _PARAGRAPH if self._length and not item.starts else ""
             item.starts[content_index] = self._length + len(separator)

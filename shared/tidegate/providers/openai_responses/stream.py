@@ -4,7 +4,10 @@ Source: https://platform.openai.com/docs/api-reference/responses-streaming (2026
 `response.incomplete` ends a reply. Events of unknown types are ignored.
 """
 
+from typing import Any
+
 import msgspec
+from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, FinishReason
 from tidegate.errors import ProviderMalformed, StreamCut
@@ -23,6 +26,18 @@ _FAILURES = ("error", "response.failed", "response.cancelled")
 _REASONS: dict[Json, FinishReason] = {"content_filter": "content_filter"}
 
 
+class _TextEvent(Struct, tag_field="type", tag="response.output_text.delta"):
+    """The most frequent event: a piece of a text."""
+
+    output_index: int
+    content_index: int
+    delta: str
+    logprobs: list[Any] | None = None
+
+
+_decode_text = msgspec.json.Decoder(_TextEvent).decode
+
+
 def new_stream(provider: str) -> StreamTranslator:
     """Return the translator of one stream."""
     return ResponsesStreamTranslator(provider)
@@ -39,6 +54,17 @@ class ResponsesStreamTranslator:
 
     def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
         """Append the chunks of this event to `out`. Raises `UpstreamError`."""
+        if event.type == "response.output_text.delta" and self._has_started:
+            try:
+                piece = _decode_text(event.data)
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                pass  # it is not as usual, or not valid
+            else:
+                if not piece.logprobs:
+                    if piece.delta:
+                        delta = self._items.add_text(piece.output_index, piece.content_index, piece.delta)
+                        out.append(_chunk({"index": 0, "delta": delta, "finish_reason": None}))
+                    return
         raw = self._decode(event)
         if raw is None:
             return
@@ -145,7 +171,11 @@ class ResponsesStreamTranslator:
         choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": None, **(choice_fields or {})}
         if logprobs is not None:
             choice["logprobs"] = logprobs
-        return {"object": "chat.completion.chunk", "choices": [choice], "system_fingerprint": None}  # pyright: ignore[reportReturnType]  # as above
+        return _chunk(choice)
+
+
+def _chunk(choice: JsonObject) -> Chunk:
+    return {"object": "chat.completion.chunk", "choices": [choice], "system_fingerprint": None}  # pyright: ignore[reportReturnType]  # a TypedDict is JSON
 
 
 def _number(raw: JsonObject, name: str) -> int:

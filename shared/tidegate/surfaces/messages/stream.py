@@ -49,10 +49,11 @@ class MessagesStream:
         """See `SurfaceStream.events`."""
         out: list[bytes] = []
         for chunk in chunks:
-            native = chunk.get(NATIVE)
-            if native is not None:
+            if NATIVE in chunk:
                 self._native_kind = self._native_kind or ""
-                out += map(self._native_event, cast("Iterable[tuple[str, str]]", native))
+                # `providers.native` keeps them as pairs of texts.
+                events: Iterable[tuple[str, str]] = chunk[NATIVE]  # pyright: ignore[reportAssignmentType]
+                out += [self._native_event(kind, data) for kind, data in events]
             elif self._native_kind is None:
                 self._translate(cast(Chunk, chunk), out)
         return b"".join(out)
@@ -62,8 +63,10 @@ class MessagesStream:
             self._has_started = True
             out.append(event("message_start", {"message": self._empty_message(chunk)}))
             out.append(PING)
-        self._usage = chunk.get("usage") or self._usage
-        self._tier = chunk.get("service_tier") or self._tier
+        if "usage" in chunk:
+            self._usage = chunk["usage"] or self._usage
+        if "service_tier" in chunk:
+            self._tier = chunk["service_tier"] or self._tier
         for choice in chunk["choices"]:
             if choice["index"]:
                 continue  # a message has one answer
@@ -72,9 +75,8 @@ class MessagesStream:
                 reason, native = choice["finish_reason"], choice.get("native_finish_reason")
                 self._ending = stop_fields(reason, native, self._notes)
 
-    def _native_event(self, native: tuple[str, str]) -> bytes:
+    def _native_event(self, kind: str, data: str) -> bytes:
         """Return the provider's event as it is, but with the caller's name for the model: see `reply.message`."""
-        kind, data = native
         encoded = data.encode()
         if kind in ("message_start", "message"):
             raw = decode_or_none(data)
@@ -125,6 +127,8 @@ class _Blocks:
         self._notes = notes
         self._index = -1
         self._kind, self._is_cited = "", False
+        self._text_head = b""
+        """The bytes of an event with more text up to the text, while the open block is a text without citations."""
         self._citations: list[Json] = []
         self._details: list[Json] = []
         self._thoughts: list[str] = []
@@ -133,6 +137,10 @@ class _Blocks:
         self._waiting: dict[int, tuple[str, str]] = {}
 
     def add(self, delta: Delta, out: list[bytes]) -> None:
+        if self._text_head and "content" in delta and len(delta) == 1:  # the common case
+            if delta["content"]:
+                out.append(b"%b%b}}\n\n" % (self._text_head, encode(delta["content"])))
+            return
         details = delta.get("reasoning_details") or []
         thought = delta.get("reasoning")
         if thought:
@@ -171,7 +179,7 @@ class _Blocks:
         """Add citations to the open text, or keep them for the next one: Anthropic refuses blocks without text."""
         self._citations += citations
         if self._citations and self._kind == "text":
-            self._is_cited = True
+            self._is_cited, self._text_head = True, b""
             out += (self._delta({"type": "citations_delta", "citation": each}) for each in self._citations)
             self._citations = []
 
@@ -199,6 +207,7 @@ class _Blocks:
         if self._kind != "text":
             self._close(out)
             self._open("text", {"text": ""}, out)
+            self._text_head = self._delta({"type": "text_delta", "text": ""}).removesuffix(b'""}}\n\n')
 
     def _add_call(self, number: int, call_id: str, name: str, arguments: str, out: list[bytes]) -> None:
         if number in self._waiting:
@@ -255,7 +264,7 @@ class _Blocks:
         if self._kind == "thinking":
             self._thoughts = []
         out.append(event("content_block_stop", {"index": self._index}))
-        self._kind, self._call, self._is_cited = "", None, False
+        self._kind, self._call, self._is_cited, self._text_head = "", None, False, b""
 
     def _delta(self, delta: JsonObject) -> bytes:
         return event("content_block_delta", {"index": self._index, "delta": delta})

@@ -29,17 +29,18 @@ class NativeEvents:
         self.begun: str | None = None
         self.latest = ""
 
-    def pass_on(self, event: tuple[str, str], response_id: str) -> bytes:
+    def pass_on(self, kind: str, data: str, response_id: object) -> bytes:
         """Return the bytes of the event."""
-        kind, data = event
         known = _type_of(data) if kind == _NO_TYPE else kind
         if known in _WITH_RESPONSE:
-            data = self._with_own_id(data, response_id)
+            data = self._with_own_id(data, str(response_id))
         elif known == _ITEM_DONE and self._keeps:
             self._items.append(data)
         self.begun = self.begun or data
         self.latest = data
-        return b"data: %b\n\n" % data.encode() if kind == _NO_TYPE else _event(kind, data)
+        if kind == _NO_TYPE:
+            return b"data: %b\n\n" % data.encode()
+        return b"event: %b\ndata: %b\n\n" % (kind.encode(), data.encode())
 
     def response(self) -> JsonObject | None:
         """Return the response as far as it has come, None before its beginning."""
@@ -75,7 +76,3 @@ def own_response(response: JsonObject, request: Request, response_id: str) -> Js
 def _type_of(data: str) -> str:
     event = decode_or_none(data) if '"response"' in data or _ITEM_DONE in data else None
     return str(event.get("type")) if isinstance(event, dict) else ""
-
-
-def _event(kind: str, data: str) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (kind.encode(), data.encode())

@@ -37,14 +37,14 @@ class ResponseOutput:
 
     def add(self, delta: Delta, logprobs: Json = None) -> None:
         """Add the next delta of the reply."""
+        if "content" in delta and len(delta) == 1 and not self._annotations:  # the common case
+            self._add_text(delta["content"], logprobs)
+            return
         thought, details = delta.get("reasoning"), delta.get("reasoning_details")
         if thought or details:
             self._reasoning().add(thought or "", details or [])
         self._annotations += delta.get("annotations") or ()
-        text = delta.get("content")
-        if text:
-            self._message().add_text(text, logprobs)
-            self._characters += len(text)
+        self._add_text(delta.get("content"), logprobs)
         refusal = delta.get("refusal")
         if refusal:
             self._message().add_refusal(refusal)
@@ -61,6 +61,12 @@ class ResponseOutput:
         self._close_open(status)
         for call in self._calls.values():
             self._end_call(call, status)
+
+    def _add_text(self, text: str | None, logprobs: Json) -> None:
+        if text:
+            message = self._open if type(self._open) is MessageOutput else self._message()
+            message.add_text(text, logprobs)
+            self._characters += len(text)
 
     def _message(self) -> MessageOutput:
         if not isinstance(self._open, MessageOutput):

@@ -51,11 +51,11 @@ class ResponsesStream:
         """See `SurfaceStream.events`."""
         native_bytes: list[bytes] = []
         for chunk in chunks:
-            native = chunk.get(NATIVE)
-            if native is not None:
-                self._native = self._native or NativeEvents(self._request)
-                events, response_id = cast("Iterable[tuple[str, str]]", native), str(chunk.get("id"))
-                native_bytes += [self._native.pass_on(event, response_id) for event in events]
+            if NATIVE in chunk:
+                native = self._native = self._native or NativeEvents(self._request)
+                # `providers.native` keeps them as pairs of texts.
+                events: Iterable[tuple[str, str]] = chunk[NATIVE]  # pyright: ignore[reportAssignmentType]
+                native_bytes += [native.pass_on(kind, data, chunk["id"]) for kind, data in events]
             elif self._native is None:
                 self._translate(cast(Chunk, chunk))
         return self._log.take() if self._native is None else b"".join(native_bytes)
@@ -67,10 +67,8 @@ class ResponsesStream:
                 continue  # a response has one answer
             output.add(choice["delta"], choice.get("logprobs"))
             self._reason = choice["finish_reason"] or self._reason
-        for name in ("usage", "service_tier"):
-            value = chunk.get(name)
-            if value:
-                self._last[name] = value
+        if "usage" in chunk or "service_tier" in chunk:
+            self._last |= {name: value for name in ("usage", "service_tier") if (value := chunk.get(name))}
 
     def _begin(self, first: Mapping[str, object]) -> tuple[ResponseHead, ResponseOutput]:
         head = ResponseHead(self._request, first)
