@@ -151,4 +151,4 @@ async def test_nothing_is_left_of_closed_connections() -> None:
             while server.connections:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         state = server.server.state
-        assert (state.exchanges, state._waiting) == (set(), {})
+        assert (state.exchanges, state.waiting) == (set(), {})

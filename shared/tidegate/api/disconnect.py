@@ -37,7 +37,10 @@ class DirectClient(ClientConnection, Protocol):
 
 def client_of(scope: Scope) -> ClientConnection | None:
     """Return the connection of a request; None behind a server of others."""
-    return scope["extensions"].get(CLIENT_EXTENSION) if "extensions" in scope else None
+    try:
+        return scope["extensions"][CLIENT_EXTENSION]
+    except KeyError:
+        return None
 
 
 class WatchedReply(Protocol):
@@ -57,8 +60,8 @@ class ClientWatch:
     """
 
     __slots__ = (
-        *("_client", "_has_left", "_is_cancelled", "_other_cancellations", "_receive", "_reply", "_task"),
-        "_watching",
+        *("_client", "_has_left", "_is_cancelled", "_is_watching", "_receive", "_reply", "_task"),
+        "_waiting_task",
     )
 
     def __init__(self, receive: Receive, reply: WatchedReply) -> None:
@@ -66,32 +69,34 @@ class ClientWatch:
         self._receive = receive
         self._reply = reply
         self._task = asyncio.current_task()
-        self._has_left = self._is_cancelled = False
-        self._watching: asyncio.Task[None] | None = None
+        self._is_watching = self._has_left = self._is_cancelled = False
+        self._waiting_task: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
-        self._other_cancellations = 0 if self._task is None else self._task.cancelling()
+        self._is_watching = True
         if self._client is not None:
             self._client.watch(self.leave)
         else:
-            self._watching = asyncio.ensure_future(self._wait_for_disconnect())
+            self._waiting_task = asyncio.ensure_future(self._wait_for_disconnect())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        self.stop()
+        if self._is_watching:
+            self.stop()
         if not self._has_left:
             return False
-        is_own = not self._is_cancelled or self._task is None or self._task.uncancel() <= self._other_cancellations
+        is_own = not self._is_cancelled or self._task is None or self._task.uncancel() == 0
         return is_own and kind is not None and issubclass(kind, asyncio.CancelledError)
 
     def stop(self) -> None:
         """End the watch: `send` tells from now on whether the client is still there."""
+        self._is_watching = False
         if self._client is not None:
             self._client.unwatch()
-        elif self._watching is not None:
-            self._watching.cancel()
+        elif self._waiting_task is not None:
+            self._waiting_task.cancel()
 
     def leave(self) -> None:
         """Cancel the block, because the client has left."""

@@ -14,12 +14,14 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from tidegate.runtime.asgi import Headers
 from tidegate.server.exchange import Exchange
 from tidegate.server.flow import Flow
+from tidegate.server.header_names import LOWER_NAMES
 from tidegate.server.limits import Phase
 from tidegate.server.refusal import BAD_REQUEST, HEAD_TOO_LARGE, TIMED_OUT, TOO_MANY_PIPELINED, Refusal
-from tidegate.server.request import Head, NotServed, Peer
+from tidegate.server.request import Head, NotServed, Peer, Target
 from tidegate.server.state import ServerState
 
 _HAS_REQUEST = frozenset[Phase](("body", "busy"))
+_BLANKS = frozenset((b" ", b"\t"))
 
 _BLANK_HEAD = b"POST / HTTP/1.1\r\n%b\r\n"
 """Makes a parser expect the body of a request whose head another one has read."""
@@ -36,6 +38,7 @@ class Connection(asyncio.Protocol):
         "_headers",
         "_incoming",
         "_is_deaf",
+        "_last_target",
         "_loop",
         "_parser",
         "_peer",
@@ -57,15 +60,19 @@ class Connection(asyncio.Protocol):
         self._parser = HttpRequestParser(self)
         self._headers: Headers = []
         self._target = b""
+        self._last_target: Target | None = None
+        """The target of the request before, remembered: most clients ask for the same one again."""
         self._exchange: Exchange | None = None
-        """The request whose reply is being made."""
+        """The request whose reply is being made, or is made next."""
         self._queue: deque[Exchange] = deque()
         """The requests that wait for it."""
         self._incoming: Exchange | None = None
         """The request whose body is arriving."""
         self._refusal: Refusal | None = None
         """The last reply, once the exchanges before it have theirs."""
-        self._is_deaf = self._has_begun = False
+        self._is_deaf = False
+        self._has_begun = True
+        """True while a head arrives. The first one has its time from the connection on."""
         self._upgrade: bytes | None = None
         """The framing of a body behind a head at which the parser stops."""
         self._unparsed_bytes = self._unsent_bytes = 0
@@ -79,11 +86,12 @@ class Connection(asyncio.Protocol):
         self._flow = Flow(self._transport)
         self._peer = _peer_of(self._transport, self._server)
         self._server.connections.add(self)
-        self._enter("head")
+        self._update_phase()
+        self._server.close_oldest()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
-        self._server.remove_waiting(self)
+        self._server.waiting.pop(self, None)
         self._is_deaf = True
         self._flow.resume_writing()
         exchange, self._exchange, self._incoming = self._exchange, None, None
@@ -96,11 +104,17 @@ class Connection(asyncio.Protocol):
         if self._is_deaf:
             return
         self._unparsed_bytes += len(data)
-        self._parse(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._parse_without_upgrade(data[cast("int", upgrade.args[0]) :])
+        except HttpParserError:
+            if not self._is_deaf:  # after the last request, anything may come
+                self._refuse(self._refusal or BAD_REQUEST)
         if self._unparsed_bytes > self._server.limits.max_head_bytes and not self._is_deaf:
             self._refuse(HEAD_TOO_LARGE)
-        if self._exchange is None and self._queue:
-            self._start_next(at_once=True)
+        if self._exchange is not None and not self._exchange.is_started:
+            self._exchange.start(self._loop, at_once=True)
         self._update_phase()
 
     def pause_writing(self) -> None:
@@ -121,7 +135,9 @@ class Connection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value.rstrip(b" \t")))
+        if value[-1:] in _BLANKS:
+            value = value.rstrip(b" \t")
+        self._headers.append((LOWER_NAMES[name], value))
 
     def on_headers_complete(self) -> None:
         self._has_begun = False
@@ -129,28 +145,35 @@ class Connection(asyncio.Protocol):
         if self._upgrade is not None:
             self._unparsed_bytes = 0
             return
-        fields = dict(headers)
-        method, version = self._parser.get_method().decode("ascii"), self._parser.get_http_version()
-        head = Head(method, version, self._target, headers, fields)
+        parser, fields = self._parser, dict(headers)
+        version = parser.get_http_version()
+        head = Head(parser.get_method().decode("ascii"), version, headers, fields)
         try:
             self._check_limits(head)
             head.check()
-            scope = head.scope(self._peer, self._server.lifespan)
+            if self._last_target is None or self._last_target.raw != self._target:
+                self._last_target = Target.parse(self._target)
+            scope = head.scope(self._last_target, self._peer, self._server.lifespan)
         except NotServed as error:
             self._refusal = error.refusal
             raise  # through the parser, which then raises an error of its own
         self._unparsed_bytes = 0
         self._phase = ""
-        self._upgrade = head.framing() if self._parser.should_upgrade() else None
-        self._incoming = Exchange(
+        self._upgrade = head.framing() if parser.should_upgrade() else None
+        self._incoming = exchange = Exchange(
             self._server,
             self._flow,
             scope,
-            keeps_alive=version == "1.1" and self._parser.should_keep_alive(),
-            awaits_continue=version == "1.1" and fields.get(b"expect", b"").lower() == b"100-continue",
+            method=head.method,
+            version=version,
+            keeps_alive=version == "1.1" and parser.should_keep_alive(),
+            awaits_continue=b"expect" in fields and head.awaits_continue(),
             on_reply_end=self._end_exchange,
         )
-        self._queue.append(self._incoming)
+        if self._exchange is None:
+            self._exchange = exchange
+        else:
+            self._queue.append(exchange)
 
     def on_chunk_header(self) -> None:
         self._unparsed_bytes = 0
@@ -159,8 +182,6 @@ class Connection(asyncio.Protocol):
         self._unparsed_bytes = 0
         if self._incoming is not None:
             self._incoming.add_body(body)
-            if self._incoming.buffered_bytes > self._server.limits.max_buffered_bytes:
-                self._flow.pause_reading()
 
     def on_message_complete(self) -> None:
         self._unparsed_bytes = 0
@@ -196,15 +217,6 @@ class Connection(asyncio.Protocol):
 
     # Its own steps
 
-    def _parse(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except HttpParserUpgrade as upgrade:
-            self._parse_without_upgrade(data[cast("int", upgrade.args[0]) :])
-        except HttpParserError:
-            if not self._is_deaf:  # after the last request, anything may come
-                self._refuse(self._refusal or BAD_REQUEST)
-
     def _parse_without_upgrade(self, rest: bytes) -> None:
         """Go on with the body as HTTP/1.1: the parser stops at each upgrade, also of clients that only offer HTTP/2."""
         framing = self._upgrade or b""
@@ -213,21 +225,17 @@ class Connection(asyncio.Protocol):
         self._upgrade = None
         if not framing:
             self.on_message_complete()
-        if rest and not self._is_deaf:
-            self._parse(rest)
+        if rest:
+            self.data_received(rest)
 
     def _check_limits(self, head: Head) -> None:
         limits = self._server.limits
         if len(head.headers) > limits.max_headers:
             raise NotServed(HEAD_TOO_LARGE)
-        if self._unparsed_bytes > limits.max_head_bytes and head.size > limits.max_head_bytes:
+        if self._unparsed_bytes > limits.max_head_bytes and len(self._target) + head.size > limits.max_head_bytes:
             raise NotServed(HEAD_TOO_LARGE)
-        if len(self._queue) + (self._exchange is not None) > limits.max_pipelined:
+        if self._queue and len(self._queue) + 1 > limits.max_pipelined:
             raise NotServed(TOO_MANY_PIPELINED)
-
-    def _start_next(self, *, at_once: bool) -> None:
-        self._exchange = self._queue.popleft()
-        self._exchange.start(at_once=at_once)
 
     def _end_exchange(self, exchange: Exchange) -> None:
         """Go on after a reply: with the next request, or with an error that waited for its turn."""
@@ -238,10 +246,11 @@ class Connection(asyncio.Protocol):
             self._close_gently()
         elif self._queue:
             self._flow.resume_reading()
-            self._start_next(at_once=False)
+            self._exchange = self._queue.popleft()
+            self._exchange.start(self._loop, at_once=False)
         elif self._refusal is not None:
             self._answer(self._refusal)
-        else:
+        elif self._flow.is_reading_paused:
             self._flow.resume_reading()
         self._update_phase()
 
@@ -250,9 +259,11 @@ class Connection(asyncio.Protocol):
         self._is_deaf = True
         broken, self._incoming, self._refusal = self._incoming, None, refusal
         if broken is not None and broken is self._exchange:
-            broken.refuse(refusal)
-            return
-        if broken is not None and self._queue and broken is self._queue[-1]:
+            if broken.is_started:
+                broken.refuse(refusal)
+                return
+            self._exchange = None
+        elif broken is not None and self._queue and broken is self._queue[-1]:
             self._queue.pop()
         elif broken is not None:  # it has its reply
             self.close()
@@ -278,22 +289,22 @@ class Connection(asyncio.Protocol):
     def _update_phase(self) -> None:
         if self._incoming is not None:
             phase: Phase = "linger" if self._incoming.is_over else "body"
-        elif self._exchange is not None or self._queue:
+        elif self._exchange is not None:
             phase = "busy"
         elif self._is_deaf:
             phase = "linger"
         else:
             phase = "head" if self._has_begun or self._unparsed_bytes else "idle"
-        if phase != self._phase:
-            self._enter(phase)
-
-    def _enter(self, phase: Phase) -> None:
+        if phase == self._phase:
+            return
+        server = self._server
         self._phase = phase
-        self._deadline = self._loop.time() + self._server.limits.seconds_of(phase)
-        if phase in _HAS_REQUEST:
-            self._server.remove_waiting(self)
-        elif not self._transport.is_closing():
-            self._server.add_waiting(self)
+        self._deadline = self._loop.time() + server.seconds[phase]
+        if phase not in _HAS_REQUEST:
+            if not self._transport.is_closing():
+                server.waiting[self] = None
+        elif self in server.waiting:
+            del server.waiting[self]
 
     def _time_out(self, now: float) -> None:
         if self._phase == "head":

@@ -7,7 +7,7 @@ an application that fails still gets its caller a 500.
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 from tidegate.runtime.asgi import Headers, Message, Scope
@@ -44,7 +44,9 @@ class Exchange:
         "_version",
         "has_reply_begun",
         "is_gone",
+        "is_over",
         "is_reply_complete",
+        "is_started",
         "keeps_alive",
         "task",
     )
@@ -55,14 +57,20 @@ class Exchange:
         flow: Flow,
         scope: Scope,
         *,
+        method: str,
+        version: str,
         keeps_alive: bool,
         awaits_continue: bool,
         on_reply_end: "Callable[[Exchange], None]",
     ) -> None:
         self._scope: Scope | None = scope
-        self._method, self._version = scope["method"], scope["http_version"]
+        self._method, self._version = method, version
+        self.is_started = False
+        """True once the application has the request."""
         self.keeps_alive = keeps_alive
         self.has_reply_begun = self.is_reply_complete = self.is_gone = False
+        self.is_over = False
+        """True once nothing of the request or the reply is wanted any more."""
         self.task: asyncio.Task[None] | None = None
         self._server, self._flow = server, flow
         self._on_reply_end = on_reply_end
@@ -75,16 +83,16 @@ class Exchange:
         self._reply: Framing | None = None
         scope["extensions"] = {"tidegate.client": self}
 
-    def start(self, *, at_once: bool) -> None:
+    def start(self, loop: asyncio.AbstractEventLoop, *, at_once: bool) -> None:
         """Run the application in a task. `at_once`: from Python 3.12 on, up to where it waits for the first time."""
         scope, self._scope = self._scope, None  # the scope refers to this exchange
-        if scope is not None:
-            self.task = _create_task(self._run(scope), at_once=at_once)
-
-    @property
-    def is_over(self) -> bool:
-        """True once nothing of the request or the reply is wanted any more."""
-        return self.is_reply_complete or self.is_gone
+        if scope is None:
+            return
+        self.is_started = True
+        if at_once and sys.version_info >= (3, 12):
+            self.task = asyncio.Task(self._run(scope), loop=loop, eager_start=True)
+        else:
+            self.task = loop.create_task(self._run(scope))
 
     @property
     def buffered_bytes(self) -> int:
@@ -92,7 +100,7 @@ class Exchange:
         return len(self._body)
 
     def add_body(self, data: bytes) -> None:
-        """Take a piece of the body, unless nobody will read it."""
+        """Take a piece of the body, unless nobody will read it. Reading stops while much of it waits."""
         if self.is_over:
             return
         if not self._body:
@@ -101,18 +109,22 @@ class Exchange:
             if isinstance(self._body, bytes):
                 self._body = bytearray(self._body)
             self._body += data
-        self._wake()
+        if len(self._body) > self._server.limits.max_buffered_bytes:
+            self._flow.pause_reading()
+        if self._changed is not None:
+            self._wake()
 
     def end_body(self) -> None:
         """Take note that the body is complete."""
         self._is_body_complete = True
-        self._wake()
+        if self._changed is not None:
+            self._wake()
 
     def lose_client(self) -> None:
         """Tell the application that the client has gone. Nothing is sent any more."""
         if self.is_over:
             return
-        self.is_gone = True
+        self.is_gone = self.is_over = True
         self._body = b""
         self._wake()
         callback, self._callback = self._callback, None
@@ -136,7 +148,7 @@ class Exchange:
             self._awaits_continue = False
             if not self._is_body_complete and not self._body:
                 self._flow.write([_CONTINUE])
-        while not self._has_news():
+        while not (self.is_over or self._body or (self._is_body_complete and not self._is_delivered)):
             self._flow.resume_reading()
             self._changed = self._changed or asyncio.Event()
             await self._changed.wait()
@@ -144,7 +156,8 @@ class Exchange:
             return {"type": "http.disconnect"}
         body, self._body = bytes(self._body), b""
         self._is_delivered = self._is_body_complete
-        self._flow.resume_reading()
+        if self._flow.is_reading_paused:
+            self._flow.resume_reading()
         return {"type": "http.request", "body": body, "more_body": not self._is_body_complete}
 
     async def send(self, message: Message) -> None:
@@ -171,10 +184,14 @@ class Exchange:
             return
         if self._reply is not None:
             raise RuntimeError("The application sent a whole reply out of turn.")
-        head, self._reply = self._encode_head(status, headers, len(body))
+        length = len(body)
+        head, self._reply = self._encode_head(status, headers, length)
         if not self._reply.has_body:
-            body = b""
-        self._flow.write([head + body] if len(body) <= LONG_BYTES else [head, body])
+            self._flow.write_one(head)
+        elif length <= LONG_BYTES:
+            self._flow.write_one(head + body)
+        else:
+            self._flow.write([head, body])
         self._end_reply(self._reply)
 
     def write(self, data: bytes) -> bool:
@@ -197,11 +214,6 @@ class Exchange:
         self.lose_client()
         self._on_reply_end(self)
 
-    def _has_news(self) -> bool:
-        if self.is_over:
-            return True
-        return bool(self._body) or (self._is_body_complete and not self._is_delivered)
-
     def _wake(self) -> None:
         if self._changed is not None:
             self._changed.set()
@@ -216,8 +228,8 @@ class Exchange:
             status,
             headers,
             stamp=self._server.stamp,
-            method=cast("str", self._method),
-            version=cast("str", self._version),
+            method=self._method,
+            version=self._version,
             keeps_alive=self.keeps_alive and not is_withheld and not self._server.is_stopping,
             length=length,
         )
@@ -235,10 +247,11 @@ class Exchange:
 
     def _end_reply(self, framing: Framing) -> None:
         self.keeps_alive = framing.keeps_alive
-        self.has_reply_begun = self.is_reply_complete = True
+        self.has_reply_begun = self.is_reply_complete = self.is_over = True
         self._server.unsettled += 1
         self._callback, self._body = None, b""
-        self._wake()
+        if self._changed is not None:
+            self._wake()
         self._on_reply_end(self)
 
     async def _run(self, scope: Scope) -> None:
@@ -263,16 +276,3 @@ class Exchange:
                     server.one_settled = None
             elif not self.is_gone:
                 self.refuse(SHUTTING_DOWN if server.is_stopping else CRASHED)
-
-
-if sys.version_info >= (3, 12):
-
-    def _create_task(work: Coroutine[object, object, None], *, at_once: bool) -> "asyncio.Task[None]":
-        if at_once:
-            return asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
-        return asyncio.get_running_loop().create_task(work)
-
-else:
-
-    def _create_task(work: Coroutine[object, object, None], *, at_once: bool) -> "asyncio.Task[None]":
-        return asyncio.get_running_loop().create_task(work)

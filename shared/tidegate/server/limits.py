@@ -50,23 +50,21 @@ class ConnectionLimits(Struct, frozen=True, kw_only=True):
     """Requests of a connection that may wait for the one before them."""
 
     max_waiting: int = 500
-    """Connections without a request in progress. With more, the one that has waited the longest is closed."""
+    """Connections without a request in progress. With more, those that have waited the longest are closed: when one is
+    opened, and with each tick.
+    """
 
     max_unsettled: int = 32
     """Requests that are answered, but not ended by the application, which still records them. With more, new requests
     wait. The embedded table takes about 40 writes a second: if more records waited, they would time out and be lost.
     """
 
-    def seconds_of(self, phase: Phase) -> float:
-        """How long a connection may be in a phase."""
-        match phase:
-            case "body":
-                return self.body_seconds
-            case "idle":
-                return self.idle_seconds
-            case "head":
-                return self.head_seconds
-            case "linger":
-                return self.linger_seconds
-            case _:
-                return math.inf
+    def seconds_by_phase(self) -> dict[Phase, float]:
+        """How long a connection may be in each phase."""
+        return {
+            "head": self.head_seconds,
+            "body": self.body_seconds,
+            "busy": math.inf,
+            "idle": self.idle_seconds,
+            "linger": self.linger_seconds,
+        }

@@ -14,7 +14,6 @@ from tidegate.server.proxies import TrustedProxies, scheme_of
 from tidegate.server.refusal import BAD_HOST, BAD_REQUEST, BAD_TARGET, WRONG_VERSION, Refusal
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
-_FORWARDED = b"x-forwarded-for", b"x-forwarded-proto"
 
 
 class NotServed(Exception):
@@ -34,12 +33,27 @@ class Peer(Struct, frozen=True):
     """Set if the client is a trusted proxy."""
 
 
+class Target(Struct, frozen=True):
+    """The target of a request, `raw` as it was sent."""
+
+    raw: bytes
+    path: str
+    raw_path: bytes
+    query: bytes
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "Target":
+        """Read a target. Raises `NotServed` if it is not a path."""
+        raw_path, query = _split_target(raw)
+        path = raw_path.decode("ascii")
+        return cls(raw, unquote(path) if "%" in path else path, raw_path, query)
+
+
 class Head(Struct):
-    """The head of one request. `fields` has the last value of each header."""
+    """The head of one request, without its target. `fields` has the last value of each header."""
 
     method: str
     version: str
-    target: bytes
     headers: Headers
     fields: dict[bytes, bytes]
 
@@ -56,30 +70,28 @@ class Head(Struct):
             raise NotServed(BAD_HOST)
         if len(self.fields) != len(self.headers):
             self._check_repeated()
-        coding = self.fields.get(b"transfer-encoding")
-        if coding is not None and coding.lower() != b"chunked":  # no client compresses; a proxy could disagree with us
+        # No client compresses, and a proxy could disagree with us.
+        if b"transfer-encoding" in self.fields and self.fields[b"transfer-encoding"].lower() != b"chunked":
             raise NotServed(BAD_REQUEST)
 
-    def scope(self, peer: Peer, state: dict[str, object]) -> Scope:
-        """Return the scope, without extensions. Raises `NotServed` for a target that is not a path."""
-        raw_path, query = _split_target(self.target)
-        path = raw_path.decode("ascii")
+    def scope(self, target: Target, peer: Peer, state: dict[str, object]) -> Scope:
+        """Return the scope, without extensions."""
         scope: Scope = {
             "type": "http",
             "asgi": _ASGI,
             "http_version": self.version,
             "method": self.method,
             "scheme": "http",
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": raw_path,
-            "query_string": query,
+            "path": target.path,
+            "raw_path": target.raw_path,
+            "query_string": target.query,
             "root_path": "",
             "headers": self.headers,
             "client": peer.client,
             "server": peer.server,
-            "state": state.copy(),
+            "state": {**state},
         }
-        if peer.proxies is not None and not self.fields.keys().isdisjoint(_FORWARDED):
+        if peer.proxies is not None and (b"x-forwarded-for" in self.fields or b"x-forwarded-proto" in self.fields):
             self._read_forwarded(scope, peer.proxies)
         return scope
 
@@ -90,10 +102,14 @@ class Head(Struct):
         length = int(self.fields.get(b"content-length", b"0"))
         return b"content-length: %d\r\n" % length if length else b""
 
+    def awaits_continue(self) -> bool:
+        """True if the client sends the body only after "100 Continue"."""
+        return self.version == "1.1" and self.fields.get(b"expect", b"").lower() == b"100-continue"
+
     @property
     def size(self) -> int:
-        """The bytes of the target and of all headers."""
-        return len(self.target) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+        """The bytes of all headers."""
+        return sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
 
     def _check_repeated(self) -> None:
         names = [name for name, _ in self.headers]

@@ -92,6 +92,7 @@ class Server:
         now = loop.time()
         for connection in tuple(self.state.connections):
             connection.look_at_deadlines(now)
+        self.state.close_oldest()
 
     async def _end_exchanges(self) -> None:
         """Close waiting connections at once, and the others once their replies are complete; cancel what is slow."""

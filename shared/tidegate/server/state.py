@@ -36,6 +36,7 @@ class ServerState:
     def __init__(self, app: App, limits: ConnectionLimits, proxies: TrustedProxies) -> None:
         self.app = app
         self.limits = limits
+        self.seconds = limits.seconds_by_phase()
         self.proxies = proxies
         self.lifespan: dict[str, object] = {}
         """State that the application's start leaves for each request."""
@@ -48,7 +49,8 @@ class ServerState:
         """Requests that are answered, but not ended by the application."""
         self.one_settled: asyncio.Event | None = None
         """Wakes `wait_for_settlement`, while it waits."""
-        self._waiting: dict[ServedConnection, None] = {}
+        self.waiting: dict[ServedConnection, None] = {}
+        """Connections without a request, in the order in which they began to wait."""
 
     async def wait_for_settlement(self) -> None:
         """Wait while too many requests are answered and not ended."""
@@ -56,14 +58,9 @@ class ServerState:
             self.one_settled = self.one_settled or asyncio.Event()
             await self.one_settled.wait()
 
-    def add_waiting(self, connection: ServedConnection) -> None:
-        """Count a connection without a request. With too many, the one that has waited the longest is closed."""
-        self._waiting[connection] = None
-        if len(self._waiting) > self.limits.max_waiting:
-            oldest = next(iter(self._waiting))
-            del self._waiting[oldest]
+    def close_oldest(self) -> None:
+        """Close the connections that have waited the longest for a request, if too many wait."""
+        while len(self.waiting) > self.limits.max_waiting:
+            oldest = next(iter(self.waiting))
+            del self.waiting[oldest]
             oldest.close()
-
-    def remove_waiting(self, connection: ServedConnection) -> None:
-        """Count a connection no longer: it has a request, or is closed."""
-        self._waiting.pop(connection, None)
