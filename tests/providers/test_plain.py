@@ -10,16 +10,19 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.providers.assembling import reads, run
-from tests.providers.calls import CASES, asking, built, call
+from tests.providers.calls import BASE_URL, CASES, asking, built, call
 from tests.providers.recorded import PROVIDERS, all_needed, chats, dialect
+from tidegate.chat.completion import Completion
 from tidegate.chat.operation import CHAT
+from tidegate.domain.deployment import Deployment
 from tidegate.domain.operation import Stamp
 from tidegate.errors import TidegateError
 from tidegate.providers import Registry
 from tidegate.providers.base import Provider, StreamEvent
-from tidegate.providers.openai import usage
+from tidegate.providers.openai import completion, usage
 from tidegate.providers.openai.plain import decode_chunk, plain_completion
 from tidegate.providers.openai.provider import OpenAI
 from tidegate.upstream.sse import SseDecoder
@@ -103,8 +106,8 @@ _ENDS = _objects(
 _ENVELOPES = _objects(
     {
         "system_fingerprint": st.just("fp"),
+        "provider": st.just("P"),  # OpenRouter's, always before the tier
         "service_tier": st.sampled_from(["default", "own"]),
-        "provider": st.just("P"),
         "object": _TEXTS,
         "obfuscation": _TEXTS,
     },
@@ -152,9 +155,12 @@ def test_any_usage_is_the_same_without_schemas(raw: dict[str, Any]) -> None:
 def _reply(provider: Provider, body: Any) -> bytes | tuple[type, str]:
     """The completion in `body` as the caller gets its bytes, or its error."""
     try:
-        reply = provider.parse_completion(body)
+        return _stamped(provider.parse_completion(body))
     except TidegateError as error:
         return type(error), error.message
+
+
+def _stamped(reply: Completion) -> bytes:
     stamper = CHAT.stamper(call(asking()).request, Stamp("chatcmpl-1", 1, "m"))
     return msgspec.json.encode(stamper.reply(reply, reply.get("usage", {})))
 
@@ -169,6 +175,9 @@ def _check_reply(provider: Provider, body: Any) -> None:
         patch.setattr("tidegate.providers.openai.completion.plain_completion", _never_plain)
         patch.setattr("tidegate.providers.openai.usage.plain_usage", _never_plain)
         assert _reply(provider, body) == ours
+    if isinstance(provider, OpenAI) and not provider.row.quirks.think_tags:
+        text = completion.parse_plain(json.dumps(body).encode())
+        assert text is None or _stamped(text) == ours
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -222,6 +231,27 @@ def test_a_text_is_sent_as_one_with_an_empty_field_beside_it(provider: str) -> N
 def test_most_recorded_replies_are_plain(provider: str, share: float) -> None:
     bodies = [one.body for one in chats(provider, streams=False)]
     assert sum(plain_completion(body) is not None for body in bodies) >= share * len(bodies)
+
+
+def test_a_plain_request_has_its_plain_reply_read_at_once() -> None:
+    body = (CASES / "openai" / "text" / "upstream.json").read_bytes()
+    parse_plain = _parse_plain_of("openai", asking())
+    assert parse_plain is not None
+    assert parse_plain(body) == _registry.load("openai").parse_completion(json.loads(body))
+    for other in (body.replace(b'"choices"', b'"own": 1, "choices"'), body[:-3], b"\xff", b"[" * 100_000):
+        assert parse_plain(other) is None
+    calls = (CASES / "openai" / "tool_call" / "upstream.json").read_bytes()
+    assert parse_plain(calls) is None
+    tool = {"type": "function", "function": {"name": "f"}}
+    assert _parse_plain_of("openai", asking(tools=[tool])) is None
+    assert _parse_plain_of("vllm", asking()) is None  # which may think in tags
+
+
+def _parse_plain_of(provider: str, body: dict[str, Any]) -> Any:
+    """How the whole reply to a request for chat is read at once; None if it is not."""
+    request = CHAT.parse(json.dumps(body).encode())
+    found = _registry.load(provider)
+    return found.build_request(replace(call(body), request=request), Deployment(provider, "m", BASE_URL)).parse_plain
 
 
 def test_the_chunks_of_a_text_are_cleaned_once() -> None:

@@ -99,6 +99,7 @@ class UpstreamRequest(Struct, frozen=True):
     `dialect` is that of the request and of its reply. `is_native`: it is the caller's own request in this dialect, and
     the caller gets the provider's own reply, see `native.py`. `has_framed_events`: see `bedrock/invoke.py`.
     `notes` are what the translator needs to read the reply. `further` is None for a request that has all of the call.
+    `parse_plain` translates the bytes of a whole reply, and returns None for those that need `Translator.parse_reply`.
     """
 
     url: str
@@ -117,6 +118,7 @@ class UpstreamRequest(Struct, frozen=True):
     has_framed_events: bool = False
     notes: object = None
     further: FurtherRequests | None = None
+    parse_plain: Callable[[bytes], Reply | None] | None = None
 
 
 class StreamTranslator(Protocol):

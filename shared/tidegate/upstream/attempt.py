@@ -252,10 +252,13 @@ class ProviderConnection:
             return await self._read_stream(request, response, signed)
         raw = await response.read(MAX_REPLY_BYTES)
         await self._close()
-        body = decode_body(raw)
-        if isinstance(body, str):
-            raise ProviderMalformed(f"{translator.name} answered with something that is not JSON.")
-        return ProviderReply(translator.parse_reply(request, body), None)
+        reply = None if request.parse_plain is None else request.parse_plain(raw)
+        if reply is None:
+            body = decode_body(raw)
+            if isinstance(body, str):
+                raise ProviderMalformed(f"{translator.name} answered with something that is not JSON.")
+            reply = translator.parse_reply(request, body)
+        return ProviderReply(reply, None)
 
     async def _read_stream(self, request: UpstreamRequest, pieces: TimedResponse, signed: _Signed) -> ProviderReply:
         translator = self._translator

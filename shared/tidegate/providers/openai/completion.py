@@ -3,11 +3,13 @@
 Source: https://platform.openai.com/docs/api-reference/chat/object, and replies recorded from each provider to 2026-07.
 """
 
+import msgspec
+
 from tidegate.chat.completion import Choice, Completion, CompletionMessage
 from tidegate.errors import ProviderMalformed, UpstreamError
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import failure, normalise, think_tags, toolcalls, usage
-from tidegate.providers.openai.plain import PlainAnswer, PlainCompletion, plain_completion
+from tidegate.providers.openai.plain import PlainAnswer, PlainCompletion, decode_completion, plain_completion
 from tidegate.providers.openai.quirks import Quirks
 
 _NOISE = frozenset({"usage", "choices", "x_groq", "obfuscation", "p", "system_fingerprint", "object"})
@@ -25,6 +27,18 @@ def parse(provider: str, quirks: Quirks, body: Json) -> Completion:
     """Return the completion in `body`. Raises `UpstreamError`, also for an error inside a 200."""
     plain = None if quirks.think_tags else plain_completion(body)
     return _parse_any(provider, quirks, body) if plain is None else _parse_plain(plain)
+
+
+def parse_plain(raw: bytes) -> Completion | None:
+    """Return the completion in the bytes of a reply to a plain request; None unless it is plain, and calls no tools."""
+    try:
+        plain = decode_completion(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    for choice in plain.choices:
+        if choice.message.tool_calls:
+            return None
+    return _parse_plain(plain)
 
 
 def _parse_plain(plain: PlainCompletion) -> Completion:

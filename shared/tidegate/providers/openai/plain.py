@@ -108,5 +108,8 @@ def plain_usage(raw: JsonObject) -> PlainUsage | None:
         return None
 
 
+decode_completion = msgspec.json.Decoder(PlainCompletion).decode
+"""Decode a completion. Raises `msgspec.DecodeError` for one that is not plain."""
+
 decode_chunk = msgspec.json.Decoder(PlainChunk).decode
 """Decode a chunk. Raises `msgspec.DecodeError` for one that is not plain."""

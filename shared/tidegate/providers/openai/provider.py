@@ -90,7 +90,8 @@ class OpenAI(Struct, frozen=True, dict=True):
             plain = self._plain_calls(call, deployment)
             body = None if plain.model is None else request.build_plain(call.request, plain.model)
             if body is not None:
-                return UpstreamRequest(plain.url, encode(body), auth=self.row.auth, call_id=call.id)
+                auth, parse_plain = self.row.auth, None if self.row.quirks.think_tags else completion.parse_plain
+                return UpstreamRequest(plain.url, encode(body), auth=auth, call_id=call.id, parse_plain=parse_plain)
         return self._build_request(call, deployment)
 
     def _build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
