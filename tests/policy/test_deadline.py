@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -81,6 +82,52 @@ async def test_nothing_begins_after_its_deadline_and_trying_again_does_not_help(
         async with deadline_scope(NOON, at(NOON)):
             raise AssertionError
     assert (caught.value.status, caught.value.code, caught.value.should_retry) == (504, "gateway_timeout", False)
+
+
+async def end_of(deadline: float) -> float:
+    """When a block that would take longer ends, in seconds by the clock of the loop."""
+    with pytest.raises(GatewayTimeout):
+        async with deadline_scope(deadline, at(NOON)):
+            await asyncio.sleep(100)
+    return asyncio.get_running_loop().time()
+
+
+@pytest.mark.jumping_clock
+async def test_blocks_end_at_their_own_deadlines_by_one_timer() -> None:
+    blocks = asyncio.gather(*(end_of(NOON + seconds) for seconds in (5, 3, 4)))
+    await asyncio.sleep(0)
+    loop: Any = asyncio.get_running_loop()
+    timers = [timer for timer in loop._scheduled if "_Timer" in repr(timer)]
+    assert [timer.cancelled() for timer in timers].count(False) == 1
+    assert await blocks == pytest.approx([5.1, 3.1, 4.1])
+
+
+@pytest.mark.jumping_clock
+async def test_blocks_that_end_one_after_the_other_end_in_groups() -> None:
+    ends = await asyncio.gather(*(end_of(NOON + 5 + number / 1000) for number in range(200)))
+    assert len(set(ends)) <= 6
+    assert all(-0.002 < end - (5 + number / 1000 + SLACK_SECONDS) < 0.06 for number, end in enumerate(ends))
+
+
+@pytest.mark.jumping_clock
+async def test_a_block_that_has_ended_is_no_more_waited_for() -> None:
+    async with deadline_scope(NOON + 2, at(NOON)):
+        pass
+    assert await end_of(NOON + 5) == pytest.approx(5.1)
+    async with deadline_scope(NOON + 600, at(NOON)):
+        pass
+    assert await end_of(NOON + 5) == pytest.approx(10.2)
+
+
+def test_each_loop_has_its_own_timer() -> None:
+    for _ in range(3):
+        with pytest.raises(GatewayTimeout):
+            asyncio.run(_end_at_once())
+
+
+async def _end_at_once() -> None:
+    async with deadline_scope(NOON + 0.01, at(NOON)):
+        await asyncio.sleep(10)
 
 
 @pytest.mark.jumping_clock
