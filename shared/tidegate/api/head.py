@@ -45,8 +45,13 @@ def answer_headers(answer: Answer, started: float) -> RawHeaders:
     if answer.ignored:
         headers.append((b"x-tidegate-ignored-params", header_list(answer.ignored, ",")))
     if answer.headers:
-        headers += [(name.encode(), header_list(value.split(", "), ", ")) for name, value in answer.headers]
+        headers += [_answer_header(name, value) for name, value in answer.headers]
     return headers if answer.headroom is UNLIMITED_HEADROOM else headers + _limit_headers(answer.headroom)
+
+
+@lru_cache(maxsize=256)
+def _answer_header(name: str, value: str) -> tuple[bytes, bytes]:
+    return name.encode(), header_list(value.split(", "), ", ")
 
 
 @lru_cache(maxsize=256)

@@ -90,7 +90,8 @@ class ChatOperation(Struct, frozen=True):
         return reply.get("object") == "chat.completion" and bool(reply.get("choices"))
 
     def is_storable(self, reply: Reply) -> bool:
-        return all(choice["finish_reason"] != "content_filter" for choice in cast(Completion, reply)["choices"])
+        finish_reasons = [choice["finish_reason"] for choice in cast(Completion, reply)["choices"]]
+        return "content_filter" not in finish_reasons
 
     def request_texts(self, request: Request) -> list[Text]:
         return _texts("body_texts")(request.body)

@@ -136,7 +136,7 @@ class ChatRequest(Struct, frozen=True):
 
     def cache_fields(self) -> JsonObject:
         fields: JsonObject = {
-            name: _normalise_number(value)
+            name: _normalise_number(value) if type(value) is float else value
             for name, value in self.body.items()
             if value is not None
             and name not in FIELDS_NOT_IN_KEY
@@ -204,6 +204,6 @@ def _new_request(fields: ChatFields, body: JsonObject, sent_bytes: int, *, is_pl
     )
 
 
-def _normalise_number(value: Json) -> Json:
+def _normalise_number(value: float) -> float:
     """Return 1.0 as 1: clients send either."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return int(value) if value.is_integer() else value

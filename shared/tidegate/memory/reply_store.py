@@ -5,6 +5,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from tidegate.domain.call import IdempotencyClaim
 from tidegate.domain.idempotency import idempotency_in_flight, idempotency_key_reused
 
@@ -16,7 +18,7 @@ MAX_REPLY_BYTES = 16 * 1024 * 1024
 MAX_CLAIMS = 10_000
 
 
-class _CachedReply(NamedTuple):
+class _CachedReply(Struct, frozen=True):
     data: bytes
     ends_at: float
 
@@ -47,10 +49,11 @@ class MemoryReplyStore:
 
     async def keep(self, workspace_id: str, key: str, reply: bytes, seconds: float) -> bool:
         """See `ReplyStore.keep`."""
-        if len(reply) > min(MAX_REPLY_BYTES, self._max_bytes):
+        size = len(reply)
+        if size > MAX_REPLY_BYTES or size > self._max_bytes:
             return False
         replaced = self._replies.pop((workspace_id, key), None)
-        self._bytes += len(reply) - (len(replaced.data) if replaced else 0)
+        self._bytes += size if replaced is None else size - len(replaced.data)
         self._replies[workspace_id, key] = _CachedReply(reply, self._clock() + seconds)
         while self._bytes > self._max_bytes:
             self._bytes -= len(self._replies.popitem(last=False)[1].data)

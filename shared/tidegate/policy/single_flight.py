@@ -53,15 +53,21 @@ class SingleFlight(Generic[_Key, _Result]):
         finally:
             self.leave(key)
 
+    def lead(self, key: _Key) -> bool:
+        """Make the caller the leader of a new flight; False if there is a flight already, which it may `join`."""
+        if key in self._flights:
+            return False
+        self._flights[key] = _Flight()
+        return True
+
     async def join(self, key: _Key, seconds: float | None) -> _Result | None:
         """Return the result of the flight, or None if the caller leads: as the first, or after a leader without one.
 
         Raises `TimeoutError` after `seconds`, and the error that the flight fails with.
         """
-        flight = self._flights.get(key)
-        if flight is None:
-            self._flights[key] = _Flight()
+        if self.lead(key):
             return None
+        flight = self._flights[key]
         if flight.result is not None:
             return flight.result
         waiter: asyncio.Future[_Result | None] = asyncio.get_running_loop().create_future()

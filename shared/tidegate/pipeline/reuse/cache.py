@@ -13,6 +13,7 @@ from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.reuse.stored_answer import may_use_model_of
+from tidegate.pipeline.shield import start
 from tidegate.policy.caching.cache_key import CachePolicy, cache_key_of
 from tidegate.policy.guardrails.protocol import Guard
 from tidegate.policy.routing import fallback
@@ -39,6 +40,7 @@ class CachedCall:
         self._call = call
         self._policy = policy
         self._key: str | None = None
+        self._flight_key = ""
         self._cacheable_request: Request | None = None
         self._is_leader = False
         self.status = None if policy is None else "bypass"
@@ -53,27 +55,29 @@ class CachedCall:
         policy = self._policy
         if policy is None or not (policy.reads or policy.ttl_seconds):
             return None
-        find_candidates = partial(
-            fallback.candidates, call.request, components.router, components.catalog, call.workspace
-        )
-        first = (await offload(call.request.size, find_candidates))[0]
-        if first.resolution is None:
+        request, resolution = await _first_candidate(components, call, observation)
+        if resolution is None:
             return None
-        self._cacheable_request = first.request
+        self._cacheable_request = request
         guardrails = guard_run.fingerprint if guard_run else None
-        make_key = partial(cache_key_of, first.request, _model_key(first.resolution), policy.namespace, guardrails)
+        make_key = partial(cache_key_of, request, _model_key(resolution), policy.namespace, guardrails)
         self._key = key = await offload(call.request.size, make_key)
+        self._flight_key = flight_key = f"{call.workspace.id}/{key}"
         if not policy.reads:
             return None
-        stored = await self._join_flight(components, call, observation) if policy.ttl_seconds else None
-        stored = stored or await self._find_stored(key, components.clock())
-        if stored is None or not may_use_model_of(call, first.resolution, stored):
+        stored: StoredReply | None = None
+        if policy.ttl_seconds:
+            self._is_leader = self._single_flight.lead(flight_key)
+            if not self._is_leader:
+                stored = await self._join_flight(components, call, observation)
+        stored = stored or await self._find_stored(components, key)
+        if stored is None or not may_use_model_of(call, resolution, stored):
             return None
         self.status = "hit"
         return stored
 
     async def _join_flight(self, components: Components, call: Call, observation: Observation) -> StoredReply | None:
-        """Return the reply to an equal call in progress; None if it cannot be used, or if this call is the leader."""
+        """Return the reply to an equal call in progress; None if it cannot be used, or if this call leads now."""
         started_at = components.clock()
         try:
             packed = await self._single_flight.join(self._flight_key, call.deadline - started_at)
@@ -85,17 +89,21 @@ class CachedCall:
         observation.upstream_seconds += components.clock() - started_at
         return None if packed is None else self._if_fresh(self._unpack(packed), components.clock())
 
-    async def _find_stored(self, key: str, now: float) -> StoredReply | None:
+    async def _find_stored(self, components: Components, key: str) -> StoredReply | None:
         """Return the stored reply to an equal call. A store that is down or slow counts as a miss."""
+        lookup = start(self._replies.find(self._call.workspace.id, key))
         try:
-            async with asyncio.timeout(LOOKUP_SECONDS):
-                packed = await self._replies.find(self._call.workspace.id, key)
+            if not lookup.done():  # a store in memory answers at once
+                async with asyncio.timeout(LOOKUP_SECONDS):
+                    await lookup
+            packed = lookup.result()
         except (StoreUnavailable, TimeoutError):
             log.warning("cache.unavailable", extra={"call_id": self._call.id})
             return None
         self.status = "miss"
         if packed is None:
             return None
+        now = components.clock()
         stored = self._if_fresh(await offload(len(packed), partial(self._unpack, packed)), now)
         if self._is_leader and stored is not None:
             self._single_flight.resolve(self._flight_key, packed)
@@ -133,12 +141,25 @@ class CachedCall:
             self._is_leader = False
             self._single_flight.leave(self._flight_key)
 
-    @property
-    def _flight_key(self) -> str:
-        return f"{self._call.workspace.id}/{self._key}"
+
+async def _first_candidate(
+    components: Components, call: Call, observation: Observation
+) -> tuple[Request, Resolution | None]:
+    """Return the request for the model that is asked first, and where that model leads to.
+
+    Raises the errors of resolving the models that the call names.
+    """
+    target = None if observation.plan is None else observation.plan.target
+    if target is not None and not fallback.names_other_models(call.request.options):
+        return call.request, target.resolution
+    find_candidates = partial(fallback.candidates, call.request, components.router, components.catalog, call.workspace)
+    first = (await offload(call.request.size, find_candidates))[0]
+    return first.request, first.resolution
 
 
 def _model_key(resolution: Resolution) -> str:
     """Return the model part of the cache key: the model, or the route with the models that it leads to now."""
+    if resolution.route is None and not resolution.deployments[1:]:
+        return resolution.deployments[0].model_id
     ids = sorted({deployment.model_id for deployment in resolution.deployments})
     return ",".join(ids) if resolution.route is None else f"{resolution.route.name}={','.join(ids)}"

@@ -50,7 +50,7 @@ class StoreCallReuse:
 
     def __init__(self, service: StoreReuseService, call: Call) -> None:
         self._call = call
-        self._idempotent_call = IdempotentCall(service.claims, call)
+        self._idempotent_call = None if call.idempotency_key is None else IdempotentCall(service.claims, call)
         self._cached_call = CachedCall(service.replies, service.single_flight, call, cache_policy(call))
         self._answered_request: Request | None = None
         self._ignored: tuple[str, ...] = ()
@@ -59,6 +59,8 @@ class StoreCallReuse:
 
     async def replay(self, components: Components, observation: Observation) -> Answer | None:
         """Return the answer stored for the idempotency key. See `IdempotentCall.replay`."""
+        if self._idempotent_call is None:
+            return None
         stored = await self._idempotent_call.replay(components)
         if stored is None:
             return None
@@ -89,8 +91,9 @@ class StoreCallReuse:
     def record_answer(self, request: Request, answer: Answer) -> Answer:
         """Return `answer`, the answer to `request`; record it for `store` as the caller reads it."""
         self._answered_request = request
-        ignored = self._call.ignored_options + request.ignored
-        self._ignored = tuple(name for name in answer.ignored if name not in ignored)
+        if answer.ignored:
+            ignored = self._call.ignored_options + request.ignored
+            self._ignored = tuple(name for name in answer.ignored if name not in ignored)
         headers = (*answer.headers, *self._headers)
         if answer.batches is None:
             self._reply = None if answer.reply is None else _translated(answer.reply)
@@ -118,7 +121,8 @@ class StoreCallReuse:
                     await self._cached_call.store(self._answered_request, stored.completion, packed)
         finally:
             self._cached_call.leave()
-            await self._idempotent_call.settle(packed)
+            if self._idempotent_call is not None:
+                await self._idempotent_call.settle(packed)
 
     def _stored_reply(self, observation: Observation) -> StoredReply | None:
         """Return the reply as the caller got it, always with its usage; None if it is incomplete."""

@@ -48,8 +48,9 @@ def cache_key_of(request: Request, model: str, namespace: str | None, guardrails
     The workspace is not part of it, because the store keeps the replies of each workspace apart.
     """
     fields = {**request.cache_fields(), "model": model}
-    names: list[Json] = [*sorted(set(request.options.guardrails or ()))]
-    strict = bool(request.options.require_parameters)
+    options = request.options
+    names: list[Json] = [*sorted(set(options.guardrails))] if options.guardrails else []
+    strict = bool(options.require_parameters)
     return hashlib.sha256(encode_canonical([VERSION, namespace, names, guardrails, strict, fields])).hexdigest()
 
 

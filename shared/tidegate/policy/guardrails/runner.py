@@ -302,8 +302,8 @@ class GuardRun(Struct, frozen=True):
 
     def _judge_as(self, verdict: str, name: str) -> None:
         """Record the verdict, unless the guardrail has a graver one."""
-        if name not in self.verdicts or _GRAVITY.index(verdict) > _GRAVITY.index(self.verdicts[name]):
-            self.verdicts[name] = verdict
+        earlier = self.verdicts.get(name, "pass")
+        self.verdicts[name] = verdict if verdict == earlier else max(earlier, verdict, key=_GRAVITY.index)
 
     def _log(self, event: str, name: str, stage: Stage) -> None:
         log.info(event, extra=self._extra(name, stage))
