@@ -305,12 +305,10 @@ def settle_hold(account: Account, hold: Hold, actual: Amounts, now: float) -> No
         _add_minute_tokens(account, minute_of(hold.at), actual.tokens - hold.amounts.tokens)
 
 
-@exact_money
 def settlement_bookings(hold: Hold, actual: Amounts) -> dict[str, Number]:
     """The amounts that settling adds to `Account.booked`: negative if less was used than held."""
-    held = hold.amounts
-    change = Amounts(actual.tokens - held.tokens, actual.words - held.words, actual.usd - held.usd)
-    return bookings(hold, change)
+    held, usd = hold.amounts, MONEY.subtract(actual.usd, hold.amounts.usd)
+    return bookings(hold, Amounts(actual.tokens - held.tokens, actual.words - held.words, usd))
 
 
 def refunds_minute_tokens(hold: Hold, now: float) -> bool:
@@ -356,9 +354,11 @@ def overdue_holds(account: Account, now: float) -> list[Hold]:
 
 def rate_statuses(account: Account, scope: AccountScope, now: float) -> dict[str, RateStatus]:
     """The limits per minute by unit, "requests" and "tokens"; units without a limit are absent."""
-    minute = max(account.minute, minute_of(now))
+    minute = minute_of(now)
+    if account.minute > minute:
+        minute = account.minute
     calls, tokens = minute_usage(account, minute)
-    reset_seconds, statuses = max(0.0, (minute + 1) * 60.0 - now), dict[str, RateStatus]()
+    reset_seconds, statuses = (minute + 1) * 60.0 - now, dict[str, RateStatus]()
     for unit, limit, share in scope.rates:
         remaining = int(share) - (calls if unit == "requests" else tokens)
         statuses[unit] = RateStatus(limit, remaining if remaining > 0 else 0, reset_seconds)
@@ -373,8 +373,8 @@ def minute_usage(account: Account, minute: int) -> tuple[int, int]:
 
 
 def _add_minute_tokens(account: Account, minute: int, tokens: int) -> None:
-    slot = minute % MINUTE_SLOTS
-    account.minute_tokens[slot] = account.minute_tokens.get(slot, 0) + tokens
+    slot, tokens_by_slot = minute % MINUTE_SLOTS, account.minute_tokens
+    tokens_by_slot[slot] = tokens_by_slot[slot] + tokens if slot in tokens_by_slot else tokens
 
 
 def add_amounts(sums: dict[str, Number], amounts: Bookings) -> None:

@@ -18,7 +18,6 @@ from tidegate.domain.account import (
 )
 from tidegate.domain.limit_error import limit_error
 from tidegate.domain.limits import Amounts
-from tidegate.domain.money import exact_money
 
 
 class MemoryLedger(Struct):
@@ -29,17 +28,12 @@ class MemoryLedger(Struct):
 
     async def reserve(self, reservation: Reservation, replacing: Hold | None = None) -> tuple[Hold, Account | None]:
         """See `Ledger.reserve`."""
-        return reservation.hold, self._book(reservation, replacing)
-
-    @exact_money
-    def _book(self, reservation: Reservation, replacing: Hold | None) -> Account:
-        """Book the hold in all accounts, or raise `LimitReached`. Return the first account."""
         hold, scopes = reservation.hold, reservation.scopes
         accounts = [self._account(scope.kind, scope.id) for scope in scopes]
         booked = accounts[0].holds.get(hold.call_id)
         replaced = replacing if booked == replacing else None
         if booked is not None and replaced is None:
-            return accounts[0]
+            return hold, accounts[0]
         for scope, account in zip(scopes, accounts, strict=True):
             exceeded = exceeded_limit(account, scope.unsharded, hold, replaced)
             if exceeded is not None:
@@ -49,7 +43,7 @@ class MemoryLedger(Struct):
                 add_hold(account, hold)
             else:
                 replace_hold(account, replaced, hold, self.clock())
-        return accounts[0]
+        return hold, accounts[0]
 
     async def account(self, scope: AccountScope, first_day: int = 1) -> Account:
         """See `Ledger.account`."""
@@ -68,19 +62,18 @@ class MemoryLedger(Struct):
         accounts = [self._account(kind, _account_id(hold, kind)) for kind in hold.account_kinds]
         return next((account.holds[hold.call_id] for account in accounts if hold.call_id in account.holds), None)
 
-    @exact_money
     def settle_call(self, hold: Hold, actual: Amounts) -> None:
         """Book the amounts used in place of the call's hold; nothing happens if it was settled before."""
         for kind in hold.account_kinds:
             account = self._account(kind, _account_id(hold, kind))
-            if account.holds.get(hold.call_id) == hold:
+            if hold.call_id in account.holds and account.holds[hold.call_id] == hold:
                 settle_hold(account, hold, actual, self.clock())
 
     def _account(self, kind: ScopeKind, id: str) -> Account:
-        account = self.accounts.get((kind, id))
-        if account is None:
-            account = self.accounts[kind, id] = Account()
-        return account
+        key = (kind, id)
+        if key not in self.accounts:
+            self.accounts[key] = Account()
+        return self.accounts[key]
 
 
 def _account_id(hold: Hold, kind: ScopeKind) -> str:

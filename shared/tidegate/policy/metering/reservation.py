@@ -12,8 +12,8 @@ from tidegate.domain import words
 from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, BudgetShare, Hold, RateStatus, Reservation
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment, Resolution
-from tidegate.domain.limits import NO_AMOUNTS, Amounts
-from tidegate.domain.money import exact_money
+from tidegate.domain.limits import NO_AMOUNTS, Amounts, Number, Unit
+from tidegate.domain.money import MONEY, exact_money
 from tidegate.domain.record import quantize_usd
 from tidegate.domain.settlement import shard_of
 from tidegate.domain.usage import TokenCounts
@@ -148,16 +148,12 @@ def adds_max_tokens(call: Call) -> bool:
     return call.request.output_limit is None and call.workspace.adds_max_tokens
 
 
-@exact_money
 def large_shares(reservation: Reservation) -> list[BudgetShare]:
     """List the budgets of which the reservation is more than one `PARALLEL_ANSWERS`th."""
-    amounts = reservation.hold.amounts.by_unit()
-    return [
-        budget
-        for scope in reservation.scopes
-        for budget in scope.budgets
-        if amounts[budget.unit] * PARALLEL_ANSWERS > budget.share
-    ]
+    held, answers = reservation.hold.amounts, PARALLEL_ANSWERS
+    usd = MONEY.multiply(held.usd, answers)
+    amounts: dict[Unit, Number] = {"tokens": held.tokens * answers, "words": held.words * answers, "usd": usd}
+    return [budget for scope in reservation.scopes for budget in scope.budgets if amounts[budget.unit] > budget.share]
 
 
 def worst_case_tokens(call: Call, model: CatalogModel | None, sent: bytes | None = None) -> TokenCounts:
