@@ -2,6 +2,7 @@
 
 import json
 import random
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,13 @@ from tests.providers.calls import CASES
 from tests.providers.recorded import exchanges
 from tests.providers.streams import translated
 from tidegate.errors import TidegateError
+from tidegate.json import encode
 from tidegate.providers.anthropic import stream as messages
 from tidegate.providers.base import StreamEvent, StreamTranslator
+from tidegate.providers.bedrock import stream as bedrock
+from tidegate.providers.gemini import stream as gemini
 from tidegate.providers.openai_responses import stream as responses
+from tidegate.upstream.eventstream import EventStreamDecoder
 
 NewStream = Callable[[], StreamTranslator]
 
@@ -29,6 +34,10 @@ def _never(data: str | bytes) -> Any:
 
 def _new_responses_stream() -> StreamTranslator:
     return responses.new_stream("openai")
+
+
+def _new_gemini_stream() -> StreamTranslator:
+    return gemini.new_stream("gemini")
 
 
 def _outcome(new_stream: NewStream, batches: Iterable[Sequence[StreamEvent]]) -> list[Any]:
@@ -43,8 +52,8 @@ def _outcome(new_stream: NewStream, batches: Iterable[Sequence[StreamEvent]]) ->
 def _check(new_stream: NewStream, batches: Sequence[Sequence[StreamEvent]]) -> None:
     ours = _outcome(new_stream, batches)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(messages, "_decode_text", _never)
-        patch.setattr(responses, "_decode_text", _never)
+        for module in (messages, responses, gemini, bedrock):
+            patch.setattr(module, "_decode_text", _never)
         assert _outcome(new_stream, batches) == ours
 
 
@@ -60,6 +69,29 @@ def test_the_stream_of_a_case_of_anthropic(path: Path) -> None:
 @pytest.mark.parametrize("path", _streams("openai/responses_*"), ids=lambda path: path.parts[-2])
 def test_the_stream_of_a_case_of_responses(path: Path) -> None:
     _check(_new_responses_stream, list(reads(path.read_bytes(), random.Random(0))))
+
+
+@pytest.mark.parametrize("path", _streams("gemini/*", "vertex/*"), ids=lambda path: "-".join(path.parts[-3:-1]))
+def test_the_stream_of_a_case_of_gemini(path: Path) -> None:
+    _check(_new_gemini_stream, list(reads(path.read_bytes(), random.Random(0))))
+
+
+@pytest.mark.parametrize("path", sorted(CASES.glob("bedrock/*/upstream.eventstream")), ids=lambda path: path.parts[-2])
+def test_the_stream_of_a_case_of_bedrock(path: Path) -> None:
+    events = [line.partition(" ") for line in path.read_text().splitlines()]
+    _check(bedrock.new_stream, [[StreamEvent(kind, data.encode()) for kind, _, data in events]])
+
+
+def test_recorded_streams_of_gemini() -> None:
+    for one in exchanges("gemini"):
+        if one.streams:
+            _check(_new_gemini_stream, list(reads(one.body.encode(), random.Random(one.id))))
+
+
+def test_recorded_streams_of_bedrock() -> None:
+    for one in exchanges("bedrock"):
+        if one.kind == "eventstream_b64":
+            _check(bedrock.new_stream, [EventStreamDecoder().feed(b64decode(one.body))])
 
 
 def test_recorded_streams_of_anthropic() -> None:
@@ -140,3 +172,40 @@ def test_any_events_of_the_messages_api(data: st.DataObject, events: list[Any]) 
 def test_any_events_of_the_responses_api(data: st.DataObject, events: list[Any]) -> None:
     named = data.draw(st.lists(st.booleans(), min_size=len(events), max_size=len(events)))
     _check(_new_responses_stream, _batches(events, named))
+
+
+_USAGE = _object({}, promptTokenCount=_JUNK, totalTokenCount=st.integers(0, 9), candidatesTokenCount=st.integers(0, 9))
+_PARTS = _object({"text": _TEXTS | _JUNK}, thought=st.booleans(), thoughtSignature=_TEXTS)
+_CONTENTS = _object({"parts": st.lists(_PARTS, max_size=2) | _PARTS | _JUNK}, role=_TEXTS)
+_CANDIDATES = _object(
+    {}, content=_CONTENTS | _JUNK, index=_INDEXES, finishReason=st.sampled_from(["STOP", "SAFETY", 1])
+)
+_GEMINI_EVENTS: st.SearchStrategy[Any] = _object(
+    {"candidates": st.lists(_CANDIDATES, max_size=2) | _CANDIDATES},
+    **{"usageMetadata": _USAGE | _JUNK, "modelVersion": _TEXTS, "responseId": _JUNK, "error": _JUNK},
+    **{"promptFeedback": st.sampled_from([None, {}, {"blockReason": "SAFETY"}])},
+)
+
+
+@given(st.lists(_GEMINI_EVENTS, max_size=12))
+def test_any_events_of_gemini(events: list[Any]) -> None:
+    _check(_new_gemini_stream, [[StreamEvent("message", json.dumps(event, ensure_ascii=False))] for event in events])
+
+
+_PIECES = st.one_of(
+    _object({"text": _TEXTS | _JUNK}, own=_JUNK),
+    _object({"toolUse": _object({"input": _TEXTS})}),
+    _object({"reasoningContent": _object({}, text=_TEXTS, signature=_TEXTS)}),
+)
+_BEDROCK_EVENTS: st.SearchStrategy[Any] = st.one_of(
+    st.tuples(
+        st.just("contentBlockDelta"), _object({"delta": _PIECES}, contentBlockIndex=_INDEXES, p=_JUNK, own=_JUNK)
+    ),
+    st.tuples(st.just("contentBlockStop"), _object({"contentBlockIndex": _INDEXES})),
+    st.tuples(st.just("messageStop"), _object({"stopReason": st.sampled_from(["end_turn", "tool_use", None])})),
+)
+
+
+@given(st.lists(_BEDROCK_EVENTS, max_size=12))
+def test_any_events_of_bedrock(events: list[tuple[str, Any]]) -> None:
+    _check(bedrock.new_stream, [[StreamEvent(kind, encode(fields))] for kind, fields in events])

@@ -5,6 +5,11 @@ recorded streams: texts and reasoning start without `contentBlockStart`, the cou
 event is padded with a field `p`.
 """
 
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
 from tidegate.chat.completion import Chunk, ChunkChoice, Delta
 from tidegate.chat.reasoning_order import START, Place
 from tidegate.domain.usage import merge_counts
@@ -13,6 +18,21 @@ from tidegate.json import Json, JsonObject, decode_reply_or_none
 from tidegate.providers import stream_loop
 from tidegate.providers.base import StreamEvent, StreamTranslator
 from tidegate.providers.bedrock import failure, normalise, reasoning_replay
+
+
+class _TextDelta(Struct, forbid_unknown_fields=True):
+    text: str
+
+
+class _TextEvent(Struct, forbid_unknown_fields=True):
+    """The most frequent event: a piece of a text, with padding."""
+
+    delta: _TextDelta
+    contentBlockIndex: Any = None
+    p: Any = None
+
+
+_decode_text = msgspec.json.Decoder(_TextEvent).decode
 
 
 def new_stream() -> StreamTranslator:
@@ -26,6 +46,8 @@ class _BedrockStreamTranslator:
     def __init__(self) -> None:
         self.done = False  # the counts come after the end of the message
         self._role_sent = False
+        self._has_text = True
+        """True if the next piece is probably one of a text."""
         self._stop_reason: Json = None
         self._usage: JsonObject = {}
         self._call_indexes: dict[int | None, int] = {}  # positions of the caller's calls, by the index of their block
@@ -38,7 +60,18 @@ class _BedrockStreamTranslator:
 
     def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
         """Append the chunk for the event, if any, to `out`. The first chunk has the role."""
-        content = self._translate(event)
+        content: Delta | None = None
+        if event.type == "contentBlockDelta" and self._has_text:
+            try:
+                text = _decode_text(event.data).delta.text
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                self._has_text = False
+                content = self._translate(event)
+            else:
+                self._text_length += len(text)
+                content = {"content": text} if text else None
+        else:
+            content = self._translate(event)
         if content is None:
             return
         delta: Delta = content if self._role_sent else {"role": "assistant", **content}
@@ -53,6 +86,7 @@ class _BedrockStreamTranslator:
             case "contentBlockStart":
                 return self._start_block(raw)
             case "contentBlockStop":
+                self._has_text = True
                 return self._end_block(_block_index(raw))
             case "messageStop":
                 self._stop_reason = raw.get("stopReason")

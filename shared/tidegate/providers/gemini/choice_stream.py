@@ -62,11 +62,16 @@ class GeminiChoiceStream:
         if not isinstance(parts, list):
             parts = [parts]
         if len(parts) == 1 and isinstance(part := parts[0], dict) and part.keys() == _TEXT_ONLY:
-            return self._text_delta(part["text"])  # nearly all of a stream
+            return self._text_delta(part["text"])
         delta: JsonObject = {}
         for part in parts:
             self._add_part(delta, part, response_id)
         return delta
+
+    def add_text(self, text: str) -> JsonObject:
+        """Return the delta for a piece of the text, which is not empty."""
+        self._texts.append(text)
+        return {"content": text}
 
     def finish_fields(self) -> JsonObject:
         """Return the finish reason as fields of a choice. Raises `UpstreamError` if the reply has no content."""
@@ -118,10 +123,7 @@ class GeminiChoiceStream:
             self._citation_metadata = candidate["citationMetadata"]
 
     def _text_delta(self, text: Json) -> JsonObject:
-        if not isinstance(text, str) or not text:
-            return {}
-        self._texts.append(text)
-        return {"content": text}
+        return self.add_text(text) if isinstance(text, str) and text else {}
 
     def _add_part(self, delta: JsonObject, part: Json, response_id: Json) -> None:
         if isinstance(part, str):

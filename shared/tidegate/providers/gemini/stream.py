@@ -4,6 +4,11 @@ Source: https://ai.google.dev/api/generate-content#method:-models.streamgenerate
 event is a complete reply with the counts so far. There is no `[DONE]`: a stream without a finish reason was cut.
 """
 
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
 from tidegate.chat.completion import Chunk
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode_reply_or_none
@@ -12,6 +17,35 @@ from tidegate.providers.base import StreamEvent, StreamTranslator
 from tidegate.providers.gemini import failure, logprobs, usage
 from tidegate.providers.gemini.choice_stream import GeminiChoiceStream
 from tidegate.providers.gemini.completion import parse_block_reason, parse_usage_metadata
+
+_MAX_MISSES = 8
+"""After so many events in a row that are not a piece of a text, the next ones of the stream are not tried."""
+
+
+class _Part(Struct, forbid_unknown_fields=True):
+    text: str
+
+
+class _Content(Struct):
+    parts: tuple[_Part]
+
+
+class _Candidate(Struct, forbid_unknown_fields=True):
+    content: _Content
+    index: int = 0
+
+
+class _TextEvent(Struct, forbid_unknown_fields=True, rename="camel"):
+    """The most frequent event: a piece of a text."""
+
+    candidates: tuple[_Candidate]
+    usage_metadata: dict[str, Any] | UnsetType | None = UNSET
+    model_version: Any = None
+    response_id: Any = None
+    create_time: Any = None
+
+
+_decode_text = msgspec.json.Decoder(_TextEvent).decode
 
 
 def new_stream(provider: str) -> StreamTranslator:
@@ -29,9 +63,19 @@ class _GeminiStreamTranslator:
         self._usage_metadata: JsonObject | None = None
         self._block_reason: tuple[str, str | None] | None = None
         self._model_version: Json = None
+        self._misses = 0
 
     def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
         """Append the chunks for the event, if any, to `out`."""
+        if self._misses < _MAX_MISSES:
+            try:
+                piece = _decode_text(event.data)
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                self._misses += 1
+            else:
+                self._misses = 0
+                self._add_text(piece, out)
+                return
         raw = self._decode_event(event)
         if raw is None:
             return
@@ -43,6 +87,22 @@ class _GeminiStreamTranslator:
         if "usageMetadata" in raw:
             self._keep_usage(parse_usage_metadata(raw), out)
             self._model_version = raw.get("modelVersion") or self._model_version
+
+    def _add_text(self, piece: _TextEvent, out: list[Chunk]) -> None:
+        [candidate] = piece.candidates
+        [part] = candidate.content.parts
+        stream = self._choice_streams.get(candidate.index)
+        if stream is None:
+            stream = self._choice_streams[candidate.index] = GeminiChoiceStream()
+        if part.text:
+            delta: JsonObject = stream.add_text(part.text)
+            if not stream.role_sent:
+                stream.role_sent = True
+                delta = {"role": "assistant", **delta}
+            out.append(_chunk([{"index": candidate.index, "delta": delta, "finish_reason": None}]))
+        if piece.usage_metadata is not UNSET:
+            self._keep_usage(parse_usage_metadata({"usageMetadata": piece.usage_metadata}), out)
+            self._model_version = piece.model_version or self._model_version
 
     def _translate_candidates(self, candidates: Json, response_id: Json, out: list[Chunk]) -> None:
         choices: list[Json] = []
