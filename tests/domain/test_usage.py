@@ -5,6 +5,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import ValidationError
 
 from tidegate.domain.usage import INVALID_COUNT, MAX_SEARCHES_BELIEVED, TokenCounts, Usage, parse_count, reported_counts
 
@@ -110,8 +111,8 @@ numbers = st.integers(0, 5) | st.sampled_from([None, True, 2.5, "3", -1, 10**20]
 details = st.none() | st.dictionaries(st.sampled_from((*names, "reasoning_tokens", "own")), numbers, max_size=4)
 
 
-def no_schema(usage: Usage) -> None:
-    return None
+def refuse(usage: Usage, schema: type) -> None:
+    raise ValidationError
 
 
 @given(
@@ -128,5 +129,5 @@ def no_schema(usage: Usage) -> None:
 def test_a_schema_reads_what_all_of_the_checks_read(usage: dict[str, Any], maximum: int) -> None:
     ours = reported_counts(cast(Usage, usage), maximum, maximum)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tidegate.domain.usage._plain_counts", no_schema)
+        patch.setattr("tidegate.domain.usage.convert", refuse)
         assert reported_counts(cast(Usage, usage), maximum, maximum) == ours

@@ -195,18 +195,10 @@ def reported_counts(usage: Usage, max_input: int, max_output: int) -> TokenCount
     Each part, such as the cached tokens, is limited to the whole. Their sum is not: OpenRouter reports tokens that were
     read from and written to a cache in one call twice, and charges for both (recorded in 2026).
     """
-    counts = _plain_counts(usage)
-    if counts is None:
-        return _any_counts(usage, max_input, max_output)
-    return counts if counts.input <= max_input and counts.output <= max_output else None
-
-
-def _plain_counts(usage: Usage) -> TokenCounts | None:
-    """Return the counts of a plain usage; None for one that is not, or that has a part greater than the whole."""
     try:
         plain = convert(usage, _PlainUsage)
     except ValidationError:
-        return None
+        return _any_counts(usage, max_input, max_output)
     input, output = plain.prompt_tokens, plain.completion_tokens
     prompt, completion = plain.prompt_tokens_details, plain.completion_tokens_details
     cached, written, written_1h = prompt.cached_tokens, prompt.cache_write_tokens, prompt.cache_write_1h_tokens
@@ -222,8 +214,10 @@ def _plain_counts(usage: Usage) -> TokenCounts | None:
         or reasoning > output
         or audio_output > output
         or image_output > output
+        or input > max_input
+        or output > max_output
     ):
-        return None
+        return _any_counts(usage, max_input, max_output)
     return TokenCounts(
         input=input,
         output=output,
