@@ -2,17 +2,21 @@
 
 `Attr("minute").lt(5) & Attr("holds", call_id).does_not_exist()` is a condition,
 `Attr("minute").set(5) & Attr("calls").add(1)` an update. Names and values become placeholders, so that they cannot be
-taken for syntax. Expressions are closures, because data classes would have to be compiled in every cold start.
+taken for syntax. An expression is a template with a "%s" for each of its operands, in their order: one for
+`Attr("minute").lt(5)` is "%s < %s", with the operands "minute" and (5,).
 
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from tidegate.aws.values import AttributeValue, to_attribute, to_attributes
 
 Payload: TypeAlias = dict[str, object]
+
+Operands: TypeAlias = tuple[str | tuple[object], ...]
+"""Names are texts; each value is in a tuple of its own."""
 
 _SHARED = (int, str)
 
@@ -22,24 +26,31 @@ class Placeholders:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
-        self._values: list[AttributeValue] = []
+        self._values: dict[str, AttributeValue] = {}
         self._scalars: dict[tuple[type, object], str] = {}
 
+    def fill(self, template: str, operands: Operands) -> str:
+        """Return the expression: the template with the placeholders of the operands."""
+        names, value_of = self._names, self.value
+        for operand in operands:
+            if type(operand) is str and operand not in names:
+                names[operand] = f"#n{len(names)}"
+        return template % tuple(
+            [names[operand] if type(operand) is str else value_of(operand[0]) for operand in operands]
+        )
+
     def name(self, name: str) -> str:
-        names = self._names
-        placeholder = names.get(name)
-        if placeholder is None:
-            placeholder = names[name] = f"#n{len(names)}"
-        return placeholder
+        return self.fill("%s", (name,))
 
     def value(self, value: object) -> str:
         kind, scalars = type(value), self._scalars
-        placeholder = scalars.get((kind, value)) if kind in _SHARED else None
-        if placeholder is None:
-            placeholder = f":v{len(self._values)}"
-            self._values.append(to_attribute(value))
-            if kind in _SHARED:
-                scalars[kind, value] = placeholder
+        is_shared = kind in _SHARED
+        if is_shared and (kind, value) in scalars:
+            return scalars[kind, value]
+        placeholder = f":v{len(self._values)}"
+        self._values[placeholder] = to_attribute(value)
+        if is_shared:
+            scalars[kind, value] = placeholder
         return placeholder
 
     def payload(self) -> Payload:
@@ -47,64 +58,61 @@ class Placeholders:
         if self._names:
             payload["ExpressionAttributeNames"] = {placeholder: name for name, placeholder in self._names.items()}
         if self._values:
-            payload["ExpressionAttributeValues"] = {f":v{n}": value for n, value in enumerate(self._values)}
+            payload["ExpressionAttributeValues"] = self._values
         return payload
 
 
-Renderer: TypeAlias = Callable[[Placeholders], str]
+class Expression:
+    """A template and its operands."""
+
+    __slots__ = ("operands", "template")
+
+    def __init__(self, template: str, operands: Operands) -> None:
+        self.template = template
+        self.operands = operands
+
+    def render(self, placeholders: Placeholders) -> str:
+        return placeholders.fill(self.template, self.operands)
 
 
-class Condition:
+class Condition(Expression):
     """A condition on one item, to be combined with `&` and `|`."""
 
-    __slots__ = ("render",)
-
-    def __init__(self, render: Renderer) -> None:
-        self.render = render
+    __slots__ = ()
 
     def __and__(self, other: "Condition") -> "Condition":
-        return Condition(lambda placeholders: f"({self.render(placeholders)} AND {other.render(placeholders)})")
+        return Condition(f"({self.template} AND {other.template})", self.operands + other.operands)
 
     def __or__(self, other: "Condition") -> "Condition":
-        return Condition(lambda placeholders: f"({self.render(placeholders)} OR {other.render(placeholders)})")
+        return Condition(f"({self.template} OR {other.template})", self.operands + other.operands)
 
 
-class Comparable:
+class Comparable(Expression):
     """An operand that can be compared with values: an attribute, or its size."""
 
-    __slots__ = ("render",)
-
-    def __init__(self, render: Renderer) -> None:
-        self.render = render
+    __slots__ = ()
 
     def equals(self, value: object) -> Condition:
-        return self._compare("=", value)
+        return Condition(f"{self.template} = %s", (*self.operands, (value,)))
 
     def not_equals(self, value: object) -> Condition:
-        return self._compare("<>", value)
+        return Condition(f"{self.template} <> %s", (*self.operands, (value,)))
 
     def lt(self, value: object) -> Condition:
-        return self._compare("<", value)
+        return Condition(f"{self.template} < %s", (*self.operands, (value,)))
 
     def lte(self, value: object) -> Condition:
-        return self._compare("<=", value)
+        return Condition(f"{self.template} <= %s", (*self.operands, (value,)))
 
     def gt(self, value: object) -> Condition:
-        return self._compare(">", value)
+        return Condition(f"{self.template} > %s", (*self.operands, (value,)))
 
     def gte(self, value: object) -> Condition:
-        return self._compare(">=", value)
+        return Condition(f"{self.template} >= %s", (*self.operands, (value,)))
 
     def between(self, low: object, high: object) -> Condition:
         """True from `low` to `high`, both included."""
-        return Condition(
-            lambda placeholders: (
-                f"{self.render(placeholders)} BETWEEN {placeholders.value(low)} AND {placeholders.value(high)}"
-            )
-        )
-
-    def _compare(self, operator: str, value: object) -> Condition:
-        return Condition(lambda placeholders: f"{self.render(placeholders)} {operator} {placeholders.value(value)}")
+        return Condition(f"{self.template} BETWEEN %s AND %s", (*self.operands, (low,), (high,)))
 
 
 class Attr(Comparable):
@@ -113,37 +121,31 @@ class Attr(Comparable):
     __slots__ = ()
 
     def __init__(self, name: str, *path: str) -> None:
-        if path:
-            super().__init__(lambda placeholders: ".".join(map(placeholders.name, (name, *path))))
-        else:
-            super().__init__(lambda placeholders: placeholders.name(name))
+        self.template = ".".join(["%s", *["%s" for _ in path]]) if path else "%s"
+        self.operands = (name, *path)
 
     def exists(self) -> Condition:
-        return Condition(lambda placeholders: f"attribute_exists({self.render(placeholders)})")
+        return Condition(f"attribute_exists({self.template})", self.operands)
 
     def does_not_exist(self) -> Condition:
-        return Condition(lambda placeholders: f"attribute_not_exists({self.render(placeholders)})")
+        return Condition(f"attribute_not_exists({self.template})", self.operands)
 
     def begins_with(self, prefix: str) -> Condition:
-        return Condition(lambda placeholders: f"begins_with({self.render(placeholders)}, {placeholders.value(prefix)})")
+        return Condition(f"begins_with({self.template}, %s)", (*self.operands, (prefix,)))
 
     def size(self) -> Comparable:
         """The number of entries of a map."""
-        return Comparable(lambda placeholders: f"size({self.render(placeholders)})")
+        return Comparable(f"size({self.template})", self.operands)
 
     def set(self, value: object) -> "UpdateExpression":
-        return UpdateExpression(
-            sets=(lambda placeholders: f"{self.render(placeholders)} = {placeholders.value(value)}",)
-        )
+        return UpdateExpression(sets=(Expression(f"{self.template} = %s", (*self.operands, (value,))),))
 
     def add(self, number: object) -> "UpdateExpression":
         """Add to a top-level number; a missing attribute counts as 0."""
-        return UpdateExpression(
-            adds=(lambda placeholders: f"{self.render(placeholders)} {placeholders.value(number)}",)
-        )
+        return UpdateExpression(adds=(Expression(f"{self.template} %s", (*self.operands, (number,))),))
 
     def remove(self) -> "UpdateExpression":
-        return UpdateExpression(removes=(self.render,))
+        return UpdateExpression(removes=(self,))
 
 
 class UpdateExpression:
@@ -152,7 +154,10 @@ class UpdateExpression:
     __slots__ = ("adds", "removes", "sets")
 
     def __init__(
-        self, sets: tuple[Renderer, ...] = (), removes: tuple[Renderer, ...] = (), adds: tuple[Renderer, ...] = ()
+        self,
+        sets: tuple[Expression, ...] = (),
+        removes: tuple[Expression, ...] = (),
+        adds: tuple[Expression, ...] = (),
     ) -> None:
         self.sets = sets
         self.removes = removes
@@ -165,21 +170,19 @@ class UpdateExpression:
         clauses = (("SET", self.sets), ("REMOVE", self.removes), ("ADD", self.adds))
         return " ".join(
             [
-                f"{verb} {', '.join([render(placeholders) for render in renderers])}"
-                for verb, renderers in clauses
-                if renderers
+                f"{verb} {', '.join([change.render(placeholders) for change in changes])}"
+                for verb, changes in clauses
+                if changes
             ]
         )
 
 
 def add_all(numbers: Mapping[str, object]) -> UpdateExpression:
     """Add each number to the attribute of its name."""
-
-    def render(placeholders: Placeholders) -> str:
-        name_of, value_of = placeholders.name, placeholders.value
-        return ", ".join([f"{name_of(name)} {value_of(number)}" for name, number in numbers.items()])
-
-    return UpdateExpression(adds=(render,) if numbers else ())
+    if not numbers:
+        return UpdateExpression()
+    operands = tuple([operand for name, number in numbers.items() for operand in (name, (number,))])
+    return UpdateExpression(adds=(Expression("%s %s" + ", %s %s" * (len(numbers) - 1), operands),))
 
 
 class TransactWrite:

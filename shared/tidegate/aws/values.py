@@ -52,7 +52,8 @@ def to_attribute(value: object) -> AttributeValue:
 
 
 def to_attributes(item: Mapping[str, object]) -> dict[str, AttributeValue]:
-    return {name: to_attribute(value) for name, value in item.items()}
+    # Most attributes are texts.
+    return {name: {"S": value} if type(value) is str else to_attribute(value) for name, value in item.items()}
 
 
 def from_attribute(attribute: Mapping[str, object]) -> object:
@@ -85,6 +86,10 @@ def _number_text(value: float | Decimal) -> str:
     """The number without an exponent, and zero as "0": emulators of DynamoDB do not calculate with others."""
     if isinstance(value, int) and value in _INTEGERS:
         return str(value)
+    if type(value) is Decimal and value:
+        text = str(value)
+        if len(text) <= MAX_NUMBER_DIGITS and "E" not in text and value.is_finite():  # as most amounts of money are
+            return text
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if number.is_zero():
         return "0"
