@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from msgspec.structs import replace
 
 from tests.providers.calls import call
@@ -17,7 +18,7 @@ from tidegate.domain.operation import Operation
 from tidegate.domain.origin import Origin
 from tidegate.errors import InvalidRequest
 from tidegate.providers import Registry
-from tidegate.providers.base import Translator, UpstreamRequest
+from tidegate.providers.base import Translator
 from tidegate.providers.compatible import ROWS
 from tidegate.providers.openai.request import build_plain, plain_model
 
@@ -74,11 +75,13 @@ def models(provider: str) -> list[str]:
     return ["m", "some/model", *(name for owner, _, name in ids if owner == catalogued)]
 
 
-def built(translator: Translator, asked: ChatCall, deployment: Deployment) -> UpstreamRequest | tuple[str, str | None]:
+def built(translator: Translator, asked: ChatCall, deployment: Deployment) -> dict[str, Any] | tuple[str, str | None]:
+    """What is sent, and what is needed to read the reply; but not the quick reader of plain replies."""
     try:
-        return translator.build_request(asked, deployment)
+        request = translator.build_request(asked, deployment)
     except InvalidRequest as error:
         return error.message, error.param
+    return {name: value for name, value in structs.asdict(request).items() if name != "parse_plain"}
 
 
 def check(translator: Translator, asked: ChatCall, deployment: Deployment) -> None:

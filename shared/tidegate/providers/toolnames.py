@@ -119,12 +119,15 @@ class ToolNames:
         names.provider_name("get.weather")  # "get_weather"
     """
 
-    def __init__(self, rules: NameRules, body: JsonObject, reserved: Iterable[str] = ()) -> None:
+    def __init__(self, rules: NameRules, body: JsonObject | None, reserved: Iterable[str] = ()) -> None:
+        """`body` is None for a request without any tool."""
         self.caller_names: dict[str, str] = {}
         self._rules = rules
         self._provider_names: dict[str, str] = {}
         self._used = set(reserved)
         self._numbers: dict[str, count[int]] = {}
+        if body is None:
+            return
         tool_names = list(dict.fromkeys(_tool_names(body)))
         allowed = [name for name in tool_names if rules.allows(name) and name not in self._used]
         self._provider_names.update(zip(allowed, allowed, strict=True))

@@ -3,8 +3,6 @@
 Source: https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai (2026-11).
 """
 
-from urllib.parse import quote
-
 from msgspec.structs import replace
 
 from tidegate.chat.request import ChatCall
@@ -14,6 +12,7 @@ from tidegate.providers.anthropic import request
 from tidegate.providers.base import Auth, UpstreamRequest
 from tidegate.providers.messages_hosts import VERTEX, beta_headers, caller_body_for, host_body, is_native
 from tidegate.providers.openai import legacy_functions
+from tidegate.providers.request_builder import quote_name
 
 _FOLDER = "publishers/anthropic/models/"
 
@@ -49,4 +48,4 @@ def native_request(call: ChatCall, deployment: Deployment, auth: Auth) -> Upstre
 def _url(call: ChatCall, deployment: Deployment) -> str:
     model = deployment.model.removeprefix(_FOLDER)
     method = "streamRawPredict" if call.request.stream else "rawPredict"
-    return f"{deployment.base_url.rstrip('/')}/{_FOLDER}{quote(model, safe='@-._~')}:{method}"
+    return f"{deployment.base_url.rstrip('/')}/{_FOLDER}{quote_name(model, safe='@-._~')}:{method}"

@@ -45,10 +45,11 @@ def build(call: ChatCall, model: str, output_limit: int | None = None) -> Anthro
 
     Raises `InvalidRequest` for content that Anthropic does not support.
     """
-    remaining = provider_fields(call)
-    if legacy_functions.uses_functions(remaining):
+    remaining, is_plain = provider_fields(call), call.request.is_plain
+    if not is_plain and legacy_functions.uses_functions(remaining):
         legacy_functions.translate_to_tools(remaining)
-    names = ToolNames(_TOOL_NAME_RULES, remaining, tools.reserved_names(remaining))
+    reserved = () if is_plain else tools.reserved_names(remaining)
+    names = ToolNames(_TOOL_NAME_RULES, None if is_plain else remaining, reserved)
     capabilities = capabilities_of(model)
     if output_limit is not None:
         capabilities = replace(capabilities, output_limit=output_limit)
@@ -56,13 +57,15 @@ def build(call: ChatCall, model: str, output_limit: int | None = None) -> Anthro
     builder.body["model"] = model
     _write_max_tokens(builder)
     messages.write(builder)
-    structure.write(builder)
-    thinking.write(builder)
-    tools.write(builder)
+    if not is_plain:
+        structure.write(builder)
+        thinking.write(builder)
+        tools.write(builder)
     sampling.write(builder)
     _write_user_id(builder)
-    _write_service_tier(builder)
-    _write_betas(builder)
+    if not is_plain:
+        _write_service_tier(builder)
+        _write_betas(builder)
     _write_remaining_fields(builder)
     if builder.system:
         builder.body["system"] = builder.system

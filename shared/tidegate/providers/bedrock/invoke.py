@@ -8,7 +8,6 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Invo
 
 from base64 import b64decode
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
@@ -18,6 +17,7 @@ from tidegate.json import decode_reply_or_none, encode
 from tidegate.providers.base import Auth, StreamEvent, StreamParser, UpstreamRequest
 from tidegate.providers.bedrock import failure
 from tidegate.providers.messages_hosts import BEDROCK, caller_body_for, is_native
+from tidegate.providers.request_builder import quote_name
 
 _FAILURES = ("exception:", "error:")
 
@@ -29,7 +29,7 @@ def native_request(call: ChatCall, deployment: Deployment, auth: Auth) -> Upstre
     body, headers, refused = caller_body_for(call, deployment.model, BEDROCK)
     verb = "invoke-with-response-stream" if call.request.stream else "invoke"
     return UpstreamRequest(
-        f"{deployment.base_url.rstrip('/')}/model/{quote(deployment.model, safe='')}/{verb}",
+        f"{deployment.base_url.rstrip('/')}/model/{quote_name(deployment.model, safe='')}/{verb}",
         encode(body),
         headers={"content-type": "application/json", **headers},
         auth=auth,

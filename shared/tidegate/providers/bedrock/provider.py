@@ -5,7 +5,6 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 """
 
 from collections.abc import Mapping
-from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -26,6 +25,7 @@ from tidegate.providers.base import (
 )
 from tidegate.providers.bedrock import completion, failure, parts, request, stream
 from tidegate.providers.openai import legacy_functions
+from tidegate.providers.request_builder import quote_name
 
 
 class Bedrock(Struct, frozen=True):
@@ -43,7 +43,7 @@ class Bedrock(Struct, frozen=True):
         with legacy_functions.CallerPaths(call.request.body):
             builder = request.build(call, deployment.model)
         verb = "converse-stream" if call.request.stream else "converse"
-        url = f"{deployment.base_url.rstrip('/')}/model/{quote(deployment.model, safe='')}/{verb}"
+        url = f"{deployment.base_url.rstrip('/')}/model/{quote_name(deployment.model, safe='')}/{verb}"
         return builder.upstream_request(url, _auth(deployment))
 
     def native_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest | None:

@@ -30,19 +30,22 @@ _MAX_METADATA_ENTRIES = 16
 
 def build(call: ChatCall, model: str) -> BedrockRequestBuilder:
     """Translate the call for `model`. Raises `InvalidRequest` for content that Bedrock does not support."""
-    remaining = provider_fields(call)
-    if legacy_functions.uses_functions(remaining):
+    remaining, is_plain = provider_fields(call), call.request.is_plain
+    if not is_plain and legacy_functions.uses_functions(remaining):
         legacy_functions.translate_to_tools(remaining)
-    names = ToolNames(TOOL_NAME_RULES, remaining)
+    names = ToolNames(TOOL_NAME_RULES, None if is_plain else remaining)
     capabilities = capabilities_of(model)
     schemas = SchemaBudget(CLAUDE_LIMITS if capabilities.is_claude else NO_LIMITS)
     builder = BedrockRequestBuilder(call, remaining, names, model=model, capabilities=capabilities, schemas=schemas)
     messages.write(builder)
-    thinking.write(builder)
-    tools.write(builder)
+    if not is_plain:
+        thinking.write(builder)
+        tools.write(builder)
     _write_inference_config(builder)
-    _write_metadata(builder)
-    _write_model_fields(builder)
+    if not is_plain or "user" in remaining:
+        _write_metadata(builder)
+    if not is_plain:
+        _write_model_fields(builder)
     for name, value in builder.remaining.items():
         if name not in _HANDLED_ELSEWHERE:
             builder.leave_out(name, value)

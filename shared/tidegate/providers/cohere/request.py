@@ -31,18 +31,20 @@ _RANGES: tuple[tuple[str, str, float, float], ...] = (
 
 def build(call: ChatCall, model: str) -> CohereRequestBuilder:
     """Build the request for `model`. Raises `InvalidRequest` for a value that cannot be translated."""
-    fields = provider_fields(call)
-    if legacy_functions.uses_functions(fields):
+    fields, is_plain = provider_fields(call), call.request.is_plain
+    if not is_plain and legacy_functions.uses_functions(fields):
         legacy_functions.translate_to_tools(fields)
-    names = ToolNames(_TOOL_NAME_RULES, fields)
+    names = ToolNames(_TOOL_NAME_RULES, None if is_plain else fields)
     builder = CohereRequestBuilder(call, fields, names, supports_thinking=thinking.supports_thinking(model))
     builder.body["model"] = model
     messages.write(builder)
-    tools.write(builder)
-    thinking.write(builder)
+    if not is_plain:
+        tools.write(builder)
+        thinking.write(builder)
     _write_limits(builder)
-    _write_structure(builder)
-    _write_documents(builder)
+    if not is_plain:
+        _write_structure(builder)
+        _write_documents(builder)
     _write_other_fields(builder)
     if call.request.stream:
         builder.body["stream"] = True

@@ -42,8 +42,9 @@ _SPELLINGS = {spelling: name for name in _NATIVE_FIELDS for spelling in (name, t
 
 def write(builder: GeminiRequestBuilder) -> None:
     """Write `generationConfig` except `thinkingConfig`, after the tools."""
-    _write_native(builder)
-    fields = builder.call.request.fields
+    is_plain, fields = builder.call.request.is_plain, builder.call.request.fields
+    if not is_plain:
+        _write_native(builder)
     _take_all(builder, "max_tokens", "max_completion_tokens", "stop", "n", "logprobs", "top_logprobs")
     limit = builder.call.request.output_limit
     if limit is not None:
@@ -68,8 +69,9 @@ def write(builder: GeminiRequestBuilder) -> None:
         builder.generation_config["responseLogprobs"] = True
         if fields.top_logprobs:
             builder.generation_config["logprobs"] = fields.top_logprobs
-    _write_modalities(builder)
-    _write_response_format(builder)
+    if not is_plain:
+        _write_modalities(builder)
+        _write_response_format(builder)
 
 
 def _take_all(builder: GeminiRequestBuilder, *names: str) -> None:

@@ -5,7 +5,6 @@ https://docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.location
 """
 
 from collections.abc import Mapping
-from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -17,6 +16,7 @@ from tidegate.json import Json
 from tidegate.providers.base import Auth, Framing, Headers, KeyAuth, StreamTranslator, UpstreamRequest
 from tidegate.providers.gemini import completion, failure, media, request, stream
 from tidegate.providers.gemini.capabilities import Host
+from tidegate.providers.request_builder import quote_name
 
 _MODEL_FOLDERS = {"gemini": ("models/", "tunedModels/"), "vertex": ("publishers/", "endpoints/")}
 _DEFAULT_FOLDER: dict[Host, str] = {"gemini": "models/", "vertex": "publishers/google/models/"}
@@ -63,8 +63,8 @@ class Gemini(Struct, frozen=True):
     def _model_path(self, model: str) -> str:
         """Return the model's URL path. Slashes in a model's name are kept only after a known folder."""
         if model.startswith(_MODEL_FOLDERS[self.host]) and ".." not in model:
-            return quote(model, safe="/@-._~")
-        return _DEFAULT_FOLDER[self.host] + quote(model, safe="@-._~")
+            return quote_name(model, safe="/@-._~")
+        return _DEFAULT_FOLDER[self.host] + quote_name(model, safe="@-._~")
 
 
 PROVIDER = Gemini("gemini", KeyAuth("x-goog-api-key", ""), "/v1beta")

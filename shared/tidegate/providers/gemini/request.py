@@ -22,6 +22,7 @@ _HANDLED_ELSEWHERE = frozenset({"model", "stream", "stream_options"})
 
 _NATIVE_FIELDS = ("safetySettings", "cachedContent")
 _VERTEX_FIELDS = ("modelArmorConfig",)
+_SNAKE_CASE = {name: generation_config.to_snake_case(name) for name in (*_NATIVE_FIELDS, *_VERTEX_FIELDS)}
 _TIER_NAMES: dict[str, str | None] = {"auto": None, "default": "standard", "flex": "flex", "priority": "priority"}
 _LABEL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
@@ -29,15 +30,17 @@ _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 
 def build(call: ChatCall, host: Host, model: str) -> GeminiRequestBuilder:
     """Translate the call for `model`. Raises `InvalidRequest` for content that Gemini does not support."""
-    remaining = provider_fields(call)
-    names = ToolNames(_TOOL_NAME_RULES, remaining)
+    remaining, is_plain = provider_fields(call), call.request.is_plain
+    names = ToolNames(_TOOL_NAME_RULES, None if is_plain else remaining)
     builder = GeminiRequestBuilder(call, remaining, names, host=host, capabilities=capabilities_of(model, host))
     messages.write(builder)
-    tools.write(builder)
+    if not is_plain:
+        tools.write(builder)
     generation_config.write(builder)
-    thinking.write(builder)
-    _write_native_fields(builder)
-    _write_service_tier(builder)
+    if not is_plain:
+        thinking.write(builder)
+        _write_native_fields(builder)
+        _write_service_tier(builder)
     if host == "vertex":
         _write_labels(builder)
     if builder.generation_config:
@@ -50,7 +53,7 @@ def build(call: ChatCall, host: Host, model: str) -> GeminiRequestBuilder:
 
 def _write_native_fields(builder: GeminiRequestBuilder) -> None:
     for name in _NATIVE_FIELDS + (_VERTEX_FIELDS if builder.host == "vertex" else ()):
-        for spelling in (name, generation_config.to_snake_case(name)):
+        for spelling in (name, _SNAKE_CASE[name]):
             value = builder.take(spelling)
             if value is not None:
                 builder.body[name] = value
