@@ -168,8 +168,9 @@ class Gateway(Components, frozen=True):
         self, observation: Observation, call_reuse: CallReuse | None, connections: OpenConnections
     ) -> Answer:
         """Run the steps 3 to 11 that the call needs, and return the answer. Closing `connections` ends it."""
-        call = observation.call
-        guard_run = self.guardrails.for_call(call)
+        call, plan = observation.call, observation.plan
+        is_checked = plan is None or plan.is_guarded or not call.request.is_plain
+        guard_run = self.guardrails.for_call(call) if is_checked else None
         stored_answer = await call_reuse.replay(self, observation) if call_reuse else None
         if stored_answer is not None:
             return stored_answer
@@ -228,7 +229,8 @@ class AnswerContext:
         self._observation = observation = Observation(call=call, clock=gateway.clock, plan=plan)
         if call.received is not None:
             observation.trace = load("tidegate.pipeline.trace", "start_trace")(gateway, call)
-        self._call_reuse = call_reuse = gateway.reuse.for_call(call)
+        may_reuse = plan.is_cached or call.idempotency_key is not None or not call.request.is_plain
+        self._call_reuse = call_reuse = gateway.reuse.for_call(call) if may_reuse else None
         try:
             async with deadline_scope(call.deadline, gateway.clock, on_timeout=observation.as_provider_timeout):
                 answer = await gateway.run_steps(observation, call_reuse, self._connections)

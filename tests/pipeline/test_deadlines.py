@@ -240,6 +240,7 @@ class Pondering:
 
     header = "ponders"
     verdicts: ClassVar[dict[str, str]] = {}
+    operator_guardrails = ("ponders",)
 
     def __init__(self, over: str) -> None:
         self._over = over

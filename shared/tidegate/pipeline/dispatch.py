@@ -58,7 +58,7 @@ async def dispatch(
     If all candidates fail, raises the first error that a retry may avoid, or else the requested model's error.
     """
     target = None if observation.plan is None else observation.plan.target
-    if target is not None and not fallback.names_other_models(call.request.options):
+    if target is not None and (call.request.is_plain or not fallback.names_other_models(call.request.options)):
         candidates = [Candidate("model", call.request, target.resolution)]
     else:
         router, limits = components.router, call.principal.limits

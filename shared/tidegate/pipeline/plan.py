@@ -6,8 +6,10 @@
 |---|---|---|
 | `target` | the one deployment of the name: translator, price, timeouts, keys | for a route, and with fallbacks |
 | `accounts` | those of the workspace and the key that hold a worst case: none, if neither has limits | |
+| `is_guarded` | False if neither workspace nor operator has guardrails | for a request that is not plain |
+| `is_cached` | False if the workspace has no cache | for a request that is not plain, or has an idempotency key |
 
-Guardrails, the cache and idempotency keys are not in it: one look at two fields tells that a call needs none.
+A plain request (`is_plain`) has no option of the gateway, so that it can ask for none of these steps.
 A plan is as fresh as its principal and workspace, which the authenticator remembers for a minute: a changed key, limit,
 route or credential makes new ones, and these have no plan yet. Settings and the catalogue do not change in a process.
 """
@@ -25,6 +27,7 @@ from tidegate.domain.timeouts import ProviderTimeouts, TimeoutRules
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import TidegateError
 from tidegate.policy.auth.workspace_keys import WorkspaceKeys
+from tidegate.policy.guardrails.selection import GuardrailSelection
 from tidegate.policy.metering import reservation
 from tidegate.policy.routing.router import Router
 from tidegate.ports import Secrets
@@ -56,6 +59,8 @@ class Plan(Struct, frozen=True):
     workspace: Workspace
     accounts: tuple[AccountScope, ...] | None
     target: Target | None
+    is_guarded: bool = True
+    is_cached: bool = True
 
     def general(self) -> "Plan":
         """Return the plan that decides nothing. It gives the same answers and records, and only takes longer."""
@@ -75,6 +80,8 @@ class PlanSources(Protocol):
     def timeout_rules(self) -> TimeoutRules: ...
     @property
     def workspace_keys(self) -> WorkspaceKeys: ...
+    @property
+    def guardrails(self) -> GuardrailSelection: ...
 
 
 def compile_plan(sources: PlanSources, call: Call) -> Plan:
@@ -85,6 +92,8 @@ def compile_plan(sources: PlanSources, call: Call) -> Plan:
         workspace,
         accounts=tuple(reservation.scopes(principal, workspace)),
         target=_find_target(sources, call),
+        is_guarded=bool(workspace.guardrails or sources.guardrails.operator_guardrails),
+        is_cached=workspace.cache_ttl_seconds is not None,
     )
 
 

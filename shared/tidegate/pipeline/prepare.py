@@ -67,6 +67,8 @@ async def prepare(
     else:
         prepared = await translate(components, call, deployment, UNLIMITED_HEADROOM, observation.target_of(deployment))
     observation.ignored = prepared.ignored
+    if observation.plan is not None and observation.plan.accounts == ():
+        return prepared if hedge_deployment is None else replace(prepared, covers_hedge=True)
     return await _reserve(components, prepared, observation, hedge_deployment)
 
 
@@ -131,8 +133,6 @@ async def _reserve(
     workspace allows it.
     """
     accounts = None if observation.plan is None else observation.plan.accounts
-    if accounts == ():
-        return replace(prepared, covers_hedge=True)
     call, sent = prepared.call, prepared.request.body
     model = _priced_model(components, prepared, observation)
     spent = await _spent(components, call, observation) if observation.sent else NO_AMOUNTS
