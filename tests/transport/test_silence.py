@@ -5,12 +5,14 @@ import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
-from tests.transport.server import serving, transports
+from tests.transport.server import always_ok, serving, transports
 from tidegate.errors import ProviderTimeout
 from tidegate.transport.base import HttpRequest, HttpResponse, StreamedResponse, Timeouts, Transport
+from tidegate.transport.httptools import HttptoolsTransport
 from tidegate.transport.silence import open_with_timeouts
 
 ASKED = HttpRequest("POST", "http://provider.test/v1/x", {}, b"{}")
@@ -213,3 +215,65 @@ async def test_a_connection_that_is_not_made_in_time_is_a_timeout_of_its_own(mak
                         pass
     finally:
         await transport.close()
+
+
+def _timers(loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The times of the timers that are started from now on."""
+    times: list[float] = []
+    call_at = loop.call_at
+
+    def counted(when: float, *arguments: Any, **options: Any) -> asyncio.TimerHandle:
+        times.append(when)
+        return call_at(when, *arguments, **options)
+
+    monkeypatch.setattr(loop, "call_at", counted)
+    return times
+
+
+async def test_one_timer_serves_all_responses_of_our_own_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(HttptoolsTransport, always_ok) as (transport, url):
+        request, timeouts = HttpRequest("POST", url, {}, b"{}"), Timeouts(30, first_byte=20, between=10)
+
+        async def ask() -> None:
+            async with open_with_timeouts(transport, request, timeouts) as response:
+                assert await response.read(10) == b"ok"
+
+        await ask()
+        times = _timers(asyncio.get_running_loop(), monkeypatch)
+        for _ in range(50):
+            await ask()
+        assert times == []
+
+
+async def test_a_shorter_limit_is_kept_beside_longer_ones() -> None:
+    async def silent(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async with serving(HttptoolsTransport, silent) as (transport, url):
+        request, ended = HttpRequest("POST", url, {}, b"{}"), list[str]()
+
+        async def wait(timeouts: Timeouts) -> None:
+            with pytest.raises(ProviderTimeout) as caught:
+                async with open_with_timeouts(transport, request, timeouts):
+                    pass
+            ended.append(f"{timeouts.total:g} {caught.value.message}")
+
+        async with asyncio.timeout(8):
+            await asyncio.gather(*map(wait, (Timeouts(2), Timeouts(0.1), Timeouts(9, first_byte=0.6), Timeouts(1.2))))
+    assert ended == [
+        "0.1 The provider did not answer in time.",
+        "9 The provider did not start to respond within 0.6 seconds.",
+        "1.2 The provider did not answer in time.",
+        "2 The provider did not answer in time.",
+    ]
+
+
+async def test_the_first_byte_may_not_come_late_because_a_connection_does() -> None:
+    transport = HttptoolsTransport()
+    with full_door() as url:
+        with pytest.raises(ProviderTimeout, match=r"did not start to respond within 0\.1 seconds"):
+            async with open_with_timeouts(
+                transport, HttpRequest("POST", url, {}, b"{}"), Timeouts(30, connect=20, first_byte=0.1)
+            ):
+                pass
+    await transport.close()

@@ -15,6 +15,9 @@ from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreacha
 
 DEFAULT_CONNECT_SECONDS = 5.0
 
+IDLE_SECONDS = 2.0
+"""A connection, or an origin, without contact for longer is idle. Servers keep idle connections open for longer."""
+
 
 def origin_of(url: str) -> str:
     """Scheme, host and port: no path or user, which might name an account. Raises `ValueError` for an invalid URL."""

@@ -44,13 +44,14 @@ class Connection(asyncio.Protocol):
         self._exchange = exchange
         exchange.wire = self
         head, body = exchange.head, exchange.body
-        if not body and head.startswith((b"GET ", b"HEAD ")):
+        size = len(body)
+        if not size and head.startswith((b"GET ", b"HEAD ")):
             transport.write(head + b"\r\n")
-        elif len(body) <= _PIECE_BYTES:
-            transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+        elif size <= _PIECE_BYTES:
+            transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, size, body))
         else:
             self._unsent = memoryview(body)
-            transport.write(b"%bcontent-length: %d\r\n\r\n" % (head, len(body)))
+            transport.write(b"%bcontent-length: %d\r\n\r\n" % (head, size))
             self._write_unsent()
 
     def abort(self) -> None:

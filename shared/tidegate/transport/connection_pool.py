@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from tidegate.transport.base import IDLE_SECONDS
 from tidegate.transport.connection import Connection
 from tidegate.transport.dialer import Dialer, DialLimits
 from tidegate.transport.exchange import Exchange
 from tidegate.transport.origin import Origin
-from tidegate.transport.stale_connections import IDLE_SECONDS
 
 KEEPALIVE_SECONDS = 60.0
 """How long an unused connection is kept."""

@@ -3,7 +3,7 @@
 It has no task and no timer: who opens an exchange limits its time, by `fail`.
 """
 
-from asyncio import Future, get_running_loop
+from asyncio import Future
 from typing import Protocol
 
 from tidegate.errors import ProviderMalformed
@@ -75,7 +75,7 @@ class Exchange(ResponseParser):
     )
 
     def __init__(self, head: bytes, body: bytes, max_bytes: int | None = None) -> None:
-        super().__init__(expects_body=not head.startswith(b"HEAD "))
+        super().__init__(expects_body=head[:5] != b"HEAD ")
         self.head = head
         self.body = body
         self.wire: Wire | None = None
@@ -97,7 +97,7 @@ class Exchange(ResponseParser):
 
         Only for an exchange that waits for something: it must not have failed or ended.
         """
-        self._waiter = get_running_loop().create_future()
+        self._waiter = Future()
         try:
             await self._waiter
         except BaseException:

@@ -23,7 +23,7 @@ from tidegate.transport.dialer import Dialer, DialLimits
 from tidegate.transport.exchange import Exchange, ExchangeError
 from tidegate.transport.origin import Origin, parse_origin, split_url
 from tidegate.transport.proxies import read_proxies
-from tidegate.transport.silence import push_pulled, silence_message
+from tidegate.transport.silence import SelfTimed, push_pulled, silence_message
 
 
 class HttptoolsTransport:
@@ -54,11 +54,13 @@ class HttptoolsTransport:
 
     def pool_of(self, url: str) -> ConnectionPool:
         """The pool of a URL without a path, in the running event loop. Raises `ValueError`."""
-        return self._running_pools().find(url, self._parse_origin)
+        return self._enter_loop(asyncio.get_running_loop()).find(url, self._parse_origin)
 
     def prepare(self, request: HttpRequest) -> tuple[ConnectionPool, bytes]:
         """The pool for the request, in the running event loop, and the request's head. Raises `ValueError`."""
-        memo, pools = request.memo, self._running_pools()
+        loop, memo, pools = asyncio.get_running_loop(), request.memo, self._pools
+        if loop is not self._loop or pools is None:
+            pools = self._enter_loop(loop)
         if memo is not None and isinstance(memo.place, ConnectionPool) and memo.place.pools is pools:
             return memo.place, memo.head
         url, target = split_url(request.url)
@@ -78,18 +80,14 @@ class HttptoolsTransport:
         if pools is not None:
             await pools.close()
 
-    def _running_pools(self) -> LoopPools:
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop or self._pools is None:
-            self._loop, self._pools = loop, self._pools_of(loop)
-        return self._pools
-
-    def _pools_of(self, loop: asyncio.AbstractEventLoop) -> LoopPools:
+    def _enter_loop(self, loop: asyncio.AbstractEventLoop) -> LoopPools:
+        """The pools of the running event loop, which `prepare` finds at once from now on."""
         for other in [other for other in self._pools_by_loop if other.is_closed()]:
             del self._pools_by_loop[other]
         pools = self._pools_by_loop.get(loop)
         if pools is None:
             pools = self._pools_by_loop[loop] = LoopPools(loop, self._dialer, self._clock)
+        self._loop, self._pools = loop, pools
         return pools
 
     def _parse_origin(self, url: str) -> Origin:
@@ -98,14 +96,13 @@ class HttptoolsTransport:
         return origin if proxy is None else parse_origin(url, proxy)
 
 
-class HttptoolsResponse(Exchange):
+class HttptoolsResponse(Exchange, SelfTimed):
     """The context of `HttptoolsTransport.open`, and the response that it gives. Implements `silence.TimedResponse`."""
 
     __slots__ = (
         *("_deadline", "_deadlines", "_first_byte_at", "_headers", "_is_waiting", "_request", "_timeouts"),
         *("_transport", "record"),
     )
-    enforces_silence = True
 
     def __init__(self, transport: HttptoolsTransport, request: HttpRequest, timeouts: Timeouts) -> None:
         self._transport = transport
@@ -159,6 +156,8 @@ class HttptoolsResponse(Exchange):
         """See `HttpResponse.read`."""
         if self.record is not None:
             return await read_chunks(self.chunks(), limit)
+        if self.is_complete and self.size <= limit:
+            return self.take()
         if not self.is_complete:
             self._start_waiting(times_arrivals=True)
         try:

@@ -68,7 +68,7 @@ class ResponseParser:
     def __init__(self, *, expects_body: bool = True) -> None:
         """`expects_body` is False for the response to a HEAD request."""
         self._expects_body = expects_body
-        self.restart()
+        ResponseParser.restart(self)
 
     def restart(self) -> None:
         """Forget everything, for another response to the same request."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Protocol, cast
+from typing import Protocol
 
 from tidegate.errors import ProviderTimeout
 from tidegate.transport.base import HttpRequest, HttpResponse, StreamedResponse, Timeouts, Transport
@@ -30,14 +30,26 @@ class TimedResponse(HttpResponse, Protocol):
         ...
 
 
+class SelfTimed:
+    """Base of the context of a response that enforces all its time limits itself."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> TimedResponse:
+        raise NotImplementedError
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        raise NotImplementedError
+
+
 def open_with_timeouts(
     transport: Transport, request: HttpRequest, timeouts: Timeouts
 ) -> AbstractAsyncContextManager[TimedResponse]:
     """Open the request as `Transport.open` does, and enforce `timeouts.first_byte` and `timeouts.between` as well."""
     context = transport.open(request, timeouts)
-    if hasattr(context, "enforces_silence"):  # our own client's
-        return cast("AbstractAsyncContextManager[TimedResponse]", context)
-    return _WatchedRequest(context, timeouts)
+    return context if isinstance(context, SelfTimed) else _WatchedRequest(context, timeouts)
 
 
 def silence_message(timeouts: Timeouts, has_first_byte: bool) -> str:

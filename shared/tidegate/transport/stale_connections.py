@@ -8,9 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-IDLE_SECONDS = 2.0
-"""An origin without contact for longer is idle. Servers keep idle connections open for longer than that."""
-
+from tidegate.transport.base import IDLE_SECONDS
 
 _Response = TypeVar("_Response")
 _Error = TypeVar("_Error", bound=Exception)

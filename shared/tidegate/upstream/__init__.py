@@ -1,6 +1,7 @@
 """HTTP to providers, to guardrail services and to the operator's collector.
 
 attempt       one request to one deployment, and its reply
+known_headers  the headers that were last sent to each URL
 reply_stream  a streamed reply: its bytes become batches of chunks
 open_connections  the connections of a call or of an attempt, closed at its end
 further       a call that is sent in several requests

@@ -18,10 +18,11 @@ from tidegate.errors import GatewayTimeout, NotConfigured, ProviderMalformed, Up
 from tidegate.json import Json
 from tidegate.lazy import load
 from tidegate.ports import Secrets
-from tidegate.providers.base import Auth, FurtherRequests, KeyAuth, SigV4Auth, Translator, UpstreamRequest
-from tidegate.transport.base import HeadMemo, HttpRequest, HttpResponse, Timeouts, Transport, take_notes
+from tidegate.providers.base import FurtherRequests, KeyAuth, SigV4Auth, Translator, UpstreamRequest
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, take_notes
 from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 from tidegate.transport.silence import TimedResponse, open_with_timeouts
+from tidegate.upstream.known_headers import KnownHeaders, SignedHeaders
 from tidegate.upstream.reply_stream import (
     MAX_REPLY_BYTES,
     ParsedBatches,
@@ -34,9 +35,6 @@ from tidegate.upstream.reply_stream import (
 log = logging.getLogger(__name__)
 
 MAX_ERROR_BYTES = 1024 * 1024
-
-MAX_SIGNED_URLS = 256
-"""URLs whose last headers are remembered: one for each model at some providers, one for all at most."""
 
 
 class ResponseRecorder(Protocol):
@@ -67,7 +65,7 @@ class Upstream(Struct, frozen=True):
     secrets: Secrets
     aws_keys: AwsKeys | None = None
     clock: Callable[[], float] = time.time
-    signed_headers: "SignedHeaders" = field(default_factory=lambda: SignedHeaders())
+    known_headers: KnownHeaders = field(default_factory=KnownHeaders)
 
     def open(
         self,
@@ -141,41 +139,6 @@ class Upstream(Struct, frozen=True):
                 return request.headers
 
 
-class _Signed(Redacted, Struct, frozen=True):
-    """The `headers` that are sent with a request's own `plain` ones, `auth` and `key`."""
-
-    plain: Mapping[str, str]
-    auth: Auth
-    key: str | None
-    headers: Mapping[str, str]
-    memo: HeadMemo
-
-
-class SignedHeaders:
-    """The headers that were last sent to each URL, which serve requests that differ in their body only.
-
-    A key is not kept for longer than until the next request with another one to its URL.
-    """
-
-    __slots__ = ("_by_url",)
-
-    def __init__(self) -> None:
-        self._by_url: dict[str, _Signed] = {}
-
-    async def find(self, upstream: Upstream, request: UpstreamRequest, key: str | None) -> _Signed:
-        """Return the headers of a request that is sent with POST. Raises `NotConfigured` without AWS credentials."""
-        signed = self._by_url.get(request.url)
-        if signed is not None and signed.key == key and signed.plain == request.headers and signed.auth == request.auth:
-            return signed
-        headers = await upstream.sign_headers(request, key)
-        signed = _Signed(request.headers, request.auth, key, headers, HeadMemo())
-        if not isinstance(request.auth, SigV4Auth):  # it signs the body and the time
-            if len(self._by_url) >= MAX_SIGNED_URLS:
-                self._by_url.clear()
-            self._by_url[request.url] = signed
-        return signed
-
-
 class ProviderConnection:
     """The context of `Upstream.open`. A generator in its place would cost four times as much."""
 
@@ -216,7 +179,10 @@ class ProviderConnection:
             return await self._ask_in_parts(request, request.further)
         upstream = self._upstream
         key = await upstream.find_key(request, self._secret, self._secrets)
-        signed = await upstream.signed_headers.find(upstream, request, key)
+        signed = upstream.known_headers.find(self._translator, request, key)
+        if signed is None:
+            headers = await upstream.sign_headers(request, key)
+            signed = upstream.known_headers.add(self._translator, request, key, headers)
         try:
             return await self._ask(request, signed)
         except BaseException as error:
@@ -232,13 +198,13 @@ class ProviderConnection:
     ) -> None:
         await self._close()
 
-    async def _ask(self, request: UpstreamRequest, signed: _Signed) -> ProviderReply:
+    async def _ask(self, request: UpstreamRequest, signed: SignedHeaders) -> ProviderReply:
         translator, limits, total = self._translator, self._timeouts, self._seconds
         if limits.total is not None and limits.total < total:
             total = limits.total
         timeouts = Timeouts(total, limits.connect, limits.first_byte, limits.between)
         http_request = HttpRequest(
-            "POST", request.url, signed.headers, request.body, peer=translator.name, memo=signed.memo
+            "POST", request.url, signed.headers, request.body, peer=signed.name, memo=signed.memo
         )
         context = open_with_timeouts(self._upstream.transport, http_request, timeouts)
         response = await context.__aenter__()
@@ -260,7 +226,9 @@ class ProviderConnection:
             reply = translator.parse_reply(request, body)
         return ProviderReply(reply, None)
 
-    async def _read_stream(self, request: UpstreamRequest, pieces: TimedResponse, signed: _Signed) -> ProviderReply:
+    async def _read_stream(
+        self, request: UpstreamRequest, pieces: TimedResponse, signed: SignedHeaders
+    ) -> ProviderReply:
         translator = self._translator
         start = await first_piece(translator, pieces)
         read = read_json if start.lstrip()[:1] in (b"{", b"[") else ParsedBatches
@@ -278,8 +246,8 @@ class ProviderConnection:
             if context is not None:
                 await context.__aexit__(None, None, None)
 
-    def _redaction(self, signed: _Signed) -> "_Redaction":
-        return _Redaction(self._translator.name, self._request, signed.headers, signed.key)
+    def _redaction(self, signed: SignedHeaders) -> "_Redaction":
+        return _Redaction(signed.name, self._request, signed.headers, signed.key)
 
     async def _ask_in_parts(self, request: UpstreamRequest, further: FurtherRequests) -> ProviderReply:
         open_part = partial(
