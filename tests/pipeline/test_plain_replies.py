@@ -50,21 +50,22 @@ def _no_rates(*_: object) -> SimpleNamespace:
 
 async def _outcomes(bodies: Sequence[Any], workspace: Workspace) -> list[Any]:
     """What calls that are answered with these bodies leave behind, one after the other."""
-    remaining = iter(bodies)
+    answer: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tidegate.gateway.ulid", _same_id)
-        async with world(lambda _: httpx.Response(200, json=next(remaining)), workspace=workspace) as client:
+        async with world(lambda _: httpx.Response(200, json=answer[-1]), workspace=workspace) as client:
             state = client.app.lifespan_state
             client.app.lifespan_state = {**state, "gateway": replace(state["gateway"], clock=lambda: NOON)}
-            return [await _outcome(client) for _ in bodies]
+            return [await _outcome(client, answer, body) for body in bodies]
 
 
 def _same_id(now: float) -> str:
     return "0" * 26
 
 
-async def _outcome(client: Client) -> Any:
-    reply = await client.post({**CALL, "num_retries": 0})
+async def _outcome(client: Client, answer: list[Any], body: Any) -> Any:
+    answer.append(body)
+    reply = await client.post(CALL)
     outcome = client.recorder.outcomes[-1]
     return reply.status, reply.body, call_record(outcome), log_fields(outcome)
 
