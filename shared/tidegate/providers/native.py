@@ -77,29 +77,28 @@ class NativeStream:
         self.done = False
         self.failure: UpstreamError | None = None
         self._parser = parser
-        self._arrived: list[StreamEvent] = []
+        self._arrived: list[tuple[str, str | bytes]] = []
         self._failed: StreamEvent | None = None
 
     def feed(self, batch: Sequence[StreamEvent]) -> list[Chunk]:
         """See `StreamParser.feed`."""
-        arrived = self._arrived
-        failed: StreamEvent | None = None
+        arrived, parser = self._arrived, self._parser
+        self._failed = None
         for event in batch:
             if event.type in _MAY_FAIL and _is_failure(event):
-                failed = event
+                self._failed = event
                 break
-        self._failed = failed
-        arrived.extend(batch if failed is None else batch[: batch.index(failed)])
+            arrived.append((event.type, event.data))
         try:
-            chunks = self._parser.feed(batch)
+            chunks = parser.feed(batch)
         except UpstreamError as error:
             self._keep_body(error)
             raise
-        self.done = self._parser.done
-        if self._parser.failure is not None:
-            self.failure = self._parser.failure
+        self.done = parser.done
+        if parser.failure is not None:
+            self.failure = parser.failure
             self._keep_body(self.failure)
-        return _with_events(chunks, arrived) if arrived and (chunks or self.done) else chunks
+        return self._with_events(chunks) if arrived and (chunks or self.done) else chunks
 
     def end(self) -> list[Chunk]:
         """See `StreamParser.end`."""
@@ -108,7 +107,16 @@ class NativeStream:
         except UpstreamError as error:
             self._keep_body(error)
             raise
-        return _with_events(chunks, self._arrived) if self._arrived else chunks
+        return self._with_events(chunks) if self._arrived else chunks
+
+    def _with_events(self, chunks: list[Chunk]) -> list[Chunk]:
+        """Return the chunks, which are new, with the events in the first one that has choices."""
+        events, self._arrived = self._arrived, []
+        for chunk in chunks:
+            if chunk["choices"]:
+                chunk[NATIVE] = events  # pyright: ignore[reportGeneralTypeIssues]  # unknown fields pass through a TypedDict
+                return chunks
+        return [cast(Chunk, {**_NOTHING, NATIVE: events}), *chunks]
 
     def _keep_body(self, error: UpstreamError) -> None:
         if self._failed is not None:
@@ -120,14 +128,3 @@ def _is_failure(event: StreamEvent) -> bool:
     if event.type != "message":
         return event.type in _FAILURES
     return isinstance(event.data, str) and _UNTYPED_FAILURE.match(event.data) is not None
-
-
-def _with_events(chunks: list[Chunk], arrived: list[StreamEvent]) -> list[Chunk]:
-    """Return the chunks, which are new, with the events in the first one that has choices."""
-    events = [(event.type, event.data) for event in arrived]
-    arrived.clear()
-    for chunk in chunks:
-        if chunk["choices"]:
-            cast("dict[str, object]", chunk)[NATIVE] = events
-            return chunks
-    return [cast(Chunk, {**_NOTHING, NATIVE: events}), *chunks]
