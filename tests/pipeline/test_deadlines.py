@@ -241,6 +241,7 @@ class Pondering:
     header = "ponders"
     verdicts: ClassVar[dict[str, str]] = {}
     operator_guardrails = ("ponders",)
+    is_quick = False
 
     def __init__(self, over: str) -> None:
         self._over = over
