@@ -254,6 +254,25 @@ async def test_of_too_many_waiting_connections_the_oldest_is_closed() -> None:
             writer.close()
 
 
+async def test_connections_that_wait_again_after_their_reply_are_counted_too() -> None:
+    go = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await go.wait()
+        await answer(send)
+
+    async with running(app, ConnectionLimits(max_waiting=2, tick_seconds=0.02)) as server:
+        opened = [await server.open(HEALTH) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        assert (server.connections, len(server.server.state.waiting)) == (5, 0)
+        go.set()
+        await asyncio.sleep(0.1)
+        assert server.connections == len(server.server.state.waiting) == 2
+        for reader, writer in opened:
+            assert status(await reader.readline()) == 200
+            writer.close()
+
+
 async def test_a_request_waits_while_too_many_are_answered_and_not_ended() -> None:
     begun: list[asyncio.Event] = []
 

@@ -70,6 +70,39 @@ async def test_a_target_in_each_form(target: bytes, path: str, raw_path: bytes, 
     assert (scope["path"], scope["raw_path"], scope["query_string"]) == (path, raw_path, query)
 
 
+async def test_each_request_of_a_connection_has_its_own_head() -> None:
+    """The server remembers the target of the request before, and names of headers."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["state"]["mine"] = True
+        scope["headers"].append((b"x-added", b"1"))
+        head = scope["method"], scope["path"], scope["query_string"], scope["headers"][1:], dict(scope["state"])
+        seen.append(head)
+        await answer(send)
+
+    heads = [
+        (b"GET", b"/a?b", b"X: 1"),
+        (b"GET", b"/a?b", b"x: 2"),
+        (b"HEAD", b"/a", b"X: 1"),
+        (b"GET", b"/a?b", b"Y:  1 "),
+    ]
+    request = b"%b %b HTTP/1.1\r\nhost: a\r\n%b\r\n\r\n"
+    async with running(app) as server:
+        reader, writer = await server.open()
+        for method, target, line in heads:
+            writer.write(request % (method, target, line))
+            await read_replies(reader, (method,))
+        writer.close()
+    added, state = (b"x-added", b"1"), {"started": True, "mine": True}
+    assert seen == [
+        ("GET", "/a", b"b", [(b"x", b"1"), added], state),
+        ("GET", "/a", b"b", [(b"x", b"2"), added], state),
+        ("HEAD", "/a", b"", [(b"x", b"1"), added], state),
+        ("GET", "/a", b"b", [(b"y", b"1"), added], state),
+    ]
+
+
 FORWARDED = b"GET / HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 1.2.3.4, 9.9.9.9:80\r\nx-forwarded-proto: https\r\n\r\n"
 
 

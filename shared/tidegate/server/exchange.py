@@ -31,7 +31,6 @@ class Exchange:
         "_awaits_continue",
         "_body",
         "_callback",
-        "_changed",
         "_flow",
         "_head",
         "_is_body_complete",
@@ -42,6 +41,7 @@ class Exchange:
         "_scope",
         "_server",
         "_version",
+        "_waiters",
         "has_reply_begun",
         "is_gone",
         "is_over",
@@ -77,7 +77,7 @@ class Exchange:
         self._awaits_continue = awaits_continue
         self._body: bytes | bytearray = b""
         self._is_body_complete = self._is_delivered = False
-        self._changed: asyncio.Event | None = None
+        self._waiters: list[asyncio.Future[None]] = []
         self._callback: Callable[[], object] | None = None
         self._head: bytes | None = None
         self._reply: Framing | None = None
@@ -111,13 +111,13 @@ class Exchange:
             self._body += data
         if len(self._body) > self._server.limits.max_buffered_bytes:
             self._flow.pause_reading()
-        if self._changed is not None:
+        if self._waiters:
             self._wake()
 
     def end_body(self) -> None:
         """Take note that the body is complete."""
         self._is_body_complete = True
-        if self._changed is not None:
+        if self._waiters:
             self._wake()
 
     def lose_client(self) -> None:
@@ -150,8 +150,9 @@ class Exchange:
                 self._flow.write([_CONTINUE])
         while not (self.is_over or self._body or (self._is_body_complete and not self._is_delivered)):
             self._flow.resume_reading()
-            self._changed = self._changed or asyncio.Event()
-            await self._changed.wait()
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
         if self.is_over:
             return {"type": "http.disconnect"}
         body, self._body = bytes(self._body), b""
@@ -168,7 +169,7 @@ class Exchange:
             return
         kind = message["type"]
         if self._reply is None and kind == "http.response.start":
-            headers = cast("Iterable[tuple[bytes, bytes]]", message.get("headers", ()))
+            headers = list(cast("Iterable[tuple[bytes, bytes]]", message.get("headers", ())))
             self._head, self._reply = self._encode_head(cast("int", message["status"]), headers)
         elif self._reply is not None and kind == "http.response.body" and not self.is_reply_complete:
             body = cast("bytes", message.get("body", b""))
@@ -215,13 +216,12 @@ class Exchange:
         self._on_reply_end(self)
 
     def _wake(self) -> None:
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
-    def _encode_head(
-        self, status: int, headers: Iterable[tuple[bytes, bytes]], length: int | None = None
-    ) -> tuple[bytes, Framing]:
+    def _encode_head(self, status: int, headers: Headers, length: int | None = None) -> tuple[bytes, Framing]:
         # A body that is withheld until "100 Continue" comes may never come: the next request could not be told from it.
         is_withheld = self._awaits_continue and not self._is_body_complete
         return encode_head(
@@ -250,7 +250,7 @@ class Exchange:
         self.has_reply_begun = self.is_reply_complete = self.is_over = True
         self._server.unsettled += 1
         self._callback, self._body = None, b""
-        if self._changed is not None:
+        if self._waiters:
             self._wake()
         self._on_reply_end(self)
 

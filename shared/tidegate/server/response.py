@@ -3,19 +3,18 @@
 Source: RFC 9112, sections 6 and 7.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from email.utils import formatdate
 from http import HTTPStatus
 
 from msgspec import Struct
 
-from tidegate.server.header_names import LOWER_NAMES
+from tidegate.server.header_names import FRAMING, LINE_STARTS
 
 _STATUS_LINES = {
-    **{code: b"HTTP/1.1 %d \r\n" % code for code in range(100, 600)},
-    **{status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus},
+    **{code: b"HTTP/1.1 %d " % code for code in range(100, 600)},
+    **{status.value: b"HTTP/1.1 %d %b" % (status.value, status.phrase.encode()) for status in HTTPStatus},
 }
-_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 _BODILESS = frozenset((*range(100, 200), 204, 304))
 LONG_BYTES = 64 * 1024
 """Parts that are longer together are not copied to join them."""
@@ -31,13 +30,13 @@ class Framing(Struct, gc=False):
 
 
 def stamp(now: float) -> bytes:
-    """Return the headers that every reply of that second has."""
-    return b"date: %b\r\nserver: tidegate\r\n" % formatdate(now, usegmt=True).encode()
+    """Return the headers that every reply of that second has, each behind a line break."""
+    return b"\r\ndate: %b\r\nserver: tidegate" % formatdate(now, usegmt=True).encode()
 
 
 def encode_head(
     status: int,
-    headers: Iterable[tuple[bytes, bytes]],
+    headers: Collection[tuple[bytes, bytes]],
     *,
     stamp: bytes,
     method: str,
@@ -51,22 +50,23 @@ def encode_head(
     sent in chunks, to clients of HTTP/1.0 until the connection is closed.
     """
     framing = Framing(keeps_alive=keeps_alive, has_body=method != "HEAD" and status not in _BODILESS)
-    fields = [(LOWER_NAMES[name], value) for name, value in headers]
-    if not _FRAMING.isdisjoint(dict(fields)):
-        fields = [(name, value) for name, value in fields if name not in _FRAMING or _is_sent(framing, name, value)]
-    lines = b"".join([b"%b: %b\r\n" % field for field in fields])
-    count = len(fields)
+    try:
+        lines = b"".join([LINE_STARTS[name] + value for name, value in headers])
+    except KeyError:
+        headers = [(name, value) for name, value in headers if _is_sent(framing, name.lower(), value)]
+        lines = b"".join([b"\r\n%b: %b" % (name.lower(), value) for name, value in headers])
+    count = len(headers)
     if lines.count(b"\n") != count or lines.count(b"\r") != count or b"\0" in lines:
         raise ValueError("A header of the response has a line break or a NUL.")
     body_line = b""
     if framing.left is None and length is not None:
         framing.left = length
-        body_line = b"" if status in _BODILESS else b"content-length: %d\r\n" % length
+        body_line = b"" if status in _BODILESS else b"\r\ncontent-length: %d" % length
     elif framing.left is None and framing.has_body:
         framing.is_chunked = version == "1.1"
         framing.keeps_alive &= framing.is_chunked
-        body_line = b"transfer-encoding: chunked\r\n" if framing.is_chunked else b""
-    end = b"\r\n" if framing.keeps_alive else b"connection: close\r\n\r\n"
+        body_line = b"\r\ntransfer-encoding: chunked" if framing.is_chunked else b""
+    end = b"\r\n\r\n" if framing.keeps_alive else b"\r\nconnection: close\r\n\r\n"
     return b"%b%b%b%b%b" % (_STATUS_LINES[status], stamp, lines, body_line, end), framing
 
 
@@ -93,6 +93,8 @@ def join(parts: list[bytes]) -> list[bytes]:
 
 def _is_sent(framing: Framing, name: bytes, value: bytes) -> bool:
     """Note a header that the framing depends on. False for one that the server writes itself."""
+    if name not in FRAMING:
+        return True
     if name == b"content-length":
         framing.left = int(value)
         return True
