@@ -3,7 +3,17 @@ from decimal import Decimal
 import pytest
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from tidegate.aws.expressions import Attr, ConditionCheck, Delete, Placeholders, Put, Update, UpdateExpression, add_all
+from tidegate.aws.expressions import (
+    Attr,
+    ConditionCheck,
+    Delete,
+    Placeholders,
+    Put,
+    Update,
+    UpdateExpression,
+    add_all,
+    all_of,
+)
 from tidegate.aws.values import from_attribute, to_attribute
 
 VALUES = ["", "tide", 0, -3, 10**30, Decimal("0.5"), True, False, None, [], [1, ["a"]], {}, {"a": {"b": [None]}}]
@@ -84,6 +94,16 @@ def test_a_condition_names_everything_by_placeholders() -> None:
 )
 def test_comparisons(name: str, sign: str) -> None:
     assert getattr(Attr("a"), name)("b").render(Placeholders()) == f"#n0 {sign} :v0"
+
+
+def test_many_conditions_are_one() -> None:
+    conditions = [Attr("a").exists(), Attr("b").lt(5), Attr("b").is_at_most(5)]
+    together, one_by_one = Placeholders(), Placeholders()
+    text = all_of(conditions).render(together)
+    assert text == (conditions[0] & conditions[1] & conditions[2]).render(one_by_one)
+    assert text == "((attribute_exists(#n0) AND #n1 < :v0) AND (attribute_not_exists(#n1) OR #n1 <= :v0))"
+    assert together.payload() == one_by_one.payload()
+    assert all_of(conditions[:1]).render(Placeholders()) == "attribute_exists(#n0)"
 
 
 def test_ranges_and_prefixes() -> None:

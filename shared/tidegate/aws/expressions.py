@@ -8,7 +8,7 @@ taken for syntax. An expression is a template with a "%s" for each of its operan
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from tidegate.aws.values import AttributeValue, to_attribute, to_attributes
@@ -87,6 +87,13 @@ class Condition(Expression):
         return Condition(f"({self.template} OR {other.template})", self.operands + other.operands)
 
 
+def all_of(conditions: Sequence[Condition]) -> Condition:
+    """Combine conditions with `&`, in one step."""
+    first, *others = [condition.template for condition in conditions]
+    template = f"{'(' * len(others)}{first}{''.join([f' AND {other})' for other in others])}"
+    return Condition(template, tuple([operand for condition in conditions for operand in condition.operands]))
+
+
 class Comparable(Expression):
     """An operand that can be compared with values: an attribute, or its size."""
 
@@ -129,6 +136,11 @@ class Attr(Comparable):
 
     def does_not_exist(self) -> Condition:
         return Condition(f"attribute_not_exists({self.template})", self.operands)
+
+    def is_at_most(self, value: object) -> Condition:
+        """True for at most `value`, and for a missing attribute."""
+        condition = f"(attribute_not_exists({self.template}) OR {self.template} <= %s)"
+        return Condition(condition, (*self.operands, *self.operands, (value,)))
 
     def begins_with(self, prefix: str) -> Condition:
         return Condition(f"begins_with({self.template}, %s)", (*self.operands, (prefix,)))

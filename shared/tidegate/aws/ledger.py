@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from tidegate.aws.expressions import Attr, Condition, Put, Update, UpdateExpression, add_all
+from tidegate.aws.expressions import Attr, Condition, Put, Update, UpdateExpression, add_all, all_of
 from tidegate.aws.full_shards import FULL_SHARDS_TRIED, FullShards, choose_exceeded_limit
 from tidegate.aws.store import MAX_TRANSACTION_ITEMS, ConditionFailed, Item, ItemKey, Store
 from tidegate.aws.table import account_item_key, decimals_to_int, hold_item_keys
@@ -37,6 +37,7 @@ from tidegate.domain.account import (
     ScopeKind,
     add_amounts,
     booking_name,
+    booking_names,
     bookings,
     exceeded_limit,
     merge_shards,
@@ -188,18 +189,18 @@ class DynamoLedger(Struct, frozen=True):
         item_key = _account_item_key(scope)
         minute = max(minute_of(hold.at), account.minute if account else 0)
         starts_minute = account is not None and account.minute < minute
-        update, condition = _minute_update(scope, hold, minute, starts_minute=starts_minute)
+        update, conditions = _minute_update(scope, hold, minute, starts_minute=starts_minute)
         update &= _hold_attribute(hold).set(_pack_hold(hold)) & add_all(bookings(hold, hold.amounts))
-        condition &= _hold_attribute(hold).does_not_exist()
+        conditions.append(_hold_attribute(hold).does_not_exist())
         if hold.is_batch:
             update &= Attr("batch_holds").add(1)
-        elif scope.limits.parallel_calls is not None:
-            condition &= Attr("holds").size().lt(scope.share(scope.limits.parallel_calls))
-        for budget in scope.limits.budgets():
-            name = booking_name(budget.unit, period_at(budget.span, hold.at, hold.first_day).name)
-            maximum = scope.share(budget.maximum) - hold.amounts.of(budget.unit)
-            condition &= Attr(name).does_not_exist() | Attr(name).lte(maximum)
-        return Update(self.store.table, dict(item_key._asdict()), update, condition)
+        elif scope.parallel_calls is not None:
+            conditions.append(Attr("holds").size().lt(scope.parallel_calls))
+        needed, names = hold.amounts.by_unit(), booking_names(hold.at, hold.first_day)
+        for budget in scope.budgets:
+            name = names[budget.unit][budget.span]
+            conditions.append(Attr(name).is_at_most(budget.share - needed[budget.unit]))
+        return Update(self.store.table, dict(item_key._asdict()), update, all_of(conditions))
 
     async def _open_accounts(self, scope: AccountScope, hold: Hold) -> None:
         """Create the workspace's accounts, with the usage from before it had limits divided equally among all shards.
@@ -259,7 +260,7 @@ def _replacement(store: Store, scope: AccountScope, hold: Hold, replaced: Hold) 
         if growth > 0:
             name = booking_name(budget.unit, period_at(budget.span, hold.at, hold.first_day).name)
             maximum = scope.share(budget.maximum) - growth
-            condition &= Attr(name).does_not_exist() | Attr(name).lte(maximum)
+            condition &= Attr(name).is_at_most(maximum)
     growth = hold.amounts.tokens - replaced.amounts.tokens
     if scope.limits.tokens_per_minute is not None and growth > 0 and not hold.is_batch:
         minute, maximum = minute_of(hold.at), scope.share(scope.limits.tokens_per_minute) - growth
@@ -355,22 +356,22 @@ def _account_item_key(scope: AccountScope) -> ItemKey:
 
 def _minute_update(
     scope: AccountScope, hold: Hold, minute: int, *, starts_minute: bool
-) -> tuple[UpdateExpression, Condition]:
-    """The update that counts the call in its minute, and its condition. `starts_minute`: the minute has no call yet."""
+) -> tuple[UpdateExpression, list[Condition]]:
+    """The update that counts the call in its minute, and its conditions. `starts_minute`: it has no call yet."""
     limits, ring = scope.limits, Attr(_ring_name(minute))
-    is_open = Attr("holds").exists()
+    conditions = [Attr("holds").exists()]
     if hold.is_batch or (limits.requests_per_minute is None and limits.tokens_per_minute is None):
-        return UpdateExpression(), is_open
+        return UpdateExpression(), conditions
     tokens = hold.amounts.tokens
     if starts_minute:
         update = Attr("minute").set(minute) & Attr("minute_calls").set(1) & ring.set(tokens)
-        return update, is_open & Attr("minute").lt(minute)
-    condition = is_open & Attr("minute").equals(minute)
+        return update, [*conditions, Attr("minute").lt(minute)]
+    conditions.append(Attr("minute").equals(minute))
     if limits.requests_per_minute is not None:
-        condition &= Attr("minute_calls").lt(scope.share(limits.requests_per_minute))
+        conditions.append(Attr("minute_calls").lt(scope.share(limits.requests_per_minute)))
     if limits.tokens_per_minute is not None:
-        condition &= ring.lte(scope.share(limits.tokens_per_minute) - tokens)
-    return Attr("minute_calls").add(1) & ring.add(tokens), condition
+        conditions.append(ring.lte(scope.share(limits.tokens_per_minute) - tokens))
+    return Attr("minute_calls").add(1) & ring.add(tokens), conditions
 
 
 def _ring_name(minute: int) -> str:
