@@ -100,9 +100,9 @@ def _count_piece(text: str) -> int:
 
 def _count_ascii(text: str) -> int:
     runs = b" " + text.encode("ascii").translate(_RUNS)
-    found = runs.count(b" a") + runs.count(b".a")
-    if b"a.a" in runs:
-        found -= len(_JOINS.findall(text))
+    found, after_marks = runs.count(b" a"), runs.count(b".a")
+    if after_marks:
+        found += after_marks - len(_JOINS.findall(text))
     if "_" in text:
         found -= len(_RULES.findall(text))
     return found
