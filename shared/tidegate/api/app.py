@@ -123,10 +123,10 @@ class DataPlane:
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
             return
-        if scope["type"] == "http" and scope["method"] == "POST":
-            path = scope["path"]
-            if path in self._endpoints and b"origin" not in dict(scope["headers"]):
-                await self._endpoints[path](scope, receive, send)
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self._endpoints:
+            headers = dict(scope["headers"])
+            if b"origin" not in headers:
+                await self._endpoints[scope["path"]](scope, receive, send, headers)
                 return
         await self.router(scope, receive, send)
 

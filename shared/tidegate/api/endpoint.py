@@ -102,13 +102,16 @@ class OperationEndpoint(Struct, frozen=True):
     path: str
     only_counts: bool = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes] | None = None
+    ) -> None:
+        """Answer a request. `headers` are those of its scope, for a caller who has them as a dictionary."""
         started = time.perf_counter()
         gateway: Gateway = scope["state"]["gateway"]
         call: Call | None = None
         progress = ReplyProgress(self.surface, scope, send)
         try:
-            call = await self._read_call(gateway, scope, receive)
+            call = await self._read_call(gateway, scope, receive, headers or dict(scope["headers"]))
             if self.only_counts:
                 await _count_tokens(gateway, call, progress)
             elif call.request.options.dry_run:
@@ -125,9 +128,8 @@ class OperationEndpoint(Struct, frozen=True):
             if not await progress.fail(errors.internal_error(), call):
                 raise
 
-    async def _read_call(self, gateway: Gateway, scope: Scope, receive: Receive) -> Call:
+    async def _read_call(self, gateway: Gateway, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> Call:
         """Return the request's call. The key is checked before the body is read: a stranger's body costs nothing."""
-        headers: dict[bytes, bytes] = dict(scope["headers"])
         started_at, call_headers = gateway.clock(), _call_headers(scope, headers)
         caller, authenticated_at = gateway.recall(self.surface, headers, call_headers), started_at
         if caller is None:
