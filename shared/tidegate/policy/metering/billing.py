@@ -91,9 +91,9 @@ def usage_with_cost(usage: Usage | None, bill: Bill) -> Usage:
     merged["prompt_tokens"] = tokens.input
     merged["completion_tokens"] = tokens.output
     merged["total_tokens"] = total if total > 0 and not tokens.estimated else tokens.input + tokens.output
-    merged["prompt_tokens_details"] = {**_object(merged, "prompt_tokens_details"), "cached_tokens": tokens.cached}
-    details = _object(merged, "completion_tokens_details")
-    merged["completion_tokens_details"] = {**details, "reasoning_tokens": tokens.reasoning}
+    prompt, completion = merged.get("prompt_tokens_details"), merged.get("completion_tokens_details")
+    merged["prompt_tokens_details"] = {**(prompt or {}), "cached_tokens": tokens.cached}
+    merged["completion_tokens_details"] = {**(completion or {}), "reasoning_tokens": tokens.reasoning}
     if tokens.searches:
         merged["server_tool_use"] = {**_object(merged, "server_tool_use"), "web_search_requests": tokens.searches}
     merged["words_used"] = counts.used
