@@ -25,6 +25,7 @@ _DEPENDENT_FIELDS = {
     "logprobs": ("top_logprobs",),
 }
 _REASONING_FIELDS = ("reasoning", "reasoning_content", "reasoning_details")
+_CHUNK = "chat.completion.chunk"
 _OTHER_PARTS = frozenset({"reasoning", "tool_calls", "function_call", "images", "audio"})
 """The parts of an answer beside its text."""
 
@@ -68,7 +69,8 @@ class ChatOperation(Struct, frozen=True):
         # The requests of an operation are those that it has parsed.
         chat_request: ChatRequest = request  # pyright: ignore[reportAssignmentType]
         reasoning = chat_request.reasoning
-        return ChatStamper(stamp, hides_reasoning=reasoning is not None and reasoning.exclude)
+        common: dict[str, object] = {"id": stamp.id, "object": _CHUNK, "created": stamp.created, "model": stamp.model}
+        return ChatStamper(common, reasoning is not None and reasoning.exclude)
 
     def reasoning_collector(self, request: Request) -> ReasoningCollector:
         return load("tidegate.chat.reasoning_signatures", "ChatReasoningCollector")(_chat(request).fields.messages)
@@ -131,41 +133,37 @@ class ChatOperation(Struct, frozen=True):
 CHAT = ChatOperation()
 
 
-class ChatStamper:
-    """The `Stamper` of chat. The fields that all chunks of a stream share are built once."""
+class ChatStamper(Struct):
+    """The `Stamper` of chat. `common` are the fields that all chunks of a stream share."""
 
-    __slots__ = ("_chunk_stamp", "_fingerprint", "_hides_reasoning", "_stamp")
-
-    def __init__(self, stamp: Stamp, *, hides_reasoning: bool) -> None:
-        common: dict[str, object] = {"created": stamp.created, "model": stamp.model}
-        self._stamp = {"id": stamp.id, "object": "chat.completion", **common}
-        self._chunk_stamp = {"id": stamp.id, "object": "chat.completion.chunk", **common}
-        self._hides_reasoning = hides_reasoning
-        self._fingerprint: object = None
+    common: dict[str, object]
+    hides_reasoning: bool
+    fingerprint: object = None
 
     def reply(self, reply: Reply, usage: Mapping[str, object]) -> Reply:
-        if self._hides_reasoning:
+        if self.hides_reasoning:
             for choice in cast(Completion, reply)["choices"]:
                 _strip_reasoning(choice["message"])
-        return {**self._stamp, **reply, "usage": usage, **self._stamp}
+        common = {**self.common, "object": "chat.completion"}
+        return {**common, **reply, "usage": usage, **common}
 
     def chunk(self, chunk: ReplyChunk) -> ReplyChunk | None:
         """Usage is held back for the chunk that ends the stream. Strict clients refuse a null fingerprint in chunks."""
         if "system_fingerprint" in chunk:
-            self._fingerprint = chunk["system_fingerprint"] or self._fingerprint
+            self.fingerprint = chunk["system_fingerprint"] or self.fingerprint
         if not chunk["choices"]:
             return None
-        if self._hides_reasoning:
+        if self.hides_reasoning:
             for choice in cast(Chunk, chunk)["choices"]:
                 _strip_reasoning(choice["delta"])
-        stamped = {**self._chunk_stamp, **chunk, **self._chunk_stamp}
+        stamped = {**self.common, **chunk, **self.common}
         if "system_fingerprint" in stamped and stamped["system_fingerprint"] is None:
             del stamped["system_fingerprint"]
         return stamped
 
     def usage_chunk(self, usage: Mapping[str, object]) -> ReplyChunk:
-        fingerprint = {"system_fingerprint": self._fingerprint} if self._fingerprint else {}
-        return {**self._chunk_stamp, "choices": [], "usage": usage, **fingerprint}
+        fingerprint = {"system_fingerprint": self.fingerprint} if self.fingerprint else {}
+        return {**self.common, "choices": [], "usage": usage, **fingerprint}
 
 
 def _texts(name: str) -> Any:  # functions of `guardrail_texts` with different types
