@@ -35,7 +35,7 @@ from tidegate.pipeline.prepare import count_call
 from tidegate.pipeline.respond import respond
 from tidegate.pipeline.settle import send_telemetry, settle
 from tidegate.pipeline.shield import run_shielded
-from tidegate.policy.deadline import deadline_scope, earliest_deadline, next_deadline, parse_deadline
+from tidegate.policy.deadline import DeadlineScope, earliest_deadline, next_deadline, parse_deadline
 from tidegate.policy.guardrails.protocol import Guard
 from tidegate.upstream.open_connections import OpenConnections
 
@@ -85,7 +85,7 @@ class Gateway(Components, frozen=True):
         needs_workspace, authenticate = surface.requires_workspace, self.authenticator.authenticate
         if headers.deadline is None and headers.request_deadline is None:
             return await authenticate(credential, workspace_id, required_workspace=needs_workspace, source=source)
-        async with deadline_scope(next_deadline(self.clock(), headers.deadlines()), self.clock):
+        with DeadlineScope(next_deadline(self.clock(), headers.deadlines()), self.clock):
             return await authenticate(credential, workspace_id, required_workspace=needs_workspace, source=source)
 
     def recall(
@@ -232,7 +232,7 @@ class AnswerContext:
         may_reuse = plan.is_cached or call.idempotency_key is not None or not call.request.is_plain
         self._call_reuse = call_reuse = gateway.reuse.for_call(call) if may_reuse else None
         try:
-            async with deadline_scope(call.deadline, gateway.clock, on_timeout=observation.as_provider_timeout):
+            with DeadlineScope(call.deadline, gateway.clock, on_timeout=observation.as_provider_timeout):
                 answer = await gateway.run_steps(observation, call_reuse, self._connections)
         except BaseException as error:
             observation.record_error(error)

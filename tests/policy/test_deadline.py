@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tidegate.errors import DeadlinePassed, GatewayTimeout, InvalidRequest
-from tidegate.policy.deadline import SLACK_SECONDS, deadline_scope, earliest_deadline, parse_deadline
+from tidegate.policy.deadline import SLACK_SECONDS, DeadlineScope, earliest_deadline, parse_deadline
 
 NOON = 1_795_262_400.0
 
@@ -63,7 +63,7 @@ def at(now: float) -> Callable[[], float]:
 @pytest.mark.jumping_clock
 async def test_what_takes_longer_is_ended() -> None:
     with pytest.raises(GatewayTimeout) as caught:
-        async with deadline_scope(NOON + 5, at(NOON)):
+        with DeadlineScope(NOON + 5, at(NOON)):
             await asyncio.sleep(100)
     assert (caught.value.status, caught.value.code) == (504, "gateway_timeout")
     assert asyncio.get_running_loop().time() == 5 + SLACK_SECONDS
@@ -72,14 +72,14 @@ async def test_what_takes_longer_is_ended() -> None:
 @pytest.mark.jumping_clock
 @pytest.mark.parametrize("deadline", [NOON + 101, None])
 async def test_what_ends_in_time_is_left_alone(deadline: float | None) -> None:
-    async with deadline_scope(deadline, at(NOON)):
+    with DeadlineScope(deadline, at(NOON)):
         await asyncio.sleep(100)
 
 
 @pytest.mark.jumping_clock
 async def test_nothing_begins_after_its_deadline_and_trying_again_does_not_help() -> None:
     with pytest.raises(DeadlinePassed) as caught:
-        async with deadline_scope(NOON, at(NOON)):
+        with DeadlineScope(NOON, at(NOON)):
             raise AssertionError
     assert (caught.value.status, caught.value.code, caught.value.should_retry) == (504, "gateway_timeout", False)
 
@@ -87,7 +87,7 @@ async def test_nothing_begins_after_its_deadline_and_trying_again_does_not_help(
 async def end_of(deadline: float) -> float:
     """When a block that would take longer ends, in seconds by the clock of the loop."""
     with pytest.raises(GatewayTimeout):
-        async with deadline_scope(deadline, at(NOON)):
+        with DeadlineScope(deadline, at(NOON)):
             await asyncio.sleep(100)
     return asyncio.get_running_loop().time()
 
@@ -111,10 +111,10 @@ async def test_blocks_that_end_one_after_the_other_end_in_groups() -> None:
 
 @pytest.mark.jumping_clock
 async def test_a_block_that_has_ended_is_no_more_waited_for() -> None:
-    async with deadline_scope(NOON + 2, at(NOON)):
+    with DeadlineScope(NOON + 2, at(NOON)):
         pass
     assert await end_of(NOON + 5) == pytest.approx(5.1)
-    async with deadline_scope(NOON + 600, at(NOON)):
+    with DeadlineScope(NOON + 600, at(NOON)):
         pass
     assert await end_of(NOON + 5) == pytest.approx(10.2)
 
@@ -126,12 +126,12 @@ def test_each_loop_has_its_own_timer() -> None:
 
 
 async def _end_at_once() -> None:
-    async with deadline_scope(NOON + 0.01, at(NOON)):
+    with DeadlineScope(NOON + 0.01, at(NOON)):
         await asyncio.sleep(10)
 
 
 @pytest.mark.jumping_clock
 async def test_a_timeout_of_somebody_elses_is_passed_on() -> None:
     with pytest.raises(TimeoutError):
-        async with deadline_scope(NOON + 5, at(NOON)):
+        with DeadlineScope(NOON + 5, at(NOON)):
             raise TimeoutError

@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from types import TracebackType
 
@@ -55,21 +54,15 @@ def next_deadline(now: float, deadlines: Iterable[float | None]) -> float | None
     return min((moment for moment in deadlines if moment is not None and moment > now), default=None)
 
 
-def deadline_scope(
-    deadline: float | None,
-    clock: Callable[[], float],
-    on_timeout: Callable[[GatewayTimeout, float], TidegateError] = lambda error, _: error,
-) -> AbstractAsyncContextManager[None]:
-    """Cancel the block if it still runs `SLACK_SECONDS` after `deadline` (UTC seconds); never if that is None.
+class DeadlineScope:
+    """Cancels the block if it still runs `SLACK_SECONDS` after `deadline` (UTC seconds); never if that is None.
 
     Raises `DeadlinePassed` if the deadline has passed on entry. A cancelled block raises the error that `on_timeout`
-    returns for a `GatewayTimeout` and the time.
+    returns for a `GatewayTimeout` and the time. `asyncio.timeout` takes five times as long.
+
+        with DeadlineScope(call.deadline, clock):
+            await ...
     """
-    return nullcontext() if deadline is None else _DeadlineScope(deadline, clock, on_timeout)
-
-
-class _DeadlineScope:
-    """The context of `deadline_scope`. `asyncio.timeout` takes five times as long."""
 
     __slots__ = (
         *("_clock", "_deadline", "_has_expired", "_on_timeout", "_other_cancellations", "_task", "_timer"),
@@ -77,18 +70,24 @@ class _DeadlineScope:
     )
 
     def __init__(
-        self, deadline: float, clock: Callable[[], float], on_timeout: Callable[[GatewayTimeout, float], TidegateError]
+        self,
+        deadline: float | None,
+        clock: Callable[[], float],
+        on_timeout: Callable[[GatewayTimeout, float], TidegateError] = lambda error, _: error,
     ) -> None:
         self._deadline = deadline
         self._clock = clock
         self._on_timeout = on_timeout
+        self._has_expired = False
+        self._timer: _Timer | None = None
 
-    async def __aenter__(self) -> None:
+    def __enter__(self) -> None:
+        if self._deadline is None:
+            return
         seconds_left = self._deadline - self._clock()
         if seconds_left <= 0:
             raise DeadlinePassed("The call's deadline passed before the call began.")
         loop = asyncio.get_running_loop()
-        self._has_expired = False
         self._task = task = asyncio.current_task(loop)
         self._other_cancellations = 0 if task is None else task.cancelling()
         self._timer = timer = _TIMERS[loop] if loop in _TIMERS else _new_timer(loop)
@@ -103,10 +102,11 @@ class _DeadlineScope:
         if self._task is not None:
             self._task.cancel()
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._timer.scopes.discard(self)
+        if self._timer is not None:
+            self._timer.scopes.discard(self)
         # Any cancellation counts: pyreqwest raises its own in place of the task's.
         is_own = self._has_expired and self._task is not None and self._task.uncancel() <= self._other_cancellations
         if is_own and kind is not None and issubclass(kind, asyncio.CancelledError):
@@ -127,7 +127,7 @@ class _Timer:
         self._loop = loop
         self._handle: asyncio.TimerHandle | None = None
         self.fires_at = math.inf
-        self.scopes = set[_DeadlineScope]()
+        self.scopes = set[DeadlineScope]()
 
     def start(self, moment: float) -> None:
         """Fire at `moment`, and no more at the time that was set before."""
