@@ -47,20 +47,26 @@ def _bill(components: Components, observation: Observation) -> Bill:
     if answering is None:
         bill = empty_bill(call.request, call.workspace)
     else:
-        model = _model_of(components, observation, answering.deployment)
-        generated, is_complete = observation.generated_text(), observation.status == "ok"
-        make_bill = partial(
-            calculate_bill, observation.usage, call.request, generated, call.workspace, model, call.started_at
-        )
-        bill = make_bill() if is_complete and observation.usage is not None else None
-        if bill is None or bill.tokens.usage_fault == "refused":
-            unreported_tokens, now = load(_UNREPORTED, "unreported_tokens"), components.clock()
-            bill = make_bill(unreported_tokens(answering, model, now, observation.arrived_reply(now)))
-        if model is not None and observation.usage is not None and "provider_cost" in observation.usage:
-            at_least_reported = load("tidegate.policy.metering.reported_cost", "at_least_reported")
-            bill = at_least_reported(bill, observation.usage, model)
+        bill = _answer_bill(components, observation, answering)
     others = [attempt for attempt in observation.sent if attempt is not answering]
     return add_attempts(bill, unreported_attempts(components, call, others), call.started_at) if others else bill
+
+
+def _answer_bill(components: Components, observation: Observation, answering: SentAttempt) -> Bill:
+    """Return the bill of the attempt that answers; its tokens are estimated as far as they were not reported."""
+    call, usage, generated = observation.call, observation.usage, observation.generated_text()
+    model = _model_of(components, observation, answering.deployment)
+    bill: Bill | None = None
+    if usage is not None and observation.status == "ok":
+        bill = calculate_bill(usage, call.request, generated, call.workspace, model, call.started_at)
+    if bill is None or bill.tokens.usage_fault == "refused":
+        unreported_tokens, now = load(_UNREPORTED, "unreported_tokens"), components.clock()
+        estimate = unreported_tokens(answering, model, now, observation.arrived_reply(now))
+        bill = calculate_bill(usage, call.request, generated, call.workspace, model, call.started_at, estimate)
+    if model is not None and usage is not None and "provider_cost" in usage:
+        at_least_reported = load("tidegate.policy.metering.reported_cost", "at_least_reported")
+        return at_least_reported(bill, usage, model)
+    return bill
 
 
 def _model_of(components: Components, observation: Observation, deployment: Deployment) -> CatalogModel | None:
