@@ -5,7 +5,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tidegate.domain.record import counter_increments, counter_periods, iso_time, plain_decimal
+from tests.store_worlds import outcome
+from tidegate.domain.record import call_record, counter_increments, counter_periods, iso_time, plain_decimal
+from tidegate.pipeline.observation import log_fields
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,21 @@ def test_time_is_iso_8601_in_utc_with_milliseconds() -> None:
 @example(-0.25)
 def test_time_is_as_the_library_writes_it(at: float) -> None:
     assert iso_time(at) == datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@given(st.floats(1.7e9, 2.1e9), st.floats(0, 0.01) | st.floats(0, 700), st.floats(0, 1))
+def test_durations_are_rounded_to_microseconds_and_in_the_log_to_tenths_of_milliseconds(
+    at: float, seconds: float, first: float
+) -> None:
+    ended = outcome(at=at, finished_at=at + seconds, first_event_seconds=(at + first * seconds) - at)
+    lasted = ended.finished_at - at
+    record, line = call_record(ended), log_fields(ended)
+    assert ended.first_event_seconds is not None
+    assert [record["first_event_seconds"], record["seconds"]] == [
+        round(ended.first_event_seconds, 6),
+        round(lasted, 6),
+    ]
+    assert [line["first_event_seconds"], line["seconds"]] == [round(ended.first_event_seconds, 4), round(lasted, 4)]
 
 
 def test_a_call_is_counted_by_its_record_without_zeros() -> None:

@@ -52,7 +52,11 @@ RecordValue: TypeAlias = str | int | float | bool | Decimal | None
 
 
 def call_record(outcome: Outcome) -> dict[str, RecordValue]:
-    """The call's record. `time` is the start of the call, durations are seconds, `cost_usd` is None if unpriced."""
+    """The call's record. `time` is the start of the call, durations are seconds, `cost_usd` is None if unpriced.
+
+    Durations are differences of UTC seconds, which are multiples of a quarter of a microsecond: multiplied, they are
+    exact, so that they are rounded as by `round(seconds, 6)`, in a third of its time.
+    """
     call, deployment, tokens, words = outcome.call, outcome.deployment, outcome.bill.tokens, outcome.bill.words
     first_event_seconds, cost_usd = outcome.first_event_seconds, outcome.bill.cost_usd
     return {
@@ -83,8 +87,8 @@ def call_record(outcome: Outcome) -> dict[str, RecordValue]:
         "output_words": words.output,
         "words_method": words.method,
         "cost_usd": None if cost_usd is None else quantize_usd(cost_usd),
-        "first_event_seconds": None if first_event_seconds is None else round(first_event_seconds, 6),
-        "seconds": round(outcome.finished_at - call.started_at, 6),
+        "first_event_seconds": None if first_event_seconds is None else round(first_event_seconds * 1e6) / 1e6,
+        "seconds": round((outcome.finished_at - call.started_at) * 1e6) / 1e6,
         "workspace_id": call.workspace.id,
         "key_id": call.principal.key_id,
         "app_id": call.app_id,
@@ -102,6 +106,9 @@ def call_details(outcome: Outcome) -> dict[str, RecordValue]:
     if "call_details" in calculated:
         return calculated["call_details"]
     call, hold, events, deployment = outcome.call, outcome.hold, outcome.events, outcome.deployment
+    tokens, generation_seconds, tokens_per_second = outcome.bill.tokens.output, outcome.generation_seconds, None
+    if tokens and generation_seconds is not None and generation_seconds >= MIN_GENERATION_SECONDS:
+        tokens_per_second = round(tokens / generation_seconds, 1)
     cache = None
     for event in events:
         if event.kind == "cache":
@@ -117,7 +124,7 @@ def call_details(outcome: Outcome) -> dict[str, RecordValue]:
         "guardrails": _verdicts(outcome.guardrails) if outcome.guardrails else None,
         "ignored": _ignored(outcome.ignored) if outcome.ignored else None,
         "held_usd": None if hold is None else hold.amounts.usd,
-        "tokens_per_second": _tokens_per_second(outcome),
+        "tokens_per_second": tokens_per_second,
         "timeline": format_timeline(events, deployment.display_name if deployment else "") or None,
     }
     vars(outcome)["call_details"] = details
@@ -211,11 +218,6 @@ def _readable(name: str, value: object) -> object:
     if name.endswith("_usd"):
         return plain_decimal(value)
     return float(value) if name.endswith(("seconds", "_per_second")) else int(value)
-
-
-def _tokens_per_second(outcome: Outcome) -> float | None:
-    seconds, tokens = outcome.generation_seconds, outcome.bill.tokens.output
-    return None if not tokens or seconds is None or seconds < MIN_GENERATION_SECONDS else round(tokens / seconds, 1)
 
 
 def _verdicts(guardrails: Mapping[str, str]) -> str:

@@ -30,7 +30,9 @@ class Settlement(Struct, frozen=True):
 
 def build_settlement(outcome: Outcome) -> Settlement:
     """The settlement of a call that this process ended, whatever its status."""
-    call, hold, record = outcome.call, outcome.hold, call_record(outcome)
+    call, hold, bill, record = outcome.call, outcome.hold, outcome.bill, call_record(outcome)
+    recorded_usd = record["cost_usd"]
+    usd = recorded_usd if recorded_usd and type(recorded_usd) is Decimal else _NO_COST
     return Settlement(
         workspace_id=call.workspace.id,
         call_id=call.id,
@@ -38,18 +40,14 @@ def build_settlement(outcome: Outcome) -> Settlement:
         shard=hold.shard if hold else shard_of(call.id, call.workspace.shards) if call.workspace.shards > 1 else 0,
         record=record,
         increments=counter_increments(record),
-        actual=_amounts(outcome.bill, record["cost_usd"]),
+        actual=Amounts(bill.tokens.input + bill.tokens.output, bill.words.used, usd),
         hold=hold,
     )
 
 
 def billed_amounts(bill: Bill) -> Amounts:
     """The amounts that are booked for a call. A call without a price costs 0 USD."""
-    return _amounts(bill, None if bill.cost_usd is None else quantize_usd(bill.cost_usd))
-
-
-def _amounts(bill: Bill, recorded_usd: RecordValue) -> Amounts:
-    usd = recorded_usd if recorded_usd and type(recorded_usd) is Decimal else _NO_COST
+    usd = quantize_usd(bill.cost_usd) if bill.cost_usd else _NO_COST
     return Amounts(bill.tokens.input + bill.tokens.output, bill.words.used, usd)
 
 

@@ -271,9 +271,13 @@ class Observation(ReplyLog, kw_only=True):
 
 
 def log_fields(outcome: Outcome) -> dict[str, object]:
-    """Return a call's fields for its log line: enough to bill it from the log, without any of its content."""
+    """Return a call's fields for its log line: enough to bill it from the log, without any of its content.
+
+    Durations are rounded as `record.call_record` does.
+    """
     call, deployment, tokens, words = outcome.call, outcome.deployment, outcome.bill.tokens, outcome.bill.words
     batch_line = {} if call.batch_id is None else {"line": call.batch_line}
+    first_event_seconds = outcome.first_event_seconds
     return {
         "call_id": call.id,
         **batch_line,
@@ -294,7 +298,7 @@ def log_fields(outcome: Outcome) -> dict[str, object]:
         "words": words.used,
         "cost_usd": None if outcome.bill.cost_usd is None else str(outcome.bill.cost_usd),
         "estimated": tokens.estimated,
-        "first_event_seconds": None if outcome.first_event_seconds is None else round(outcome.first_event_seconds, 4),
-        "seconds": round(outcome.finished_at - call.started_at, 4),
+        "first_event_seconds": None if first_event_seconds is None else round(first_event_seconds * 1e4) / 1e4,
+        "seconds": round((outcome.finished_at - call.started_at) * 1e4) / 1e4,
         **call_details(outcome),
     }

@@ -113,7 +113,7 @@ class Balancer:
         self, deployment: Deployment, resolution: Resolution, call: Call, status: OutcomeStatus, error_code: str | None
     ) -> None:
         """Record the end of a call for which the deployment had begun to answer."""
-        if not _has_choice(resolution):
+        if resolution.route is None or not _has_choice(resolution):
             return
         ordering = self._load_ordering()
         if status == "failed" and error_code in _PROVIDER_FAULTS:
