@@ -56,6 +56,7 @@ def test_a_request_goes_to_the_base_url_with_the_rows_auth(registry: Registry) -
         body=b'{"model":"gpt-4.1","messages":[{"role":"user","content":"Hi"}]}',
         auth=KeyAuth(),
         call_id="01J",
+        parse_plain=request.parse_plain,
     )
 
 

@@ -35,6 +35,7 @@ _SMALLEST_BODY: JsonObject = {"model": "m", "messages": [{"role": "user", "conte
 _DICT_TYPES = {"logit_bias": dict[str, Bias], "context_window_fallback_dict": dict[str, Name]}
 """Types of dictionaries, for error messages that name the key."""
 
+_PLAIN_NAMES = frozenset(PlainBody.__struct_fields__)
 _decode_plain = msgspec.json.Decoder(PlainBody).decode
 _object_decoder: msgspec.json.Decoder[JsonObject] = msgspec.json.Decoder(dict)
 
@@ -50,6 +51,17 @@ def decode_plain(body: bytes) -> tuple[JsonObject, ChatFields] | None:
         return raw, msgspec.convert(raw, ChatFields)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def is_plain_body(body: JsonObject) -> bool:
+    """Return True for a plain body. The names of their fields tell most others."""
+    if not body.keys() <= _PLAIN_NAMES:
+        return False
+    try:
+        msgspec.convert(body, PlainBody)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def decode_body(body: bytes) -> JsonObject:

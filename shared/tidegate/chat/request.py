@@ -12,7 +12,15 @@ from msgspec.structs import replace
 from tidegate.chat.estimate import PromptEstimates
 from tidegate.chat.fields import ChatFields, JsonObjectFormat, JsonSchemaFormat
 from tidegate.chat.messages import UserMessage, message_texts
-from tidegate.chat.parse import FIELD_NAMES, convert, convert_changes, decode_body, decode_plain, ignored_paths
+from tidegate.chat.parse import (
+    FIELD_NAMES,
+    convert,
+    convert_changes,
+    decode_body,
+    decode_plain,
+    ignored_paths,
+    is_plain_body,
+)
 from tidegate.chat.reasoning import Reasoning, unify_reasoning
 from tidegate.chat.worst_case import worst_case_tokens
 from tidegate.domain.call import CallOf
@@ -110,7 +118,7 @@ class ChatRequest(Struct, frozen=True):
 
     def _with_fields(self, fields: ChatFields, body: JsonObject) -> "ChatRequest":
         origin = self.origin and self.origin.without_body()
-        return replace(_new_request(fields, body, self.sent_bytes), origin=origin)
+        return replace(_new_request(fields, body, self.sent_bytes, is_plain=is_plain_body(body)), origin=origin)
 
     def estimate_prompt(self) -> int:
         return self.estimates.estimate(self.fields)
@@ -174,11 +182,14 @@ ChatCall: TypeAlias = CallOf[ChatRequest]
 def parse_chat_request(body: bytes) -> ChatRequest:
     """Return the request in `body`. Raises `InvalidRequest`, with the field's path in `param`."""
     sent_bytes = len(body)
-    plain = decode_plain(body) if sent_bytes <= LONG_BYTES else None  # to decode a long text twice takes its time
-    if plain is None:
+    if sent_bytes > LONG_BYTES:  # to decode a long text twice takes its time
         return build_chat_request(decode_body(body), sent_bytes)
-    raw, fields = plain
-    return _new_request(fields, raw, sent_bytes, is_plain=True)
+    plain = decode_plain(body)
+    if plain is not None:
+        raw, fields = plain
+        return _new_request(fields, raw, sent_bytes, is_plain=True)
+    raw = decode_body(body)
+    return _new_request(convert(raw), raw, sent_bytes, is_plain=False)
 
 
 def build_chat_request(raw: JsonObject, sent_bytes: int = 0) -> ChatRequest:
@@ -186,10 +197,10 @@ def build_chat_request(raw: JsonObject, sent_bytes: int = 0) -> ChatRequest:
 
     Raises `InvalidRequest`, with the field's path in `param`.
     """
-    return _new_request(convert(raw), raw, sent_bytes)
+    return _new_request(convert(raw), raw, sent_bytes, is_plain=is_plain_body(raw))
 
 
-def _new_request(fields: ChatFields, body: JsonObject, sent_bytes: int, *, is_plain: bool = False) -> ChatRequest:
+def _new_request(fields: ChatFields, body: JsonObject, sent_bytes: int, *, is_plain: bool) -> ChatRequest:
     return ChatRequest(
         fields=fields,
         body=body,

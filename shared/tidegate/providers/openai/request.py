@@ -35,7 +35,7 @@ def plain_model(model: str, quirks: Quirks) -> PlainModel:
     """Return what `build_plain` needs to know of a model."""
     rule = rule_for(model, quirks)
     limit_field = rule.limit_field or quirks.limit_field
-    changed_fields = quirks.unsupported | rule.unsupported | quirks.renames.keys()
+    changed_fields = quirks.unsupported | rule.unsupported | frozenset(quirks.renames)
     if rule.reasons != "when_asked":
         changed_fields |= rule.unsupported_reasoning
     if limit_field in changed_fields:
