@@ -4,17 +4,21 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tidegate.catalog import CatalogModel, call_cost, load_catalog
 from tidegate.catalog.row import Rates
-from tidegate.chat.body_bound import ENVELOPE_TOKENS
+from tidegate.chat.body_bound import ENVELOPE_TOKENS, bound_body
 from tidegate.chat.media_bound import AUDIO_TOKENS, IMAGE_TOKENS
 from tidegate.chat.operation import CHAT
-from tidegate.chat.request import build_chat_request
-from tidegate.chat.text_bound import bound_text
+from tidegate.chat.request import build_chat_request, parse_chat_request
+from tidegate.chat.text_bound import _bound_block, bound_text
 from tidegate.chat.worst_case import (
     DEEP_SEARCHES,
     IMAGE_ANSWER_TOKENS,
+    MOST_TOKENS_PER_BYTE,
     SEARCH_RESULT_TOKENS,
     UNKNOWN_OUTPUT_TOKENS,
     WEB_SEARCHES,
@@ -193,3 +197,42 @@ def test_a_limit_that_only_the_provider_is_told_is_held(name: str) -> None:
     assert request.worst_case(None, encode(fields)).output == UNKNOWN_OUTPUT_TOKENS
     limited = build_chat_request({**fields, "max_tokens": 10})
     assert limited.worst_case(None, encode({**fields, name: 64_000})).output == 10
+
+
+_CLASSES = [b"a", b"q", b"A", b"1", b".", b" ", b"\t", b"\x01", b"\xff"]
+"""A byte of each class, with letters that are not often neighbours."""
+
+
+def test_no_text_takes_more_tokens_than_this_for_each_byte() -> None:
+    """What a byte takes depends on the two before it alone: the longest path over them is the dearest text."""
+    dearest: dict[tuple[bytes, bytes], float] = {(b"", b""): 0.0}
+    for length in range(1, 40):
+        longer: dict[tuple[bytes, bytes], float] = {}
+        for (before_last, last), tokens in dearest.items():
+            context = before_last + last
+            for byte in _CLASSES:
+                grown = tokens + _bound_block(context + byte) - (_bound_block(context) if context else 0.0)
+                longer[last, byte] = max(grown, longer.get((last, byte), 0.0))
+        dearest = longer
+        assert max(dearest.values()) <= 1.2101 * length < MOST_TOKENS_PER_BYTE * length
+
+
+_TEXT = st.text(st.sampled_from('aqA1. \t\n\x01é日"\\'), max_size=120) | st.sampled_from(["file", "signature", "role"])
+_MESSAGES = st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "system"]), "content": _TEXT}), min_size=1)
+
+
+@given(_MESSAGES, st.sampled_from(["openai/gpt-4.1", "gemini/gemini-2.5-flash-image", "perplexity/sonar"]))
+def test_a_plain_request_holds_what_the_whole_look_at_it_says(messages: Any, model_id: str) -> None:
+    sent = encode({"model": model_id, "messages": messages, "max_tokens": 100})
+    plain = parse_chat_request(sent)
+    assert plain.is_plain
+    assert plain.worst_case(model(model_id), sent) == replace(plain, is_plain=False).worst_case(model(model_id), sent)
+    assert bound_body(sent).input <= len(sent) * MOST_TOKENS_PER_BYTE
+
+
+def test_a_short_plain_prompt_is_not_looked_at() -> None:
+    messages = [{"role": "user", "content": "Write a tagline for an AI content platform."}]
+    sent = encode({"model": "gpt-4.1", "messages": messages})
+    request = parse_chat_request(sent)
+    request.worst_case(model("openai/gpt-4.1"), sent)
+    assert request.estimates.last_bound is None

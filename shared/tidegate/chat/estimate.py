@@ -122,7 +122,7 @@ def estimate_prompt(fields: ChatFields) -> int:
     if fields.tools or fields.functions:
         functions = [tool.function for tool in fields.tools or () if tool.function] + (fields.functions or [])
         tokens += TOOLS_PREAMBLE_TOKENS + sum(map(_function_tokens, functions)) if functions else 0
-    if isinstance(fields.response_format, JsonSchemaFormat):
+    if type(fields.response_format) is JsonSchemaFormat:
         tokens += TOOLS_PREAMBLE_TOKENS + _json_tokens(fields.response_format.json_schema.schema)
     return tokens
 
@@ -144,7 +144,7 @@ def _message_tokens(message: Message) -> int:
             tokens = sum(map(_part_tokens, parts))
         case None:
             tokens = 0
-    if isinstance(message, AssistantMessage):
+    if type(message) is AssistantMessage:
         calls = [call.function for call in message.tool_calls or () if call.function]
         tokens += sum(
             TOOL_TOKENS + estimate_text(call.name) + round(JSON_FACTOR * estimate_text(call.arguments))

@@ -134,7 +134,8 @@ class ChatRequest(Struct, frozen=True):
         body, origin = self.body, self.origin
         if origin is not None and origin.body is not None and origin.add_lost_fields is not None:
             body = origin.add_lost_fields(body)
-        return worst_case_tokens(self.fields, body, self.output_limit, model, sent, self.estimates)
+        limit, is_plain = self.output_limit, self.is_plain and origin is None
+        return worst_case_tokens(self.fields, body, limit, model, sent, self.estimates, is_plain=is_plain)
 
     def prompt_texts(self) -> Sequence[str]:
         return message_texts(self.fields.messages)

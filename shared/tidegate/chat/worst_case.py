@@ -25,6 +25,13 @@ estimate was above a thousand tokens was 58 %. The hold is too low for a router 
 template of 500 tokens (Snowflake). It is never less than `bound_body` of the body that is sent.
 """
 
+MOST_TOKENS_PER_BYTE = 1.25
+"""No text has a higher bound: a control character and a letter after it take 2.42 together, all others less. What
+`bound_body` adds for a message is less than the syntax of that message has at this rate.
+"""
+
+_NO_TOKENS = TokenCounts()
+
 SEARCH_RESULT_TOKENS = 32_000
 """Tokens held for what a provider's own tools read: search results, fetched pages, the output of code.
 
@@ -93,19 +100,23 @@ def worst_case_tokens(
     model: ModelLimits | None,
     sent: bytes | None = None,
     estimates: PromptEstimates | None = None,
+    *,
+    is_plain: bool = False,
 ) -> TokenCounts:
     """Return the tokens and searches to hold for the request, including tokens written to the provider's cache.
 
     `body` is the caller's, `sent` the one for the provider: all that stands in it counts, whatever the field. An answer
     that may be sound or images counts as such: no model's rate for these is lower than for text, and no model's rate
-    for reasoning is higher.
+    for reasoning is higher. `is_plain`: see `ChatRequest`.
     """
     estimates, choices, own_searches = estimates or PromptEstimates(), fields.n or 1, _own_searches(model)
-    has_tools = own_searches > 0 or not _TOOL_FIELDS.isdisjoint(body)
-    bound = estimates.bound(sent or encode(body))
+    has_tools = own_searches > 0 or (not is_plain and not _TOOL_FIELDS.isdisjoint(body))
+    media = 0 if is_plain else count_media(fields.messages)
+    prompt = math.ceil(estimates.estimate(fields) * PROMPT_FACTOR) + TEMPLATE_TOKENS + MEDIA_TOKENS * media
+    is_short = is_plain and sent is not None and len(sent) * MOST_TOKENS_PER_BYTE <= prompt
+    bound = _NO_TOKENS if is_short else estimates.bound(sent or encode(body))
     if bound.image_input:
         bound = _image_factor(bound, model)
-    prompt = _estimated_prompt(fields, estimates)
     if bound.input > prompt:
         prompt = bound.input
     if has_tools:
@@ -114,7 +125,7 @@ def worst_case_tokens(
     if sent is not None and b"udget" in sent:
         answer += max(map(int, _SENT_BUDGET.findall(sent)), default=0)
     answer *= choices
-    if body.get("prediction") is not None:
+    if "prediction" in body and body["prediction"] is not None:
         answer += _rejected_prediction(body["prediction"]) * choices
     has_audio, has_image = _answer_kinds(body, model, sent)
     if has_image:
@@ -190,8 +201,7 @@ def _answer_kinds(body: JsonObject, model: ModelLimits | None, sent: bytes | Non
     outputs = model.outputs if model else ()
     has_audio = "audio" in outputs and ("text" not in outputs or (sent is not None and b'"AUDIO"' in sent))
     has_image = "image" in outputs
-    modalities = body.get("modalities")
-    if isinstance(modalities, list):
+    if "modalities" in body and isinstance(modalities := body["modalities"], list):
         asked = {str(kind).lower() for kind in modalities}
         return has_audio or "audio" in asked, has_image or "image" in asked
     return has_audio, has_image
@@ -205,11 +215,6 @@ def _image_factor(bound: TokenCounts, model: ModelLimits | None) -> TokenCounts:
     factor = max((factor for name, factor in _IMAGE_FACTORS.items() if model and name in model.id), default=1)
     images = bound.image_input * factor
     return replace(bound, input=bound.input - bound.image_input + images, image_input=images)
-
-
-def _estimated_prompt(fields: ChatFields, estimates: PromptEstimates) -> int:
-    media = MEDIA_TOKENS * count_media(fields.messages)
-    return math.ceil(estimates.estimate(fields) * PROMPT_FACTOR) + TEMPLATE_TOKENS + media
 
 
 def _tool_tokens(fields: ChatFields, body: JsonObject, own_searches: int, sent: bytes | None) -> int:
