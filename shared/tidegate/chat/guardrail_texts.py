@@ -143,14 +143,15 @@ def _is_plain_option(name: str, value: Json) -> bool:
 def _plain_completion_texts(completion: Completion) -> list[Text] | None:
     """Return what `_walk_completion` visits if no message has more than a role and a text; otherwise None."""
     texts: list[Text] = []
-    for i, choice in enumerate(completion["choices"]):
-        message = cast(JsonObject, choice["message"])
+    for i, choice in enumerate(cast("list[dict[str, JsonObject]]", completion["choices"])):
+        message = choice["message"]
+        if "role" not in message or message["role"] != "assistant":
+            return None
         for name in message:
             value = message[name]
             if name == "content" and type(value) is str:
                 if value:
-                    path, role = f"choices[{i}].message.content", message.get("role")
-                    texts.append(Text(value, path, role if isinstance(role, str) else "assistant", "plain"))
+                    texts.append(Text(value, f"choices[{i}].message.content", "assistant", "plain"))
             elif name != "role" and value is not None and value != []:
                 return None
     return texts

@@ -4,6 +4,7 @@ The protocols of an operation have general types; `cast` narrows them here to ch
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -166,6 +167,7 @@ class ChatStamper(Struct):
         return {**self.common, "choices": [], "usage": usage, **fingerprint}
 
 
+@cache
 def _texts(name: str) -> Any:  # functions of `guardrail_texts` with different types
     return load("tidegate.chat.guardrail_texts", name)
 

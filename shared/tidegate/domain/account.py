@@ -9,7 +9,7 @@ from decimal import ROUND_UP, Decimal
 from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.domain.limits import (
@@ -143,12 +143,12 @@ class Account(Struct):
     `alerted_thresholds` are the highest per cents that the operator was alerted of, by budget and period.
     """
 
-    booked: dict[str, Number] = field(default_factory=dict[str, Number])
-    holds: dict[str, Hold] = field(default_factory=dict[str, Hold])
+    booked: dict[str, Number] = {}
+    holds: dict[str, Hold] = {}
     minute: int = 0
     minute_calls: int = 0
-    minute_tokens: dict[int, int] = field(default_factory=dict[int, int])
-    alerted_thresholds: dict[str, int] = field(default_factory=dict[str, int])
+    minute_tokens: dict[int, int] = {}
+    alerted_thresholds: dict[str, int] = {}
 
 
 class ExceededLimit(NamedTuple):
@@ -214,10 +214,10 @@ def exceeded_limit(
     hold has booked is available to the new one.
     """
     if not hold.is_batch:
-        is_counted = replaced is not None
-        exceeded = (
-            _exceeded_tokens(account, scope, hold, replaced) if is_counted else _exceeded_rate(account, scope, hold)
-        )
+        if replaced is None:
+            exceeded = _exceeded_rate(account, scope, hold)
+        else:
+            exceeded = _exceeded_tokens(account, scope, hold, replaced)
         if exceeded is not None:
             return exceeded
     booked, names = account.booked, booking_names(hold.at, hold.first_day)
@@ -301,8 +301,9 @@ def settle_hold(account: Account, hold: Hold, actual: Amounts, now: float) -> No
     """Replace the hold with the amounts that the call actually used."""
     del account.holds[hold.call_id]
     add_amounts(account.booked, settlement_bookings(hold, actual))
-    if refunds_minute_tokens(hold, now):
-        _add_minute_tokens(account, minute_of(hold.at), actual.tokens - hold.amounts.tokens)
+    unused = hold.amounts.tokens - actual.tokens
+    if unused and refunds_minute_tokens(hold, now):
+        _add_minute_tokens(account, minute_of(hold.at), -unused)
 
 
 def settlement_bookings(hold: Hold, actual: Amounts) -> dict[str, Number]:

@@ -128,12 +128,14 @@ class CachedCall:
             self._single_flight.resolve(self._flight_key, packed if is_answer else NO_ANSWER)
         if not is_answer or not self._policy.ttl_seconds:
             return
-        log_fields = {"call_id": self._call.id, "bytes": len(packed)}
+        fault: str | None = None
         try:
             if not await self._replies.keep(self._call.workspace.id, self._key, packed, self._policy.ttl_seconds):
-                log.warning("cache.too_large", extra=log_fields)
+                fault = "cache.too_large"
         except StoreUnavailable:
-            log.warning("cache.unavailable", extra=log_fields)
+            fault = "cache.unavailable"
+        if fault is not None:
+            log.warning(fault, extra={"call_id": self._call.id, "bytes": len(packed)})
 
     def leave(self) -> None:
         """If nothing was resolved, let the next waiting call take the lead."""

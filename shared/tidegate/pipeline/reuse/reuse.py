@@ -96,7 +96,8 @@ class StoreCallReuse:
             self._ignored = tuple(name for name in answer.ignored if name not in ignored)
         headers = (*answer.headers, *self._headers)
         if answer.batches is None:
-            self._reply = None if answer.reply is None else _translated(answer.reply)
+            reply = answer.reply
+            self._reply = _translated(reply) if reply is not None and NATIVE in reply else reply
             return replace(answer, headers=headers)
         return replace(answer, headers=headers, batches=self._record_stream(answer.batches))
 
@@ -147,4 +148,4 @@ def _size(observation: Observation) -> int:
 
 def _translated(reply: Reply) -> Reply:
     """Return the reply without the provider's own one, which only callers with its dialect can read."""
-    return {name: value for name, value in reply.items() if name != NATIVE} if NATIVE in reply else reply
+    return {name: value for name, value in reply.items() if name != NATIVE}

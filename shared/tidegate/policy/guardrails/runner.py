@@ -134,7 +134,8 @@ class GuardRun(Struct, frozen=True):
             call = replace(call, request=call.request.translated())
         if not self.active.on_input:
             return call
-        found = await _offload(call, partial(call.operation.request_texts, call.request))
+        list_texts = partial(call.operation.request_texts, call.request)
+        found = await offload(call.request.size, list_texts, detectors.LONG_CHARACTERS)
         changed = await self._run_all(self.active.on_input, "input", found)
         return call if changed is found else await _offload(call, partial(_with_texts, call, changed))
 

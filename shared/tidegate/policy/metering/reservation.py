@@ -87,7 +87,6 @@ def count_reservation(call: Call) -> Reservation | None:
     return Reservation(_hold(call, call.request.model, scopes_of_rates, Amounts(), 0), scopes_of_rates)
 
 
-@exact_money
 def worst_case_reservation(
     call: Call,
     model_id: str,
@@ -110,11 +109,8 @@ def worst_case_reservation(
     usd = None if model is None else call_cost(model, tokens, call.started_at)
     if usd is None and not call.workspace.allows_unpriced and _have_budget_in_usd(accounts):
         raise _unpriced(model_id)
-    amounts = Amounts(
-        tokens.input + tokens.output + spent.tokens,
-        worst_case_words(call, tokens),
-        (quantize_usd(usd) if usd else Decimal(0)) + spent.usd,
-    )
+    held_usd = MONEY.add(quantize_usd(usd or Decimal(0)), spent.usd)
+    amounts = Amounts(tokens.input + tokens.output + spent.tokens, worst_case_words(call, tokens), held_usd)
     return Reservation(_hold(call, model_id, accounts, amounts, tokens.input), accounts)
 
 
