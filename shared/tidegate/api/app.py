@@ -3,7 +3,7 @@
 A cold start on Lambda answers a call without Starlette: loading it takes 25 ms.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from traceback import format_exc
@@ -120,15 +120,17 @@ class DataPlane:
         self._options, self._extra_routes = options, extra_routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.route(scope, receive, send)
+
+    def route(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return the coroutine that answers the request, or that lives while the application does."""
         if scope["type"] == "lifespan":
-            await self._live(scope, receive, send)
-            return
+            return self._live(scope, receive, send)
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self._endpoints:
             headers = dict(scope["headers"])
             if b"origin" not in headers:
-                await self._endpoints[scope["path"]](scope, receive, send, headers)
-                return
-        await self.router(scope, receive, send)
+                return self._endpoints[scope["path"]](scope, receive, send, headers)
+        return self.router(scope, receive, send)
 
     @cached_property
     def router(self) -> ASGIApp:
