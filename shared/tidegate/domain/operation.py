@@ -11,7 +11,7 @@ cache use these protocols, and never a field of one operation. To add an operati
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from tidegate.domain.gateway_fields import GatewayFields
 from tidegate.domain.origin import Origin
@@ -197,10 +197,10 @@ class ReplyLog(Struct):
     usage: Usage | None = None
     finish_reason: str | None = None
     native_finish_reason: str | None = None
-    answer_text: list[str] = field(default_factory=list[str])
-    reasoning_text: list[str] = field(default_factory=list[str])
-    other_text: list[str] = field(default_factory=list[str])
-    price_fields: dict[str, object] = field(default_factory=dict[str, object])
+    answer_text: list[str] = []
+    reasoning_text: list[str] = []
+    other_text: list[str] = []
+    price_fields: dict[str, object] = {}
     images: int = 0
     audio_characters: int = 0
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from msgspec import Struct, field, structs
+from msgspec import Struct, structs
 
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
@@ -45,14 +45,14 @@ class Origin(Struct, frozen=True):
 
     dialect: str
     body: JsonObject | None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = {}
     notes: object = None
     ignored: tuple[str, ...] = ()
     session_id: str | None = None
     make_portable: Callable[[JsonObject], tuple[JsonObject, tuple[str, ...]]] | None = None
     add_lost_fields: Callable[[JsonObject], JsonObject] | None = None
     conversation: ConversationToStore | None = None
-    refusals: Mapping[str, str] = field(default_factory=dict[str, str])
+    refusals: Mapping[str, str] = {}
     drop_sealed_reasoning: Callable[[JsonObject], tuple[JsonObject, tuple[str, ...]]] | None = None
 
     def check_translatable(self) -> None:

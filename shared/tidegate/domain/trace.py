@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Sequence
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 _COMPRESSION = 1
 """The level of zlib: a stream's events shrink to a tenth with any, and the first one takes half of the sixth's time."""
@@ -31,10 +31,10 @@ class TracedAttempt(Struct, kw_only=True, omit_defaults=True):
     started: float
     ended: float | None = None
     url: str = ""
-    headers: dict[str, str] = field(default_factory=dict[str, str])
+    headers: dict[str, str] = {}
     body: bytes = b""
     status: int | None = None
-    reply_headers: dict[str, str] = field(default_factory=dict[str, str])
+    reply_headers: dict[str, str] = {}
     reply: bytes = b""
     pieces: Sequence[Piece] = ()
     omitted_bytes: int = 0

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Protocol
 
-from msgspec import field
+from msgspec import Struct
 
 from tidegate.domain.account import Hold
 from tidegate.domain.budget_alerts import AccountSnapshot
@@ -56,7 +56,7 @@ class CallTrace(Protocol):
         ...
 
 
-class Observation(ReplyLog, kw_only=True):
+class Observation(ReplyLog, Struct, kw_only=True):
     """The facts of a call so far, from which its outcome is made. Its `status` is "cancelled" until it ends otherwise.
 
     `events` is the log of all that happened, to which its methods append; failed attempts stand only there.
@@ -72,7 +72,7 @@ class Observation(ReplyLog, kw_only=True):
     status: OutcomeStatus = "cancelled"
     resolution: Resolution | None = None
     deployment: Deployment | None = None
-    events: list[CallEvent] = field(default_factory=list[CallEvent])
+    events: list[CallEvent] = []
     attempts: int = 0
     attempt_started_at: float = 0.0
     first_event_at: float | None = None
@@ -83,10 +83,10 @@ class Observation(ReplyLog, kw_only=True):
     hold: Hold | None = None
     account_snapshot: AccountSnapshot | None = None
     handed_over_at: float | None = None
-    sent: list[SentAttempt] = field(default_factory=list[SentAttempt])
+    sent: list[SentAttempt] = []
     answering: SentAttempt | None = None
     ignored: tuple[str, ...] = ()
-    verdicts: Mapping[str, str] = field(default_factory=dict[str, str])
+    verdicts: Mapping[str, str] = {}
     error: TidegateError | None = None
     trace: CallTrace | None = None
     plan: Plan | None = None

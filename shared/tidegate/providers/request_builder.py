@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import quote
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from tidegate.chat.request import ChatCall
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
@@ -39,9 +39,9 @@ class RequestBuilder(Struct):
     call: ChatCall
     remaining: JsonObject
     tool_names: ToolNames
-    body: JsonObject = field(default_factory=dict[str, Json])
+    body: JsonObject = {}
     answer_tool: str | None = None
-    ignored: list[str] = field(default_factory=list[str])
+    ignored: list[str] = []
 
     def take(self, name: str) -> Json:
         """Remove a field from the caller's and return its value, None if it was not sent."""

@@ -4,7 +4,7 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 recorded replies.
 """
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from tidegate.chat.completion import Choice, Completion, CompletionMessage, FunctionCall, ToolCall
 from tidegate.chat.reasoning_order import Place
@@ -16,12 +16,12 @@ from tidegate.providers.bedrock import failure, normalise, reasoning_replay
 class _ReplyContent(Struct):
     """The content of a reply, collected from its blocks."""
 
-    text: list[str] = field(default_factory=list[str])
-    reasoning: list[str] = field(default_factory=list[str])
-    reasoning_details: list[Json] = field(default_factory=list[Json])
-    calls: list[ToolCall] = field(default_factory=list[ToolCall])
-    annotations: list[Json] = field(default_factory=list[Json])
-    images: list[Json] = field(default_factory=list[Json])
+    text: list[str] = []
+    reasoning: list[str] = []
+    reasoning_details: list[Json] = []
+    calls: list[ToolCall] = []
+    annotations: list[Json] = []
+    images: list[Json] = []
     searches: int = 0
 
 

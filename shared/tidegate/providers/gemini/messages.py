@@ -6,7 +6,7 @@ and recorded requests.
 
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from tidegate.chat.messages import (
     AssistantMessage,
@@ -30,7 +30,7 @@ class _GeminiTurn(Struct):
     """One turn. Each of the `parts` has an order: tool results come first, in the order of their calls."""
 
     role: Literal["user", "model"]
-    parts: list[tuple[int, JsonObject]] = field(default_factory=list[tuple[int, JsonObject]])
+    parts: list[tuple[int, JsonObject]] = []
 
     def to_json(self) -> JsonObject:
         parts: list[Json] = [part for _, part in sorted(self.parts, key=lambda entry: entry[0])]
@@ -42,9 +42,9 @@ class _GeminiTurn(Struct):
 class _GeminiHistory(Struct):
     """The conversation. `calls_by_id` are the order and the tool's name of each call."""
 
-    system: list[JsonObject] = field(default_factory=list[JsonObject])
-    turns: list[_GeminiTurn] = field(default_factory=list[_GeminiTurn])
-    calls_by_id: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
+    system: list[JsonObject] = []
+    turns: list[_GeminiTurn] = []
+    calls_by_id: dict[str, tuple[int, str]] = {}
 
     def add(self, role: Literal["user", "model"], parts: list[JsonObject], order: int = _AFTER_TOOL_RESULTS) -> None:
         if not self.turns or self.turns[-1].role != role:

@@ -6,7 +6,7 @@ https://ai.google.dev/gemini-api/docs/tool-combination, https://ai.google.dev/ge
 
 from collections.abc import Iterator
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from tidegate.chat.media import parse_media
 from tidegate.chat.messages import AssistantMessage, AssistantToolCall
@@ -28,7 +28,7 @@ _FACTS = frozenset({"thought", "thoughtSignature", "partMetadata", "mediaResolut
 
 
 class _ThoughtSignatures(Struct):
-    by_id: dict[str, str] = field(default_factory=dict[str, str])
+    by_id: dict[str, str] = {}
     for_text: str | None = None
 
 

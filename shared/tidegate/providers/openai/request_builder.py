@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from re import Pattern, compile
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Media
@@ -23,9 +23,9 @@ class OpenAIRequestBuilder(Struct):
     signatures: Mapping[int, Json]
     media: Mapping[str, Media]
     caching: bool = False
-    caller_tool_names: Mapping[str, str] = field(default_factory=dict[str, str])
+    caller_tool_names: Mapping[str, str] = {}
     legacy_functions: bool = False
-    ignored: list[str] = field(default_factory=list[str])
+    ignored: list[str] = []
 
     def take(self, name: str) -> Json:
         """Remove a field from the body and return its value, None if it is missing."""

@@ -4,7 +4,7 @@ Source: https://platform.openai.com/docs/api-reference/responses-streaming (2026
 read when it is done.
 """
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from tidegate.chat.completion import url_citation
 from tidegate.chat.reasoning_order import Place
@@ -25,7 +25,7 @@ class _Item(Struct):
     is_done: bool = False
     has_deltas: bool = False
     has_annotations: bool = False
-    starts: dict[int, int] = field(default_factory=dict[int, int])
+    starts: dict[int, int] = {}
     part: Json = None
 
 

@@ -10,7 +10,7 @@ Sources: https://platform.openai.com/docs/guides/function-calling (custom tools)
 from collections.abc import Mapping
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from tidegate.json import Json, JsonObject, decode_or_none, encode
 
@@ -51,8 +51,8 @@ class CallTarget(Struct, frozen=True):
 class CallNames(Struct, frozen=True):
     """The tools by the names of their functions, and the functions by their tools."""
 
-    targets: dict[str, CallTarget] = field(default_factory=dict[str, CallTarget])
-    functions: dict[CallTarget, str] = field(default_factory=dict[CallTarget, str])
+    targets: dict[str, CallTarget] = {}
+    functions: dict[CallTarget, str] = {}
 
     def add(self, target: CallTarget) -> str:
         """Return the name of the function for a tool: its own, with its namespace in front, and unique."""
