@@ -100,7 +100,7 @@ def open_programs() -> Generator[dict[str, Load]]:
 def _checked(store: str, provider: Program, interpreter: Interpreter) -> Generator[Program]:
     """The gateway, whose demo workspace has all limits, a cache and a guardrail."""
     with processes.gateway(store, provider, interpreter) as program:
-        guardrail = {"name": "names", "kind": "words", "words": ["hurricane"]}
+        guardrail = {"name": "names", "kind": "words", "words": ["hurricane"], "always": True}
         _change(program, limits=msgspec.to_builtins(ALL_LIMITS), cache_ttl_seconds=3600, guardrails=[guardrail])
         yield program
 

@@ -24,5 +24,5 @@ ALL_LIMITS = Limits(
 
 def with_checks(workspace: Workspace) -> Workspace:
     """Return the workspace with all limits, a cache and a guardrail."""
-    guardrail = Guardrail("names", "words", words=("hurricane",))
+    guardrail = Guardrail("names", "words", always=True, words=("hurricane",))
     return replace(workspace, limits=ALL_LIMITS, guardrails=(guardrail,), cache_ttl_seconds=3600)
