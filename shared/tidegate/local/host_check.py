@@ -71,7 +71,7 @@ class HostCheck:
 
     def __init__(self, app: ASGIApp, hosts: AllowedHosts) -> None:
         self._app, self._hosts = app, hosts
-        self._last_allowed: list[bytes] = []
+        self._last_allowed: list[bytes] | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http":
