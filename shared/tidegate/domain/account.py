@@ -195,7 +195,8 @@ def _booking_names_of_day(day: int, first_day: int) -> Mapping[Unit, Mapping[Spa
 
 def bookings(hold: Hold, amounts: Amounts) -> dict[str, Number]:
     """The amounts to add to `Account.booked`, by name: each unit once for the hold's day and once for its month."""
-    names, by_unit, added = booking_names(hold.at, hold.first_day), amounts.by_unit(), dict[str, Number]()
+    names, by_unit = booking_names(hold.at, hold.first_day), amounts.by_unit()
+    added: dict[str, Number] = {}
     for unit in UNITS:
         amount = by_unit[unit]
         if amount:
@@ -359,7 +360,8 @@ def rate_statuses(account: Account, scope: AccountScope, now: float) -> dict[str
     if account.minute > minute:
         minute = account.minute
     calls, tokens = minute_usage(account, minute)
-    reset_seconds, statuses = (minute + 1) * 60.0 - now, dict[str, RateStatus]()
+    reset_seconds = (minute + 1) * 60.0 - now
+    statuses: dict[str, RateStatus] = {}
     for unit, limit, share in scope.rates:
         remaining = int(share) - (calls if unit == "requests" else tokens)
         statuses[unit] = RateStatus(limit, remaining if remaining > 0 else 0, reset_seconds)
