@@ -11,6 +11,8 @@ Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Express
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from tidegate.aws.values import AttributeValue, to_attribute, to_attributes
 
 Payload: TypeAlias = dict[str, object]
@@ -62,23 +64,18 @@ class Placeholders:
         return payload
 
 
-class Expression:
+class Expression(Struct, frozen=True):
     """A template and its operands."""
 
-    __slots__ = ("operands", "template")
-
-    def __init__(self, template: str, operands: Operands) -> None:
-        self.template = template
-        self.operands = operands
+    template: str
+    operands: Operands
 
     def render(self, placeholders: Placeholders) -> str:
         return placeholders.fill(self.template, self.operands)
 
 
-class Condition(Expression):
+class Condition(Expression, frozen=True):
     """A condition on one item, to be combined with `&` and `|`."""
-
-    __slots__ = ()
 
     def __and__(self, other: "Condition") -> "Condition":
         return Condition(f"({self.template} AND {other.template})", self.operands + other.operands)
@@ -94,10 +91,14 @@ def all_of(conditions: Sequence[Condition]) -> Condition:
     return Condition(template, tuple([operand for condition in conditions for operand in condition.operands]))
 
 
-class Comparable(Expression):
+class Comparable:
     """An operand that can be compared with values: an attribute, or its size."""
 
-    __slots__ = ()
+    __slots__ = ("operands", "template")
+
+    def __init__(self, template: str, operands: Operands) -> None:
+        self.template = template
+        self.operands = operands
 
     def equals(self, value: object) -> Condition:
         return Condition(f"{self.template} = %s", (*self.operands, (value,)))
@@ -157,23 +158,15 @@ class Attr(Comparable):
         return UpdateExpression(adds=(Expression(f"{self.template} %s", (*self.operands, (number,))),))
 
     def remove(self) -> "UpdateExpression":
-        return UpdateExpression(removes=(self,))
+        return UpdateExpression(removes=(Expression(self.template, self.operands),))
 
 
-class UpdateExpression:
+class UpdateExpression(Struct, frozen=True):
     """The changes that an update makes to an item, to be combined with `&`."""
 
-    __slots__ = ("adds", "removes", "sets")
-
-    def __init__(
-        self,
-        sets: tuple[Expression, ...] = (),
-        removes: tuple[Expression, ...] = (),
-        adds: tuple[Expression, ...] = (),
-    ) -> None:
-        self.sets = sets
-        self.removes = removes
-        self.adds = adds
+    sets: tuple[Expression, ...] = ()
+    removes: tuple[Expression, ...] = ()
+    adds: tuple[Expression, ...] = ()
 
     def __and__(self, other: "UpdateExpression") -> "UpdateExpression":
         return UpdateExpression(self.sets + other.sets, self.removes + other.removes, self.adds + other.adds)

@@ -281,21 +281,19 @@ def account_from_item(item: Item | None) -> Account:
     """Return the account that the item holds; an empty account for None."""
     if item is None:
         return Account()
-    minute, minute_calls = (int(str(item.get(name, 0))) for name in ("minute", "minute_calls"))
-    account = Account(minute=minute, minute_calls=minute_calls)
+    account = Account(minute=int(str(item.get("minute", 0))), minute_calls=int(str(item.get("minute_calls", 0))))
     packed = msgspec.convert(item.get("holds", {}), dict[str, str])
     account.holds = {call_id: _unpack_hold(call_id, text) for call_id, text in packed.items()}
     for name, value in item.items():
-        if isinstance(value, str) and name.startswith(_BATCH_HOLD):
+        if type(value) is Decimal:
+            unit = name.partition("#")[0]
+            if unit in UNITS:
+                account.booked[name] = value if unit == "usd" else int(value)
+            elif name.startswith("minute_") and name != "minute_calls":
+                account.minute_tokens[int(name.removeprefix("minute_"))] = int(value)
+        elif type(value) is str and name.startswith(_BATCH_HOLD):
             call_id = name.removeprefix(_BATCH_HOLD)
             account.holds[call_id] = replace(_unpack_hold(call_id, value), is_batch=True)
-        if not isinstance(value, Decimal):
-            continue
-        unit = name.partition("#")[0]
-        if unit in UNITS:
-            account.booked[name] = value if unit == "usd" else int(value)
-        elif name.startswith("minute_") and name != "minute_calls":
-            account.minute_tokens[int(name.removeprefix("minute_"))] = int(value)
     account.alerted_thresholds = msgspec.convert(decimals_to_int(item.get("warned", {})), dict[str, int])
     return account
 

@@ -102,8 +102,11 @@ class JsonLines(logging.Formatter):
             "location": location,
             "message": event,
             "timestamp": f"{iso_time(created)[:-1]}+00:00",
-            **{name: value for name, value in extra.items() if value is not None},
         }
+        for name, value in extra.items():
+            if value is not None:
+                # A comprehension makes a dictionary that is then copied.
+                line[name] = value  # noqa: PERF403
         if self._metrics_namespace and has_call_metrics(line):
             load("tidegate.aws.emf", "add_metrics")(line, created, self._metrics_namespace)
         return line

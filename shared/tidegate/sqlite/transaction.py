@@ -67,7 +67,7 @@ def parse_write_request(action: str, payload: Payload) -> WriteRequest:
     """The request of a write action. Raises `DynamoError` for one that the product does not use, and `ValueError`."""
     if action == "TransactWriteItems":
         entries = cast("list[dict[str, Payload]]", payload["TransactItems"])
-        return WriteRequest(tuple(_parse_write(*write) for entry in entries for write in entry.items()), True)
+        return WriteRequest(tuple([_parse_write(*write) for entry in entries for write in entry.items()]), True)
     if action not in _VERBS:
         raise DynamoError("UnknownOperationException", action)
     return WriteRequest((_parse_write(_VERBS[action], payload),), is_transaction=False)
