@@ -1,4 +1,4 @@
-"""Exchanges on kept connections: read, pushed, paused, given up, and what becomes of their connections."""
+"""Exchanges on kept connections: read, pushed, given up, and what becomes of their connections."""
 
 import asyncio
 import os
@@ -29,26 +29,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-class Received:
-    """A receiver that keeps what is pushed to it."""
-
-    def __init__(self) -> None:
-        self.chunks: list[bytes] = []
-        self.ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.on_first: Callable[[], None] = lambda: None
-
-    def on_chunk(self, chunk: bytes) -> None:
-        self.chunks.append(chunk)
-        if len(self.chunks) == 1:
-            self.on_first()
-
-    def on_end(self) -> None:
-        self.ending.set_result("end")
-
-    def on_error(self, error: ExchangeError | ProviderMalformed) -> None:
-        self.ending.set_result(str(error))
 
 
 @asynccontextmanager
@@ -126,12 +106,17 @@ def test_a_stream_is_pushed_as_it_arrives(run: Run) -> None:
             await asyncio.sleep(0.02)
             writer.write(b"0\r\n\r\n")
 
+        chunks: list[bytes] = []
+
+        def take(chunk: bytes) -> bool:
+            chunks.append(chunk)
+            first.set()
+            return True
+
         async with pooled(answer) as (pool, _):
-            exchange, received = exchange_of(pool), Received()
-            received.on_first = first.set
+            exchange = exchange_of(pool)
             await pool.send(exchange, LIMITS)
-            exchange.push_to(received)
-            assert (await received.ending, received.chunks) == ("end", [b"one", b"twome"])
+            assert (await exchange.push(take), chunks) == (False, [b"one", b"twome"])
             exchange.close()
 
     run(main())
@@ -144,25 +129,40 @@ async def test_an_error_is_pushed_after_all_that_came_before_it(ending: bytes, s
         await writer.drain()
         writer.close()
 
+    chunks: list[bytes] = []
+
+    def take(chunk: bytes) -> bool:
+        chunks.append(chunk)
+        return True
+
     async with pooled(answer) as (pool, _):
-        exchange, received = exchange_of(pool), Received()
+        exchange = exchange_of(pool)
         await pool.send(exchange, LIMITS)
-        exchange.push_to(received)
-        assert said in await received.ending
-        assert received.chunks == [b"one"]
+        with pytest.raises(ExchangeError, match=said):
+            await exchange.push(take)
+        assert chunks == [b"one"]
 
 
-async def test_a_receiver_that_closes_the_exchange_hears_no_more() -> None:
+async def test_what_was_not_wanted_is_pushed_or_read_later() -> None:
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
-        writer.write(CHUNKED + b"3\r\none\r\n0\r\n\r\n")
+        for text in (CHUNKED + b"3\r\none\r\n", b"3\r\ntwo\r\n", b"4\r\nfour\r\n0\r\n\r\n"):
+            writer.write(text)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    chunks: list[bytes] = []
+
+    def take_one(chunk: bytes) -> bool:
+        chunks.append(chunk)
+        return False
 
     async with pooled(answer) as (pool, _):
-        exchange, received = exchange_of(pool), Received()
-        received.on_first = exchange.close
+        exchange = exchange_of(pool)
         await pool.send(exchange, LIMITS)
-        exchange.push_to(received)
-        await asyncio.sleep(0.02)
-        assert (received.chunks, received.ending.done()) == ([b"one"], False)
+        assert (await exchange.push(take_one), await exchange.push(take_one)) == (True, True)
+        assert chunks == [b"one", b"two"]
+        assert (await exchange.read_chunk(), await exchange.push(take_one)) == (b"four", False)
+        assert chunks == [b"one", b"two"]
 
 
 class Endless:
@@ -197,18 +197,26 @@ def test_a_slow_reader_lets_the_server_wait(run: Run, is_pushed: bool) -> None:
     async def main() -> None:
         endless = Endless()
         async with pooled(endless) as (pool, _):
-            exchange, received = exchange_of(pool), Received()
-            received.on_first = exchange.pause
+            exchange, pushed = exchange_of(pool), 0
+
+            def take(chunk: bytes) -> bool:
+                nonlocal pushed
+                pushed += len(chunk)
+                return pushed < held
+
             await pool.send(exchange, LIMITS)
+            held = 0
             if is_pushed:
-                exchange.push_to(received)
+                assert await exchange.push(take)
             held = await endless.stands_still()
-            kept = exchange.size + sum(map(len, received.chunks))
-            assert kept <= 3 * MAX_BUFFERED_BYTES
+            assert exchange.size <= 3 * MAX_BUFFERED_BYTES
             assert held < 32 * 1024 * 1024
             if is_pushed:
-                exchange.resume()
+                kept = exchange.size + pushed
+                assert await exchange.push(take)
+                assert pushed >= kept
             else:
+                kept = exchange.size
                 assert len(await exchange.read_chunk()) == kept
                 while endless.written == held:
                     await exchange.read_chunk()

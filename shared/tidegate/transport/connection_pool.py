@@ -48,27 +48,31 @@ class ConnectionPool:
         before a byte of the response: the server has closed it meanwhile. Raises `ExchangeError`, and
         `ProviderMalformed` beyond `max_bytes`; closes the exchange then, and when it is cancelled.
         """
-        if self._idle:
-            now = self._clock()
-            connection = self._take_idle(now - KEEPALIVE_SECONDS)
-            if connection is not None:
-                connection.start(exchange)
-                if exchange.failure is None:
-                    await exchange.wait()
-                if exchange.failure is None:
-                    return
-                if now - connection.idle_since <= IDLE_SECONDS or not exchange.was_dropped:
-                    exchange.check()
-                    return
-                exchange.restart()
-        connection = await self.pools.dialer.connect(self.origin, limits, self._make, self._address)
-        if exchange.failure is not None:  # its time is up
-            self.give_back(connection)
-            raise exchange.failure
-        connection.start(exchange)
-        if exchange.failure is None:
-            await exchange.wait()
-        exchange.check()
+        try:
+            if self._idle:
+                now = self._clock()
+                connection = self._take_idle(now - KEEPALIVE_SECONDS)
+                if connection is not None:
+                    connection.start(exchange)
+                    if exchange.failure is None:
+                        await exchange.wait()
+                    if exchange.failure is None:
+                        return
+                    if now - connection.idle_since <= IDLE_SECONDS or not exchange.was_dropped:
+                        exchange.check()
+                        return
+                    exchange.restart()
+            connection = await self.pools.dialer.connect(self.origin, limits, self._make, self._address)
+            if exchange.failure is not None:  # its time is up
+                self.give_back(connection)
+                raise exchange.failure
+            connection.start(exchange)
+            if exchange.failure is None:
+                await exchange.wait()
+            exchange.check()
+        except BaseException:
+            exchange.close()
+            raise
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection whose exchange has ended."""

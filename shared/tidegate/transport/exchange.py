@@ -1,9 +1,10 @@
-"""One request and its response on a connection: awaited whole, read in chunks, or pushed to a receiver.
+"""One request and its response on a connection: awaited whole, read in chunks, or pushed to a function.
 
 It has no task and no timer: who opens an exchange limits its time, by `fail`.
 """
 
 from asyncio import Future
+from collections.abc import Callable
 from typing import Protocol
 
 from tidegate.errors import ProviderMalformed
@@ -12,7 +13,7 @@ from tidegate.transport.response_parser import ResponseParser
 MAX_BUFFERED_BYTES = 256 * 1024
 """Content that nobody has read, beyond which no more is taken from the connection."""
 
-_HEAD, _CHUNK, _END = range(3)
+_HEAD, _CHUNK, _END, _PUSH = range(4)
 
 
 class ExchangeError(Exception):
@@ -30,16 +31,6 @@ class ExchangeError(Exception):
         self.was_sent = was_sent
         self.was_dropped = was_dropped
         self.timed_out = timed_out
-
-
-class Receiver(Protocol):
-    """Gets the content of a response as it arrives. Its methods are called in the event loop and must not raise."""
-
-    def on_chunk(self, chunk: bytes) -> None: ...
-
-    def on_end(self) -> None: ...
-
-    def on_error(self, error: ExchangeError | ProviderMalformed) -> None: ...
 
 
 class Wire(Protocol):
@@ -70,7 +61,7 @@ class Exchange(ResponseParser):
     """
 
     __slots__ = (
-        *("_goal", "_receiver", "_size_limit", "_waiter"),
+        *("_goal", "_size_limit", "_take_pushed", "_waiter"),
         *("body", "failure", "head", "is_paused", "silent_since", "times_arrivals", "wire"),
     )
 
@@ -84,7 +75,7 @@ class Exchange(ResponseParser):
         self.silent_since = 0.0
         self._goal = _HEAD if max_bytes is None else _END
         self._size_limit = MAX_BUFFERED_BYTES if max_bytes is None else max_bytes
-        self._receiver: Receiver | None = None
+        self._take_pushed: Callable[[bytes], bool] | None = None
         self._waiter: Future[None] | None = None
 
     def restart(self) -> None:
@@ -92,19 +83,11 @@ class Exchange(ResponseParser):
         super().restart()
         self.failure = None
 
-    async def wait(self) -> None:
-        """Return when the exchange has failed, or has what is awaited. Closes the exchange when it is cancelled.
-
-        Only for an exchange that waits for something: it must not have failed or ended.
-        """
-        self._waiter = Future()
-        try:
-            await self._waiter
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            self._waiter = None
+    def wait(self) -> Future[None]:
+        """A future that is done when the exchange fails or has its goal. Only for one that has not failed or ended."""
+        waiter: Future[None] = Future()
+        self._waiter = waiter
+        return waiter
 
     @property
     def was_dropped(self) -> bool:
@@ -145,31 +128,34 @@ class Exchange(ResponseParser):
         pieces, self.pieces, self.size = self.pieces, [], 0
         if self.is_paused:
             self.resume()
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return b"".join(pieces)  # a single piece is not copied
 
-    def push_to(self, receiver: Receiver) -> None:
-        """From now on, call `receiver` with all content, and once with the end or the error."""
-        self._receiver = receiver
+    async def push(self, take: Callable[[bytes], bool]) -> bool:
+        """Call `take` with the content as it arrives, until it returns False: return True then, and False at the end.
+
+        What arrives in the meantime waits for the next call, or for `read_chunk`. Raises `ExchangeError`, after all
+        content that came before, and what `take` raises.
+        """
+        self._goal, self._take_pushed = _PUSH, take
+        waiter = self.wait()
         if self.is_paused:
             self.resume()
         self.deliver()
-
-    def hold(self) -> None:
-        """Push no more: what arrives waits for the next `push_to`, or for `read_chunk`."""
-        self._receiver = None
-
-    def pause(self) -> None:
-        """Take no more from the connection, because the receiver is slow. What has been taken may still be pushed."""
-        if self.wire is not None and not self.is_paused:
-            self.is_paused = True
-            self.wire.pause_reading()
+        try:
+            await waiter
+            if self._take_pushed is None:
+                return True
+        finally:
+            self._take_pushed = None
+        if self.failure is not None:
+            raise self.failure
+        return False
 
     def resume(self) -> None:
-        """Take content from the connection again, after `pause`."""
-        if self.is_paused:
-            self.is_paused = False
-            if self.wire is not None:
-                self.wire.resume_reading()
+        """Take content from the connection again, which waited for a slow reader."""
+        self.is_paused = False
+        if self.wire is not None:
+            self.wire.resume_reading()
 
     def fail(self, failure: ExchangeError | ProviderMalformed) -> None:
         """End the exchange with an error, unless it has ended, and close the connection."""
@@ -181,43 +167,42 @@ class Exchange(ResponseParser):
 
     def close(self) -> None:
         """Close the connection, unless the whole response has arrived. Call it at the end of each exchange."""
-        self._receiver = None
         self._disconnect()
 
     def deliver(self) -> None:
-        """Wake who waits, or push: the connection calls it when something has arrived."""
-        receiver = self._receiver
-        if receiver is not None:
-            self._push(receiver)
-            return
-        if self.size > self._size_limit:
+        """Push, or wake who waits: the connection calls it when something has arrived."""
+        if self._take_pushed is not None:
+            if self.pieces:
+                self._push(self._take_pushed)
+        elif self.size > self._size_limit:
             self._limit_size()
         waiter = self._waiter
-        if waiter is not None and self._is_reached() and not waiter.done():
+        if waiter is not None and (self.is_complete or self._is_reached()) and not waiter.done():
             waiter.set_result(None)
 
-    def _push(self, receiver: Receiver) -> None:
-        if self.pieces:
-            pieces, self.pieces, self.size = self.pieces, [], 0
-            receiver.on_chunk(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        if self._receiver is None:  # it has closed the exchange
-            return
-        if self.failure is not None:
-            self._receiver = None
-            receiver.on_error(self.failure)
-        elif self.is_complete:
-            self._receiver = None
-            receiver.on_end()
+    def _push(self, take: Callable[[bytes], bool]) -> None:
+        pieces, self.pieces, self.size = self.pieces, [], 0
+        try:
+            if not take(b"".join(pieces)):
+                self._take_pushed = None
+        except BaseException as error:  # for who awaits `push`, not for the event loop
+            self._take_pushed = None
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_exception(error)
 
     def _is_reached(self) -> bool:
         if self.is_complete or self.failure is not None:
             return True
-        return self.has_head if self._goal == _HEAD else self._goal == _CHUNK and bool(self.pieces)
+        if self._goal == _HEAD:
+            return self.has_head
+        return bool(self.pieces) if self._goal == _CHUNK else self._goal == _PUSH and self._take_pushed is None
 
     def _limit_size(self) -> None:
         """Let the server wait for the reader; refuse a response that is read whole."""
         if self._goal != _END:
-            self.pause()
+            if self.wire is not None and not self.is_paused:
+                self.is_paused = True
+                self.wire.pause_reading()
         elif self.failure is None:
             message = f"The response of the provider is larger than {self._size_limit} bytes."
             self.failure = ProviderMalformed(message)

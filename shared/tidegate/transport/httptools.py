@@ -130,11 +130,10 @@ class HttptoolsResponse(Exchange, SelfTimed):
         self._is_waiting = True
         try:
             await pool.send(self, DialLimits(timeouts.connect or self._transport.connect_seconds, limit))
-        except ExchangeError as error:
-            self._leave()
-            raise self._translate(error) from None
-        except BaseException:
-            self._leave()
+        except BaseException as error:
+            deadlines.open.discard(self)
+            if isinstance(error, ExchangeError):
+                raise self._translate(error) from None
             raise
         self._is_waiting = False
         return self
@@ -142,7 +141,9 @@ class HttptoolsResponse(Exchange, SelfTimed):
     async def __aexit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._leave()
+        self._deadlines.open.discard(self)
+        if not self.is_complete:
+            self.close()
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -192,16 +193,13 @@ class HttptoolsResponse(Exchange, SelfTimed):
         """See `TimedResponse.push_chunks`."""
         if self.record is not None:
             return await push_pulled(self, take)
-        push = _Push(self, take)
         self._start_waiting(times_arrivals=True)
         try:
-            self.push_to(push)
-            return await push.ended
+            return await self.push(take)
         except ExchangeError as error:
             raise self._translate(error) from None
         finally:
             self._is_waiting = False
-            self.hold()
 
     def check_time(self, now: float) -> float:
         """See `connection_pool.Limited`."""
@@ -234,11 +232,6 @@ class HttptoolsResponse(Exchange, SelfTimed):
         if limit < deadlines.next_check:
             deadlines.check_at(limit)
 
-    def _leave(self) -> None:
-        self._deadlines.open.discard(self)
-        if not self.is_complete:
-            self.close()
-
     def _translate(self, error: ExchangeError) -> UpstreamError:
         if isinstance(self.failure, _Silence):
             return ProviderTimeout(self.failure.reason)
@@ -247,39 +240,6 @@ class HttptoolsResponse(Exchange, SelfTimed):
 
 class _Silence(ExchangeError):
     """The server was silent for too long. `reason` is for callers."""
-
-
-class _Push:
-    """The `Receiver` of `push_chunks`. `ended` is True if `take` wanted no more, False at the end of the content."""
-
-    __slots__ = ("_exchange", "_take", "ended")
-
-    def __init__(self, exchange: Exchange, take: Callable[[bytes], bool]) -> None:
-        self._exchange = exchange
-        self._take = take
-        self.ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-
-    def on_chunk(self, chunk: bytes) -> None:
-        try:
-            wants_more = self._take(chunk)
-        except BaseException as error:  # who awaits `ended` gets it, and not the event loop
-            self._exchange.hold()
-            self.on_error(error)
-        else:
-            if not wants_more:
-                self._exchange.hold()
-                self._end(True)
-
-    def on_end(self) -> None:
-        self._end(False)
-
-    def on_error(self, error: BaseException) -> None:
-        if not self.ended.done():
-            self.ended.set_exception(error)
-
-    def _end(self, wants_no_more: bool) -> None:
-        if not self.ended.done():
-            self.ended.set_result(wants_no_more)
 
 
 def _decode(value: bytes) -> str:

@@ -68,10 +68,6 @@ class ResponseParser:
     def __init__(self, *, expects_body: bool = True) -> None:
         """`expects_body` is False for the response to a HEAD request."""
         self._expects_body = expects_body
-        ResponseParser.restart(self)
-
-    def restart(self) -> None:
-        """Forget everything, for another response to the same request."""
         self.status = 0
         self.pieces: list[bytes] = []
         self.size = 0
@@ -82,6 +78,10 @@ class ResponseParser:
         self._refusal: str | None = None
         self._unproductive_bytes = 0
         self._parser = HttpResponseParser(self)
+
+    def restart(self) -> None:
+        """Forget everything, for another response to the same request."""
+        ResponseParser.__init__(self, expects_body=self._expects_body)
 
     @property
     def is_unanswered(self) -> bool:
@@ -148,7 +148,10 @@ class ResponseParser:
         if status < 200:
             self._informational_responses += 1
             return
-        self._head = head = _last_head(self._head, self._informational_responses)
+        head = self._head
+        if self._informational_responses or head[:1] in (b"\r", b"\n"):
+            head = _without_early(head, self._informational_responses)
+        self._head = head = head[: head.find(b"\r\n\r\n")]
         if head.count(b"\n") > MAX_FIELDS:
             self._refuse("the response has too many fields")
         head = head.lower()
@@ -204,9 +207,9 @@ class ResponseParser:
         raise _Refused
 
 
-def _last_head(received: bytes, informational_responses: int) -> bytes:
-    """The head after those of the informational responses, from its status line to its last field."""
+def _without_early(received: bytes, informational_responses: int) -> bytes:
+    """The received bytes from the status line of the last response: empty lines may come before it."""
     received = received.lstrip(b"\r\n")
     for _ in range(informational_responses):
         received = received[received.find(b"\r\n\r\n") :].lstrip(b"\r\n")
-    return received[: received.find(b"\r\n\r\n")]
+    return received

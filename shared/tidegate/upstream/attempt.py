@@ -217,7 +217,8 @@ class ProviderConnection:
         if self._stream:
             return await self._read_stream(request, response, signed)
         raw = await response.read(MAX_REPLY_BYTES)
-        await self._close()
+        self._context = None
+        await context.__aexit__(None, None, None)
         reply = None if request.parse_plain is None else request.parse_plain(raw)
         if reply is None:
             body = decode_body(raw)
