@@ -99,7 +99,8 @@ class ChatTranslator(Struct, frozen=True):
             origin.check_translatable()
         if origin is not None and origin.make_portable is not None and origin.dialect not in self.provider.dialects:
             body, ignored = origin.make_portable(chat_call.request.body)
-            chat_call = replace(chat_call, request=chat_call.request.with_body(body))
+            if body != chat_call.request.body:
+                chat_call = replace(chat_call, request=chat_call.request.with_body(body))
         if may_change_price(chat_call):
             without_unpriced = load("tidegate.providers.price_fields", "without_unpriced")
             chat_call, unpriced = without_unpriced(chat_call, deployment, self.allowed_price_fields)

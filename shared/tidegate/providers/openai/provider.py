@@ -27,10 +27,15 @@ _MAX_KNOWN_MODELS = 1_000
 
 
 class PlainCalls(Struct, frozen=True):
-    """Is the same for all plain calls of one deployment. `model` is None if they need the Responses API."""
+    """Is the same for all plain calls of one deployment. `model` is None if they need the Responses API.
+
+    `parse_plain`: see `UpstreamRequest`.
+    """
 
     url: str
+    headers: dict[str, str]
     model: request.PlainModel | None
+    parse_plain: Callable[[bytes], Completion | None] | None
     signs_reasoning: bool
 
 
@@ -69,7 +74,9 @@ class OpenAI(Struct, frozen=True, dict=True):
             uses_responses = self._uses_responses(call, deployment)
             found = known[deployment] = PlainCalls(
                 self.url(deployment),
+                {"content-type": "application/json"},
                 None if uses_responses else request.plain_model(deployment.model, self.row.quirks),
+                None if self.row.quirks.think_tags else completion.parse_plain,
                 self._signs_reasoning(uses_responses, deployment),
             )
         return found
@@ -90,8 +97,14 @@ class OpenAI(Struct, frozen=True, dict=True):
             plain = self._plain_calls(call, deployment)
             body = None if plain.model is None else request.build_plain(call.request, plain.model)
             if body is not None:
-                auth, parse_plain = self.row.auth, None if self.row.quirks.think_tags else completion.parse_plain
-                return UpstreamRequest(plain.url, encode(body), auth=auth, call_id=call.id, parse_plain=parse_plain)
+                return UpstreamRequest(
+                    url=plain.url,
+                    body=encode(body),
+                    headers=plain.headers,
+                    auth=self.row.auth,
+                    call_id=call.id,
+                    parse_plain=plain.parse_plain,
+                )
         return self._build_request(call, deployment)
 
     def _build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
