@@ -200,8 +200,7 @@ def bookings(hold: Hold, amounts: Amounts) -> dict[str, Number]:
     for unit in UNITS:
         amount = by_unit[unit]
         if amount:
-            names_by_span = names[unit]
-            added[names_by_span["day"]] = added[names_by_span["month"]] = amount
+            added[names[unit]["day"]] = added[names[unit]["month"]] = amount
     return added
 
 
@@ -360,11 +359,10 @@ def rate_statuses(account: Account, scope: AccountScope, now: float) -> dict[str
     if account.minute > minute:
         minute = account.minute
     calls, tokens = minute_usage(account, minute)
-    reset_seconds = (minute + 1) * 60.0 - now
     statuses: dict[str, RateStatus] = {}
     for unit, limit, share in scope.rates:
         remaining = int(share) - (calls if unit == "requests" else tokens)
-        statuses[unit] = RateStatus(limit, remaining if remaining > 0 else 0, reset_seconds)
+        statuses[unit] = RateStatus(limit, remaining if remaining > 0 else 0, (minute + 1) * 60.0 - now)
     return statuses
 
 
