@@ -106,8 +106,8 @@ _ENDS = _objects(
 _ENVELOPES = _objects(
     {
         "system_fingerprint": st.just("fp"),
-        "provider": st.just("P"),  # OpenRouter's, always before the tier
         "service_tier": st.sampled_from(["default", "own"]),
+        "provider": st.just("P"),
         "object": _TEXTS,
         "obfuscation": _TEXTS,
     },
@@ -207,7 +207,10 @@ def _completions(draw: st.DrawFn) -> Any:
         for position in range(draw(st.sampled_from([1, 1, 2])))
     ]
     counts = {"usage": draw(_USAGE | _JUNK)} if draw(st.booleans()) else {}
-    body = {"id": "c", "created": 1, "model": "m", "choices": choices, **counts, **draw(_ENVELOPES)}
+    envelope = draw(_ENVELOPES)
+    if "service_tier" in envelope:  # OpenRouter's `provider` always comes before it
+        envelope["service_tier"] = envelope.pop("service_tier")
+    body = {"id": "c", "created": 1, "model": "m", "choices": choices, **counts, **envelope}
     return json.loads(json.dumps(body))  # joins surrogates
 
 

@@ -33,9 +33,9 @@ def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None)
     price = prices[0]
     if prices[-1] is not price:  # there are several
         price = price_in_force(prices, at) or price
-    text = _text_rates.get(id(price)) or _remember_text_rates(price)
+    rates = _text_rates.get(id(price)) or _remember_text_rates(price)
     if (
-        text.divisor is None
+        rates.divisor is None
         or tokens.written
         or tokens.audio_input
         or tokens.image_input
@@ -46,8 +46,8 @@ def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None)
     ):
         return _any_cost(price, tokens)
     fresh = tokens.input - tokens.cached
-    total = tokens.cached * text.cached + tokens.output * text.output
-    return MONEY.divide(total + fresh * text.input if fresh > 0 else total, text.divisor)
+    total = tokens.cached * rates.cached + tokens.output * rates.output
+    return MONEY.divide(total + fresh * rates.input if fresh > 0 else total, rates.divisor)
 
 
 class _TextRates(Struct, frozen=True):

@@ -26,18 +26,16 @@ def normalise(raw: JsonObject) -> Usage:
     prompt_details, completion_details = plain.prompt_tokens_details, plain.completion_tokens_details
     if completion_details and "reasoning_tokens" in completion_details:
         reasoning = completion_details["reasoning_tokens"]
-        if total == prompt + completion + reasoning:
+        if total == prompt + completion + reasoning:  # beside the completion, see below
             completion += reasoning
-    total_at_least = prompt + completion
-    usage: Usage = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": total if total > total_at_least else total_at_least,
-    }
+    if total < prompt + completion:
+        total = prompt + completion
+    usage: Usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
     if prompt_details:
         # Counts are JSON.
         usage["prompt_tokens_details"] = prompt_details  # pyright: ignore[reportGeneralTypeIssues]
     if completion_details:
+        # As above.
         usage["completion_tokens_details"] = completion_details  # pyright: ignore[reportGeneralTypeIssues]
     return usage
 
