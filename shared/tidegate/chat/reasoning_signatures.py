@@ -180,7 +180,9 @@ class ChatReasoningCollector:
             self._details = message.get("reasoning_details") or []
 
     def add_chunk(self, chunk: ReplyChunk) -> None:
-        for choice in cast(Chunk, chunk)["choices"]:
+        # The chunks of the operation have its type.
+        chat_chunk: Chunk = chunk  # pyright: ignore[reportAssignmentType]
+        for choice in chat_chunk["choices"]:
             delta = choice["delta"]
             if choice["index"]:
                 continue

@@ -46,6 +46,10 @@ class EventStreamDecoder:
 
         Raises `ProviderMalformed` for invalid bytes; if events precede them, returns those and sets `broken` instead.
         """
+        if not self._buffer and len(data) > _PRELUDE.size:
+            total_bytes, headers_bytes = _read_prelude(data, 0)
+            if total_bytes == len(data):  # most servers send one message in each piece
+                return [self._parse_message(data, headers_bytes)]
         self._buffer += data
         events: list[StreamEvent] = []
         if len(self._buffer) >= self._needed_bytes:

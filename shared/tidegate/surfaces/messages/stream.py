@@ -7,7 +7,6 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming (2026-11
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
 
 from tidegate.chat.completion import Chunk, Delta
 from tidegate.domain.operation import ReplyChunk, Request
@@ -55,7 +54,8 @@ class MessagesStream:
                 events: Iterable[tuple[str, str]] = chunk[NATIVE]  # pyright: ignore[reportAssignmentType]
                 out += [self._native_event(kind, data) for kind, data in events]
             elif self._native_kind is None:
-                self._translate(cast(Chunk, chunk), out)
+                # The other chunks are chat's.
+                self._translate(chunk, out)  # pyright: ignore[reportArgumentType]
         return b"".join(out)
 
     def _translate(self, chunk: Chunk, out: list[bytes]) -> None:

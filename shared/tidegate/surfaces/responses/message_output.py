@@ -31,7 +31,7 @@ class MessageOutput:
             self._open(_TEXT)
             self._head = delta_head("response.output_text.delta", {**self._place, "logprobs": []})
         self._pieces.append(text)
-        tokens = _tokens(logprobs.get("content")) if isinstance(logprobs, dict) else []
+        tokens = _tokens(logprobs.get("content")) if logprobs and isinstance(logprobs, dict) else []
         if tokens:
             self._logprobs += tokens
             self._log.write("response.output_text.delta", **self._place, delta=text, logprobs=tokens)

@@ -8,7 +8,6 @@ Source: https://platform.openai.com/docs/api-reference/responses-streaming (2026
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
 
 from tidegate.chat.completion import Chunk
 from tidegate.domain.operation import ReplyChunk, Request
@@ -57,7 +56,8 @@ class ResponsesStream:
                 events: Iterable[tuple[str, str]] = chunk[NATIVE]  # pyright: ignore[reportAssignmentType]
                 native_bytes += [native.pass_on(kind, data, chunk["id"]) for kind, data in events]
             elif self._native is None:
-                self._translate(cast(Chunk, chunk))
+                # The other chunks are chat's.
+                self._translate(chunk)  # pyright: ignore[reportArgumentType]
         return self._log.take() if self._native is None else b"".join(native_bytes)
 
     def _translate(self, chunk: Chunk) -> None:
