@@ -39,7 +39,7 @@ from tidegate.domain.aggregate import Aggregate, Record
 from tidegate.domain.aggregate_document import decode_aggregate, encode_aggregate
 from tidegate.domain.record import RETENTION_SECONDS
 from tidegate.errors import StoreUnavailable
-from tidegate.policy.metering.roller import RollCounts, Roller, RollPart, RollProgress
+from tidegate.policy.metering.roller import SERVER_PAUSE_FACTOR, RollCounts, Roller, RollPart, RollProgress
 
 log = logging.getLogger(__name__)
 
@@ -237,6 +237,6 @@ def create_rollup(store: Store) -> Rollup:
 def create_server_rollup(store: Store) -> Rollup:
     """Create the run of the roller in a process that answers calls: in short runs, and few records at once."""
     aggregates = DynamoAggregates(store)
-    roller = Roller(aggregates, store.clock, page_records=SERVER_PAGE_RECORDS)
+    roller = Roller(aggregates, store.clock, page_records=SERVER_PAGE_RECORDS, pause_factor=SERVER_PAUSE_FACTOR)
     closer = HourCloser(store, aggregates.scan, SERVER_PAGE_RECORDS)
     return Rollup(store, roller, closer, run_seconds=SERVER_RUN_SECONDS)

@@ -17,7 +17,7 @@ from tidegate.memory.batch_objects import MemoryBatchObjects
 from tidegate.memory.batch_table import MemoryBatchTable
 from tidegate.memory.cooldowns import MemoryCooldowns
 from tidegate.memory.ledger import MemoryLedger
-from tidegate.memory.meter import MemoryMeter
+from tidegate.memory.meter import MAX_CALLS, MemoryMeter
 from tidegate.memory.reply_store import MemoryReplyStore
 from tidegate.memory.resources import MemoryResources
 from tidegate.memory.signatures import MemoryReasoningSignatures
@@ -25,7 +25,7 @@ from tidegate.memory.tenants import MemoryTenants
 from tidegate.memory.traces import MemoryTraces
 from tidegate.memory.vault import MemoryVault
 from tidegate.policy.metering.alerts import LogBudgetAlerts
-from tidegate.policy.metering.roller import Roller
+from tidegate.policy.metering.roller import SERVER_PAUSE_FACTOR, Roller
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.transport.aws_credentials import Credentials, SigningKeys
@@ -101,8 +101,9 @@ def create_memory_control(world: MemoryWorld) -> Control:
 
 
 def create_memory_rollup(world: MemoryWorld) -> MemoryRollup:
-    """Create the run of the roller over all workspaces of a world."""
-    return MemoryRollup(world.tenants, Roller(world.aggregates))
+    """Create the run of the roller over all workspaces of a world. One page has all records: each page is a scan."""
+    roller = Roller(world.aggregates, page_records=MAX_CALLS, pause_factor=SERVER_PAUSE_FACTOR)
+    return MemoryRollup(world.tenants, roller)
 
 
 @asynccontextmanager

@@ -18,7 +18,15 @@ from tidegate.domain.limits import Amounts
 from tidegate.domain.settlement import Settlement
 from tidegate.memory.aggregates import MemoryAggregates
 from tidegate.memory.meter import MemoryMeter
-from tidegate.policy.metering.roller import HOUR_SECONDS, LATE_DAYS, LATE_SECONDS, PAUSE_FACTOR, RollCounts, Roller
+from tidegate.policy.metering.roller import (
+    HOUR_SECONDS,
+    LATE_DAYS,
+    LATE_SECONDS,
+    PAUSE_FACTOR,
+    SERVER_PAUSE_FACTOR,
+    RollCounts,
+    Roller,
+)
 
 WORKSPACE = workspace()
 HOUR, DAY = 3600.0, 86_400.0
@@ -222,15 +230,17 @@ async def test_a_record_that_comes_late_into_a_part_of_an_hour_is_found(place: P
     assert await place.sums() == expected_sums(place.records)
 
 
-async def test_the_roller_pauses_in_proportion_to_its_work(place: Place) -> None:
+@pytest.mark.parametrize("factor", [PAUSE_FACTOR, SERVER_PAUSE_FACTOR])
+async def test_the_roller_pauses_in_proportion_to_its_work(place: Place, factor: int) -> None:
+    place.roller = replace(place.roller, pause_factor=factor)
     ticks = iter([0.0])
     await place.call(NOON)
     assert await replace(place.roller, monotonic=lambda: next(ticks, 4.0)).roll(WORKSPACE)
     place.store.scans.clear()
     await place.call(NOON + 1)
-    await place.roll(NOON + 4 * PAUSE_FACTOR - 1)
+    await place.roll(NOON + 4 * factor - 1)
     assert place.store.scans == []
-    await place.roll(NOON + 4 * PAUSE_FACTOR)
+    await place.roll(NOON + 4 * factor)
     assert await place.sums() == expected_sums(place.records)
 
 
