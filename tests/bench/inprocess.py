@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Any
 
 from msgspec import Struct, field
@@ -20,7 +21,8 @@ from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.memory.world import open_memory_gateway
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
-from tidegate.transport.base import HttpRequest, HttpResponse, StreamedResponse, Timeouts
+from tidegate.transport.base import HttpRequest, StreamedResponse, Timeouts
+from tidegate.transport.silence import SelfTimed
 
 SECRET = "sk-tidegate-counts"
 WORKSPACE = Workspace("ws_counts", "Counts")
@@ -41,32 +43,94 @@ class Scripted:
         self._completion = replies.completion()
         self._streams = {ending: (kind, render(chunks)) for ending, (kind, render) in replies.STREAMS.items()}
 
-    @asynccontextmanager
-    async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
+    def open(self, request: HttpRequest, timeouts: Timeouts) -> "_Pieces":
         """See `Transport.open`."""
         path = request.url.partition("?")[0]
         if path.endswith("/embeddings"):
-            yield _Pieces("application/json", [replies.embeddings(len(json.loads(request.body)["input"]))])
-            return
+            return _Pieces("application/json", [replies.embeddings(len(json.loads(request.body)["input"]))])
         if path.endswith("/chat/completions") and b'"stream":true' not in request.body:
-            yield _Pieces("application/json", [self._completion])
-            return
+            return _Pieces("application/json", [self._completion])
         ending = next(ending for ending in self._streams if path.endswith(ending))
-        yield _Pieces(*self._streams[ending])
+        return _Pieces(*self._streams[ending])
 
     async def close(self) -> None:
         """See `Transport.close`."""
 
 
-class _Pieces(StreamedResponse):
+class _Pieces(StreamedResponse, SelfTimed):
+    """A response in pieces, which is its own context and can push them, as that of `transport.httptools`."""
+
+    record: Callable[[bytes], None] | None = None
+
     def __init__(self, content_type: str, pieces: list[bytes]) -> None:
         super().__init__(200, [("content-type", content_type)])
-        self._pieces = pieces
+        self._pieces = iter(pieces)
+
+    async def __aenter__(self) -> "_Pieces":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    async def next_chunk(self) -> bytes | None:
+        """See `TimedResponse.next_chunk`."""
+        await asyncio.sleep(0)
+        return next(self._pieces, None)
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        for piece in self._pieces:
-            await asyncio.sleep(0)
+        while (piece := await self.next_chunk()) is not None:
             yield piece
+
+    async def push_chunks(self, take: Callable[[bytes], bool]) -> bool:
+        """See `TimedResponse.push_chunks`."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[bool] = loop.create_future()
+
+        def deliver() -> None:
+            piece = next(self._pieces, None)
+            try:
+                wants_more = piece is not None and take(piece)
+            except Exception as error:  # for the task that waits
+                ended.set_exception(error)
+                return
+            if wants_more:
+                loop.call_soon(deliver)
+            else:
+                ended.set_result(piece is not None)
+
+        loop.call_soon(deliver)
+        return await ended
+
+
+class _Client:
+    """The `tidegate.client` of a request, as our own server gives it. Its client stays, and takes what it is sent."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.pieces: list[bytes] = []
+
+    def watch(self, callback: Callable[[], None]) -> None:
+        pass
+
+    def unwatch(self) -> None:
+        pass
+
+    def write(self, data: bytes) -> bool:
+        self.pieces.append(data)
+        return True
+
+    async def send_reply(self, status: int, body: bytes, headers: object) -> None:
+        self.status = status
+        self.pieces.append(body)
+
+    async def send(self, message: Any) -> None:
+        """Take a message of the application."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        else:
+            self.pieces.append(message.get("body", b""))
 
 
 class Call(Struct, frozen=True):
@@ -103,14 +167,15 @@ class InProcess(Struct):
     async def drive(self, call: Call, body: bytes) -> None:
         """Make a call, and return when it is answered. Raises `RuntimeError` if it is refused."""
         headers = [(b"authorization", b"Bearer " + call.secret.encode()), (b"content-type", b"application/json")]
+        client = _Client()
         scope = {
             **{"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http"},
             **{"path": call.path, "raw_path": call.path.encode(), "query_string": b"", "root_path": ""},
-            **{"headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "extensions": {}},
+            **{"headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)},
+            "extensions": {"tidegate.client": client},
             "state": dict(self.state),
         }
         requests, stays = [{"type": "http.request", "body": body, "more_body": False}], asyncio.Event()
-        messages: list[Any] = []
 
         async def receive() -> Any:
             if requests:
@@ -118,12 +183,9 @@ class InProcess(Struct):
             await stays.wait()
             return {"type": "http.disconnect"}
 
-        async def send(message: Any) -> None:
-            messages.append(message)
-
-        await self.app(scope, receive, send)
-        reply = b"".join(message.get("body", b"") for message in messages)
-        if messages[0]["status"] != 200:
+        await self.app(scope, receive, client.send)
+        reply = b"".join(client.pieces)
+        if client.status != 200:
             raise RuntimeError(f"the call was refused: {reply[:300]!r}")
         self.bodies[:] = [reply]
 
