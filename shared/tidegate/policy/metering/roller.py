@@ -30,7 +30,7 @@ PAUSE_FACTOR = 20
 """Pause after a roll, in times of what it took: the roller of a busy workspace works a twentieth of the time."""
 
 SERVER_PAUSE_FACTOR = 100
-"""The same in a process that answers calls: a roll of its last 10,000 calls takes a quarter of a second (2026-11)."""
+"""Pause after a roll in a process that answers calls: a roll of its last 10,000 calls takes 0.25 seconds (2026-11)."""
 
 HOUR_SECONDS = 40.0
 """How long after the end of its time a roll may go on with the hour that it has begun."""
