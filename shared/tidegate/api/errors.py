@@ -5,6 +5,7 @@ Source: https://platform.openai.com/docs/guides/error-codes
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from tidegate.api.reply import header_list
 from tidegate.domain.account import RateStatus
@@ -57,12 +58,14 @@ def rate_limit_headers(unit: str, rate: RateStatus) -> list[tuple[bytes, bytes]]
 
     Source: https://platform.openai.com/docs/guides/rate-limits (rate limits in headers).
     """
+    limit, remaining, reset = _rate_limit_names(unit)
+    return [(limit, b"%d" % rate.limit), (remaining, b"%d" % rate.remaining), (reset, b"%.3fs" % rate.reset_seconds)]
+
+
+@lru_cache(8)
+def _rate_limit_names(unit: str) -> tuple[bytes, bytes, bytes]:
     name = unit.encode()
-    return [
-        (b"x-ratelimit-limit-" + name, b"%d" % rate.limit),
-        (b"x-ratelimit-remaining-" + name, b"%d" % rate.remaining),
-        (b"x-ratelimit-reset-" + name, b"%.3fs" % rate.reset_seconds),
-    ]
+    return b"x-ratelimit-limit-" + name, b"x-ratelimit-remaining-" + name, b"x-ratelimit-reset-" + name
 
 
 def internal_error() -> TidegateError:

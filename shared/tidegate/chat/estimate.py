@@ -118,7 +118,10 @@ def estimate_prompt(fields: ChatFields) -> int:
     """The estimated tokens of a request's messages, tools and schemas; rather too many than too few."""
     tokens = CALL_TOKENS + MESSAGE_TOKENS * len(fields.messages)
     for message in fields.messages:
-        tokens += _message_tokens(message)
+        if type(message.content) is str and type(message) is not AssistantMessage:
+            tokens += estimate_text(message.content)
+        else:
+            tokens += _message_tokens(message)
     if fields.tools or fields.functions:
         functions = [tool.function for tool in fields.tools or () if tool.function] + (fields.functions or [])
         tokens += TOOLS_PREAMBLE_TOKENS + sum(map(_function_tokens, functions)) if functions else 0

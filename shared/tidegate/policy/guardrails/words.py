@@ -19,6 +19,9 @@ _MARKS = "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u067
 """Combining marks of Latin, Cyrillic, Hebrew, Arabic and Indian scripts, which are parts of words."""
 
 _TOKEN = re.compile(rf"[\w{_MARKS}{_INVISIBLE}]+")
+_ASCII_TOKEN = re.compile("[a-z0-9_]+")
+"""The tokens of a text in ASCII, in lower case."""
+
 _UNSPACED_SCRIPTS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 """Thai, Lao, Burmese, Khmer, kana and Han."""
 
@@ -29,6 +32,7 @@ class WordList(Struct, frozen=True):
     """`phrases` by their first words; `unspaced` words, which are searched as strings."""
 
     phrases: Mapping[str, tuple[tuple[str, ...], ...]]
+    first_words: frozenset[str]
     unspaced: tuple[str, ...]
 
 
@@ -52,14 +56,14 @@ def build_word_list(words: Iterable[str]) -> WordList:
             unspaced.append(unicodedata.normalize("NFC", word))
         elif phrase := normalised_words(word):
             phrases.setdefault(phrase[0], []).append(phrase)
-    return WordList({first: tuple(each) for first, each in phrases.items()}, tuple(unspaced))
+    return WordList({first: tuple(each) for first, each in phrases.items()}, frozenset(phrases), tuple(unspaced))
 
 
 def find_words(word_list: WordList, text: str) -> Iterator[Finding]:
     """Find every listed word and phrase in the text."""
     # In ASCII, words are compared in lower case: most texts have none of the first words.
     phrases = word_list.phrases
-    if phrases and not (text.isascii() and phrases.keys().isdisjoint(_TOKEN.findall(text.lower()))):
+    if phrases and not (text.isascii() and word_list.first_words.isdisjoint(_ASCII_TOKEN.findall(text.lower()))):
         text_words = [(_normalise(match[0]), match.start(), match.end()) for match in _TOKEN.finditer(text)]
         for i, (word, start, _) in enumerate(text_words):
             for phrase in phrases.get(word, ()):
