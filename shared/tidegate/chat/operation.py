@@ -134,7 +134,7 @@ class ChatOperation(Struct, frozen=True):
 CHAT = ChatOperation()
 
 
-class ChatStamper(Struct):
+class ChatStamper(Struct, gc=False):
     """The `Stamper` of chat. `common` are the fields that all chunks of a stream share."""
 
     common: dict[str, object]

@@ -205,7 +205,7 @@ class ReplyLog(Struct):
     audio_characters: int = 0
 
 
-class Stamp(Struct, frozen=True):
+class Stamp(Struct, frozen=True, gc=False):
     """The fields of a reply that the gateway sets itself. `created` is in Unix seconds."""
 
     id: str

@@ -28,7 +28,7 @@ INVALID_COUNT = -1
 """Stands for a count that a provider has reported, and that is not a count."""
 
 
-class TokenCounts(Struct, frozen=True):
+class TokenCounts(Struct, frozen=True, gc=False):
     """Token counts of one call, and the number of web searches that the provider made for it.
 
     `input` includes `cached` (read from the prompt cache), `written` (written to it), `audio_input` and `image_input`;
@@ -52,7 +52,7 @@ class TokenCounts(Struct, frozen=True):
     usage_fault: UsageFault | None = None
 
 
-class WordCounts(Struct, frozen=True):
+class WordCounts(Struct, frozen=True, gc=False):
     """Word counts of one call; `used` is what the workspace is charged for."""
 
     used: int
@@ -61,7 +61,7 @@ class WordCounts(Struct, frozen=True):
     method: WordsMethod
 
 
-class GeneratedText(Struct, frozen=True):
+class GeneratedText(Struct, frozen=True, gc=False):
     """The text that a model has generated so far: `answer` for the reader, and the `reasoning` that it showed.
 
     `reasoning` may be a summary. `other` are tool arguments and the words of speech.
@@ -85,7 +85,7 @@ class ArrivedReply(Struct, frozen=True):
     stalled_seconds: float = 0.0
 
 
-class Bill(Struct, frozen=True):
+class Bill(Struct, frozen=True, gc=False):
     """All metered figures of one call. `cost_usd` is None when the model has no price: never 0 for unknown."""
 
     tokens: TokenCounts
@@ -117,7 +117,7 @@ class Usage(TypedDict, total=False):
 _Count = Annotated[int, Meta(ge=0)]
 
 
-class _PlainPromptDetails(Struct, frozen=True):
+class _PlainPromptDetails(Struct, frozen=True, gc=False):
     cached_tokens: _Count = 0
     cache_write_tokens: _Count = 0
     cache_write_1h_tokens: _Count = 0
@@ -126,13 +126,13 @@ class _PlainPromptDetails(Struct, frozen=True):
     cached_tokens_details: None = None
 
 
-class _PlainCompletionDetails(Struct, frozen=True):
+class _PlainCompletionDetails(Struct, frozen=True, gc=False):
     reasoning_tokens: _Count = 0
     audio_tokens: _Count = 0
     image_tokens: _Count = 0
 
 
-class _PlainUsage(Struct):
+class _PlainUsage(Struct, gc=False):
     """The exact schema of usages whose counts are integers, of calls without searches. Other fields do not matter."""
 
     prompt_tokens: _Count

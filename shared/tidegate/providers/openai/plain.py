@@ -44,7 +44,7 @@ class PlainChunk(Struct, forbid_unknown_fields=True):
     p: Any = None
 
 
-class PlainMessage(Struct, forbid_unknown_fields=True):
+class PlainMessage(Struct, forbid_unknown_fields=True, gc=False):
     """A message without any other field."""
 
     content: str | None
@@ -58,7 +58,7 @@ class PlainMessage(Struct, forbid_unknown_fields=True):
     audio: None = None
 
 
-class PlainAnswer(Struct, forbid_unknown_fields=True):
+class PlainAnswer(Struct, forbid_unknown_fields=True, gc=False):
     """A choice of a completion without any other field."""
 
     index: int
@@ -68,7 +68,7 @@ class PlainAnswer(Struct, forbid_unknown_fields=True):
     logprobs: None = None
 
 
-class PlainCompletion(Struct, forbid_unknown_fields=True):
+class PlainCompletion(Struct, forbid_unknown_fields=True, gc=False):
     """A completion without any other field."""
 
     id: _Word
@@ -82,7 +82,7 @@ class PlainCompletion(Struct, forbid_unknown_fields=True):
     system_fingerprint: str | None = None
 
 
-class PlainUsage(Struct, forbid_unknown_fields=True):
+class PlainUsage(Struct, forbid_unknown_fields=True, gc=False):
     """A usage whose counts are integers, without any other field."""
 
     prompt_tokens: _Count
