@@ -169,7 +169,7 @@ class ProviderConnection:
         self._timeouts = timeouts
         self._recorder = recorder
         self._context: AbstractAsyncContextManager[TimedResponse] | None = None
-        self._batches: AsyncGenerator[Sequence[ReplyChunk]] | ParsedBatches | None = None
+        self._batches: AsyncGenerator[Sequence[ReplyChunk]] | None = None
 
     async def __aenter__(self) -> ProviderReply:
         if self._seconds <= 0:
@@ -232,8 +232,10 @@ class ProviderConnection:
     ) -> ProviderReply:
         translator = self._translator
         start = await first_piece(translator, pieces)
-        read = read_json if start.lstrip()[:1] in (b"{", b"[") else ParsedBatches
-        self._batches = batches = read(translator, request, start, pieces)
+        if start.lstrip()[:1] in (b"{", b"["):
+            self._batches = batches = read_json(translator, request, start, pieces)
+        else:
+            batches = ParsedBatches(translator, request, start, pieces)
         first = await first_content_batch(translator, batches)
         return ProviderReply(None, _MaskedBatches(first, batches, self._redaction(signed)))
 

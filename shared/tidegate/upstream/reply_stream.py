@@ -1,7 +1,6 @@
 """A provider's streamed reply: its bytes, cut anywhere, become batches of chunks."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from typing import Protocol, Self
 
 import msgspec
@@ -43,26 +42,24 @@ class StreamDecoder(Protocol):
     def end(self) -> list[StreamEvent]: ...
 
 
-@contextmanager
-def _cut_if_unreachable(translator: Translator) -> Generator[None]:
-    """Turn a connection that breaks off within the body into `StreamCut`."""
-    try:
-        yield
-    except ProviderUnreachable as error:
-        cut = StreamCut(f"{translator.name}'s stream broke off.")
-        cut.add_note(take_notes(error) or error.message)
-        raise cut from None
+def _cut(translator: Translator, error: ProviderUnreachable) -> StreamCut:
+    """Return the error of a connection that broke off within the body."""
+    cut = StreamCut(f"{translator.name}'s stream broke off.")
+    cut.add_note(take_notes(error) or error.message)
+    return cut
 
 
 async def first_piece(translator: Translator, pieces: Pieces) -> bytes:
     """Return the start of the body, which tells JSON from events: content types are not reliable."""
     start = b""
-    with _cut_if_unreachable(translator):
+    try:
         while not start.strip():
             piece = await pieces.next_chunk()
             if piece is None:
                 break
             start += piece
+    except ProviderUnreachable as error:
+        raise _cut(translator, error) from None
     return start
 
 
@@ -74,12 +71,14 @@ async def read_json(
     Raises the reply's `UpstreamError` if it is an error.
     """
     collected, size = [start], len(start)
-    with _cut_if_unreachable(translator):
+    try:
         while (piece := await pieces.next_chunk()) is not None:
             collected.append(piece)
             size += len(piece)
             if size > MAX_REPLY_BYTES:
                 raise ProviderMalformed(f"The response of {translator.name} is larger than {MAX_REPLY_BYTES} bytes.")
+    except ProviderUnreachable as error:
+        raise _cut(translator, error) from None
     body = decode_body(b"".join(collected))
     if isinstance(body, str):
         raise ProviderMalformed(f"{translator.name} answered with something that is not JSON.")
@@ -87,7 +86,7 @@ async def read_json(
         yield translator.reply_chunks(translator.parse_reply(request, body))
         return
     events = [StreamEvent("message", encode(item).decode()) for item in body]
-    async for batch in _last_batches(translator.open_stream(request), events):
+    for batch in _last_batches(translator.open_stream(request), events):
         yield batch
 
 
@@ -99,7 +98,7 @@ def _create_decoder(translator: Translator) -> StreamDecoder:
 class ParsedBatches:
     """The chunks of each piece of the body that completes some, pulled or pushed. Raises `UpstreamError`."""
 
-    __slots__ = ("_decoder", "_has_all_pieces", "_parser", "_pieces", "_pulled", "_size", "_translator")
+    __slots__ = ("_decoder", "_last_batches", "_parser", "_pieces", "_size", "_start", "_translator")
 
     def __init__(self, translator: Translator, request: UpstreamRequest, start: bytes, pieces: Pieces) -> None:
         self._translator = translator
@@ -107,17 +106,30 @@ class ParsedBatches:
         self._parser = translator.open_stream(request)
         self._decoder = _create_decoder(translator)
         self._size = 0
-        self._has_all_pieces = False
-        self._pulled = self._pull(start)
+        self._start: bytes | None = start
+        self._last_batches: Iterator[Sequence[ReplyChunk]] | None = None
 
     def __aiter__(self) -> Self:
         return self
 
-    def __anext__(self) -> Awaitable[Sequence[ReplyChunk]]:
-        return self._pulled.__anext__()
-
-    async def aclose(self) -> None:
-        await self._pulled.aclose()
+    async def __anext__(self) -> Sequence[ReplyChunk]:
+        try:
+            while self._last_batches is None:
+                piece, self._start = self._start, None
+                if piece is None:
+                    if self._is_over():
+                        raise StopAsyncIteration
+                    piece = await self._pieces.next_chunk()
+                if piece is None:
+                    self._last_batches = _last_batches(self._parser, self._decoder.end())
+                elif chunks := self._parse(piece):
+                    return chunks
+        except ProviderUnreachable as error:
+            raise _cut(self._translator, error) from None
+        batch = next(self._last_batches, None)
+        if batch is None:
+            raise StopAsyncIteration
+        return batch
 
     async def push(self, receive: Callable[[Sequence[ReplyChunk]], bool]) -> bool:
         """Call `receive` with each further batch as it arrives, until it returns False.
@@ -134,32 +146,18 @@ class ParsedBatches:
                 return not self._is_over()
             return wants_more
 
-        if self._has_all_pieces:  # it was too short to push any of it
-            last_batches: AsyncIterator[Sequence[ReplyChunk]] = self._pulled
-        else:
-            with _cut_if_unreachable(self._translator):
+        if self._last_batches is None:  # else the stream was too short to push any of it
+            try:
                 if self._is_over():
                     return False
                 if await self._pieces.push_chunks(take):
                     return not self._is_over()
-            last_batches = _last_batches(self._parser, self._decoder.end())
-        async for batch in last_batches:
+            except ProviderUnreachable as error:
+                raise _cut(self._translator, error) from None
+            self._last_batches = _last_batches(self._parser, self._decoder.end())
+        for batch in self._last_batches:
             receive(batch)
         return False
-
-    async def _pull(self, start: bytes) -> AsyncGenerator[Sequence[ReplyChunk]]:
-        piece: bytes | None = start
-        with _cut_if_unreachable(self._translator):
-            while piece is not None:
-                chunks = self._parse(piece)
-                if chunks:
-                    yield chunks
-                if self._is_over():
-                    return
-                piece = await self._pieces.next_chunk()
-        self._has_all_pieces = True
-        async for batch in _last_batches(self._parser, self._decoder.end()):
-            yield batch
 
     def _parse(self, piece: bytes) -> Sequence[ReplyChunk]:
         self._size += len(piece)
@@ -180,7 +178,8 @@ class ParsedBatches:
         return False
 
 
-async def _last_batches(parser: StreamParser, events: Sequence[StreamEvent]) -> AsyncIterator[Sequence[ReplyChunk]]:
+def _last_batches(parser: StreamParser, events: Sequence[StreamEvent]) -> Iterator[Sequence[ReplyChunk]]:
+    """Yield the chunks of the events that came last, and those that complete the reply."""
     chunks = parser.feed(events)
     if chunks:
         yield chunks
