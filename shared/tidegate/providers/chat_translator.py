@@ -56,7 +56,7 @@ _TEXT_REFERENCE_PROVIDERS = ("qwen",)
 """The fields and providers of `account_ids.py`, which is loaded for requests that have one, or media, or such tools."""
 
 _NATIVE, _LOOP = "tidegate.providers.native", "tidegate.providers.stream_loop"
-_CALLER_TOOLS = ("function", "custom")
+_CALLER_TOOLS = frozenset({"function", "custom"})
 
 
 class ChatTranslator(Struct, frozen=True):
@@ -197,22 +197,25 @@ def may_change_price(call: ChatCall) -> bool:
     """True if the request has a field or a tool that may change its price, or the model that answers."""
     if not _PRICE_CHANGING_FIELDS.isdisjoint(call.request.body):
         return True
-    tools = call.request.fields.tools
-    return bool(tools) and any(tool.type not in _CALLER_TOOLS for tool in tools)
+    return _has_other_tools(call)
 
 
 def may_refer_to_account(call: ChatCall, deployment: Deployment) -> bool:
     """True if the request may have an id or an address of something that the provider's account owns."""
     if not _ACCOUNT_FIELDS.isdisjoint(call.request.body) or deployment.provider in _TEXT_REFERENCE_PROVIDERS:
         return True
-    fields = call.request.fields
-    if fields.tools and any(tool.type not in _CALLER_TOOLS for tool in fields.tools):
+    if _has_other_tools(call):
         return True
-    for message in fields.messages:
+    for message in call.request.fields.messages:
         content = message.content
         if isinstance(content, list) and any(type(part) is not TextPart for part in content):
             return True
     return False
+
+
+def _has_other_tools(call: ChatCall) -> bool:
+    """True if the request has a tool that the provider runs, or that only it knows."""
+    return not {tool.type for tool in call.request.fields.tools or ()} <= _CALLER_TOOLS
 
 
 def needs_restoring(request: UpstreamRequest) -> bool:

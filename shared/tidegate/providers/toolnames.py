@@ -6,7 +6,7 @@ Also the other details of earlier tool calls that providers are strict about: id
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from hashlib import sha256
 from itertools import count
 
@@ -158,34 +158,42 @@ class ToolNames:
 
 def offered_names(caller_tools: Json) -> frozenset[str]:
     """Return the names of the caller's tools or functions."""
-    return frozenset(name for value in _list(caller_tools) for name in _names_in(value))
+    names: list[str] = []
+    for value in _list(caller_tools):
+        _add_name(names, value)
+    return frozenset(names)
 
 
-def _tool_names(body: JsonObject) -> Iterator[str]:
-    """Yield every tool name in the request: `tools` first, so that later turns do not change their new names."""
+def _tool_names(body: JsonObject) -> list[str]:
+    """List every tool name in the request: `tools` first, so that later turns do not change their new names."""
+    names: list[str] = []
     for value in (*_list(body.get("tools")), *_list(body.get("functions"))):
-        yield from _names_in(value)
-    yield from _names_in(body.get("tool_choice"))
-    yield from _names_in(body.get("function_call"))
+        _add_name(names, value)
+    _add_name(names, body.get("tool_choice"))
+    _add_name(names, body.get("function_call"))
     for message in _list(body.get("messages")):
         match message:
-            case {"role": "assistant", **fields}:
-                for call in (*_list(fields.get("tool_calls")), fields.get("function_call")):
-                    yield from _names_in(call)
+            case {"role": "assistant"}:
+                if "tool_calls" in message:
+                    for call in _list(message["tool_calls"]):
+                        _add_name(names, call)
+                if "function_call" in message:
+                    _add_name(names, message["function_call"])
             case {"role": "tool" | "function", "name": str(name)}:
-                yield name
+                names.append(name)
             case _:
                 pass
+    return names
 
 
-def _names_in(value: Json) -> Iterator[str]:
+def _add_name(names: list[str], value: Json) -> None:
     match value:
         case {"function": {"name": str(name)}} | {"custom": {"name": str(name)}}:
-            yield name
+            names.append(name)
         case {"type": _}:
             pass  # the provider's own tool
         case {"name": str(name)}:
-            yield name
+            names.append(name)
         case _:
             pass
 

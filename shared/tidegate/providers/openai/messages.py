@@ -19,6 +19,7 @@ from tidegate.providers.toolnames import hashed_call_id
 _REASONING = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
 _REPLAYED = _REASONING | {"annotations"}
 _PLAIN_ROLES = ("user", "system")
+_FUNCTION_FIELDS = ["name", "arguments"]
 _DROPPED = frozenset({"parsed", "images", "provider_specific_fields", "thinking_blocks"})
 
 
@@ -49,9 +50,14 @@ def _message(builder: OpenAIRequestBuilder, raw: Json, index: int, lost_reasonin
     if not isinstance(raw, dict):
         raise InvalidRequest("A message must be an object.", param=f"messages[{index}]")
     role = raw.get("role")
-    is_plain_role = role in _PLAIN_ROLES or (role == "assistant" and index not in builder.signatures)
-    if is_plain_role and len(raw) == 2 and isinstance(raw.get("content"), str):
-        return raw  # nothing but a text
+    if len(raw) <= 3 and isinstance(raw.get("content"), str):
+        is_plain_role = role in _PLAIN_ROLES or (role == "assistant" and index not in builder.signatures)
+        if is_plain_role and len(raw) == 2:
+            return raw  # nothing but a text
+        if role == "tool" and "tool_call_id" in raw:
+            call_id = raw["tool_call_id"]
+            if isinstance(call_id, str) and _valid_id(call_id, builder.quirks) is call_id:
+                return raw  # nothing but a text, and the call that it answers
     path = f"messages[{index}]"
     fields = without_cache_control(builder, raw)
     message: JsonObject = {name: value for name, value in fields.items() if value is not None}
@@ -76,23 +82,33 @@ def _message(builder: OpenAIRequestBuilder, raw: Json, index: int, lost_reasonin
 def _clean_assistant(message: JsonObject, builder: OpenAIRequestBuilder, index: int) -> None:
     replayed: JsonObject = {name: message.pop(name) for name in _REPLAYED if name in message}
     for name in _DROPPED:
-        message.pop(name, None)
-    match message.get("audio"):
-        case {"id": str(name)}:
-            message["audio"] = {"id": name}  # the only field that goes back
-        case _:
-            message.pop("audio", None)
+        if name in message:
+            del message[name]
+    if "audio" in message:
+        match message["audio"]:
+            case {"id": str(name)}:
+                message["audio"] = {"id": name}  # the only field that goes back
+            case _:
+                del message["audio"]
     calls = message.pop("tool_calls", None)
     if isinstance(calls, list) and calls:
         message["tool_calls"] = [_call(call, builder.quirks) for call in calls]
     if index in builder.signatures and not replayed.keys() & _REASONING:
         replayed["reasoning_details"] = builder.signatures[index]
-    _replay(message, replayed, builder.quirks)
+    if replayed:
+        _replay(message, replayed, builder.quirks)
 
 
 def _call(raw: Json, quirks: Quirks) -> Json:
-    if not isinstance(raw, dict):
-        return raw
+    match raw:
+        case {"id": str(call_id), "type": str(), "function": {"arguments": str(arguments)} as function} if (
+            len(raw) == 3 and arguments and [*function] == _FUNCTION_FIELDS and _valid_id(call_id, quirks) is call_id
+        ):
+            return raw  # as it is sent
+        case dict():
+            pass
+        case _:
+            return raw
     call: JsonObject = {name: value for name, value in raw.items() if name != "index" and value is not None}
     match call.get("function"):
         case dict(function):
