@@ -6,7 +6,6 @@ which a server may ignore; 10.1.1: Expect).
 
 import asyncio
 import math
-from collections import deque
 from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -64,7 +63,7 @@ class Connection(asyncio.Protocol):
         """The target of the request before, remembered: most clients ask for the same one again."""
         self._exchange: Exchange | None = None
         """The request whose reply is being made, or is made next."""
-        self._queue: deque[Exchange] = deque()
+        self._queue: list[Exchange] = []
         """The requests that wait for it."""
         self._incoming: Exchange | None = None
         """The request whose body is arriving."""
@@ -246,7 +245,7 @@ class Connection(asyncio.Protocol):
             self._close_gently()
         elif self._queue:
             self._flow.resume_reading()
-            self._exchange = self._queue.popleft()
+            self._exchange = self._queue.pop(0)
             self._exchange.start(self._loop, at_once=False)
         elif self._refusal is not None:
             self._answer(self._refusal)

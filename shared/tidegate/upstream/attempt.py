@@ -340,6 +340,7 @@ class _MaskedBatches:
         first, self._first = self._first, None
         if first is not None and not receive(first):
             return True
+        first = None  # an open stream keeps nothing that was sent
         remaining = self._remaining
         try:
             if isinstance(remaining, ParsedBatches):
