@@ -188,16 +188,18 @@ async def _run_attempt(
     connection = open_attempt(components, prepared, observation, seconds, attempt)
     try:
         if share is None:
-            reply = await connections.open(connection)
+            reply = await connection.__aenter__()
         else:
             async with asyncio.timeout(share):
-                reply = await connections.open(connection)
+                reply = await connection.__aenter__()
     except TimeoutError:
         observation.fail_attempt(attempt, timeout := attempt_timed_out(deployment), components.clock())
         raise timeout from None
     except TidegateError as error:
         observation.fail_attempt(attempt, error, components.clock())
         raise
+    if reply.batches is not None:  # the connection of a whole reply is closed
+        connections.add_context(connection)
     observation.start_answer(attempt, now := components.clock())
     seconds, resolution = now - started_at, observation.resolution
     observation.upstream_seconds += seconds

@@ -59,7 +59,8 @@ class CallTrace(Protocol):
 class Observation(ReplyLog, Struct, kw_only=True):
     """The facts of a call so far, from which its outcome is made. Its `status` is "cancelled" until it ends otherwise.
 
-    `events` is the log of all that happened, to which its methods append; failed attempts stand only there.
+    `events` is the log of all that happened, to which its methods append; failed attempts stand only there, and
+    `failures` is their number.
     `sent` are the attempts that are charged: a provider has the request and has not refused it. The one that answers is
     `answering`. `attempt_started_at` is the start of the last attempt, in UTC seconds. `handed_over_at` is
     set while the caller has not yet taken what it was given of a stream. `verdicts` are those of guardrails, by name.
@@ -74,6 +75,7 @@ class Observation(ReplyLog, Struct, kw_only=True):
     deployment: Deployment | None = None
     events: list[CallEvent] = []
     attempts: int = 0
+    failures: int = 0
     attempt_started_at: float = 0.0
     first_event_at: float | None = None
     last_event_at: float | None = None
@@ -136,6 +138,7 @@ class Observation(ReplyLog, Struct, kw_only=True):
     def record_failure(self, deployment: Deployment, code: str, lasted_seconds: float, now: float) -> None:
         """Record that an attempt failed."""
         name = deployment.display_name
+        self.failures += 1
         self.events.append(CallEvent(now - self.call.started_at, "failed", code, name, lasted_seconds))
 
     def failed_attempts(self) -> list[FailedAttempt]:
@@ -224,7 +227,7 @@ class Observation(ReplyLog, Struct, kw_only=True):
 
     @property
     def _is_asking(self) -> bool:
-        return self.first_event_at is None and self.attempts > len(self.failed_attempts())
+        return self.first_event_at is None and self.attempts > self.failures
 
     def generated_text(self) -> GeneratedText:
         answer, reasoning, other = self.answer_text, self.reasoning_text, self.other_text
@@ -253,7 +256,7 @@ class Observation(ReplyLog, Struct, kw_only=True):
             native_finish_reason=None if native_reason is None else recorded_reason(native_reason),
             error_code=self.error_code,
             hold=self.hold,
-            failed_attempts=tuple(self.failed_attempts()),
+            failed_attempts=tuple(self.failed_attempts()) if self.failures else (),
             events=(*self.events, CallEvent(finished_at - call.started_at, "settled")),
             ignored=self.ignored,
             guardrails=self.verdicts,

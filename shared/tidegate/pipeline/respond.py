@@ -43,7 +43,7 @@ async def respond(
         batches,
         dispatched.deployment,
         observation.attempts,
-        tuple(observation.failed_attempts()),
+        tuple(observation.failed_attempts()) if observation.failures else (),
         dispatched.ignored,
         observation.upstream_seconds,
         dispatched.headroom,

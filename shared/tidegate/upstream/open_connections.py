@@ -2,9 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TypeVar
-
-_T = TypeVar("_T")
 
 
 class OpenConnections:
@@ -15,11 +12,9 @@ class OpenConnections:
     def __init__(self) -> None:
         self._closers: list[Callable[[None, None, None], Awaitable[object]]] = []
 
-    async def open(self, connection: AbstractAsyncContextManager[_T]) -> _T:
-        """Enter the context; `close` leaves it."""
-        entered = await connection.__aenter__()
-        self._closers.append(connection.__aexit__)
-        return entered
+    def add_context(self, entered: AbstractAsyncContextManager[object]) -> None:
+        """Let `close` leave a context that is entered."""
+        self._closers.append(entered.__aexit__)
 
     def add(self, closer: Callable[[], Awaitable[object]]) -> None:
         """Let `close` await `closer()`."""
