@@ -13,7 +13,7 @@ from tidegate.transport.response_parser import ResponseParser
 MAX_BUFFERED_BYTES = 256 * 1024
 """Content that nobody has read, beyond which no more is taken from the connection."""
 
-_HEAD, _CHUNK, _END, _PUSH = range(4)
+_HEAD, _CHUNK, _END = range(3)
 
 
 class ExchangeError(Exception):
@@ -136,7 +136,7 @@ class Exchange(ResponseParser):
         What arrives in the meantime waits for the next call, or for `read_chunk`. Raises `ExchangeError`, after all
         content that came before, and what `take` raises.
         """
-        self._goal, self._take_pushed = _PUSH, take
+        self._goal, self._take_pushed = _CHUNK, take
         waiter = self.wait()
         if self.is_paused:
             self.resume()
@@ -174,10 +174,13 @@ class Exchange(ResponseParser):
         if self._take_pushed is not None:
             if self.pieces:
                 self._push(self._take_pushed)
-        elif self.size > self._size_limit:
-            self._limit_size()
+            is_reached = self._take_pushed is None or self.is_complete or self.failure is not None
+        else:
+            if self.size > self._size_limit:
+                self._limit_size()
+            is_reached = self.is_complete or self._is_reached()
         waiter = self._waiter
-        if waiter is not None and (self.is_complete or self._is_reached()) and not waiter.done():
+        if is_reached and waiter is not None and not waiter.done():
             waiter.set_result(None)
 
     def _push(self, take: Callable[[bytes], bool]) -> None:
@@ -191,11 +194,9 @@ class Exchange(ResponseParser):
                 self._waiter.set_exception(error)
 
     def _is_reached(self) -> bool:
-        if self.is_complete or self.failure is not None:
+        if self.failure is not None:
             return True
-        if self._goal == _HEAD:
-            return self.has_head
-        return bool(self.pieces) if self._goal == _CHUNK else self._goal == _PUSH and self._take_pushed is None
+        return self.has_head if self._goal == _HEAD else self._goal == _CHUNK and bool(self.pieces)
 
     def _limit_size(self) -> None:
         """Let the server wait for the reader; refuse a response that is read whole."""
