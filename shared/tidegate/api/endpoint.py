@@ -213,11 +213,12 @@ def _first_header(headers: dict[bytes, bytes], names: tuple[bytes, ...]) -> str 
 
 
 def _call_headers(scope: Scope, headers: dict[bytes, bytes]) -> CallHeaders:
-    lambda_deadline = None
+    deadline: float | None = None
     if "extensions" in scope and "tidegate.lambda" in scope["extensions"]:
         lambda_deadline = scope["extensions"]["tidegate.lambda"].get("deadline")
-    if lambda_deadline is None and _CALL_HEADERS.isdisjoint(headers):
-        return NO_HEADERS
+        deadline = None if lambda_deadline is None else lambda_deadline - LAMBDA_MARGIN_SECONDS
+    if _CALL_HEADERS.isdisjoint(headers):
+        return NO_HEADERS if deadline is None else CallHeaders(deadline=deadline)
     traceparent, tracestate = trace_headers(scope["headers"]) if b"traceparent" in headers else (None, None)
     return CallHeaders(
         app_id=header(headers, b"x-app-id"),
@@ -226,7 +227,7 @@ def _call_headers(scope: Scope, headers: dict[bytes, bytes]) -> CallHeaders:
         parent_agent_id=_first_header(headers, _PARENT_HEADERS),
         idempotency_key=headers[b"idempotency-key"].decode("latin-1") if b"idempotency-key" in headers else None,
         request_deadline=header(headers, b"x-request-deadline"),
-        deadline=None if lambda_deadline is None else lambda_deadline - LAMBDA_MARGIN_SECONDS,
+        deadline=deadline,
         traceparent=traceparent,
         tracestate=tracestate,
     )
