@@ -148,25 +148,22 @@ async def _reserve(
     if needed is None:
         return replace(prepared, covers_hedge=True)
     both: Reservation | None = None
-    make_refusal = partial(_refused_call, call, model, sent, spent)
-    reserve_shorter = partial(_reserve_shorter, prepared, worst_case, partial(_replace_hold, components, observation))
     shorter: _Reserved | None = None
+    reserve = partial(_replace_hold, components, observation)
     if reservation.adds_max_tokens(call) and reservation.large_shares(needed):
-        refusal = await offload(call.request.size, make_refusal)
-        shorter = await reserve_shorter(refusal, refusal.first_max_tokens(needed))
+        refusal = await _refused_call(call, model, sent, spent)
+        max_tokens = refusal.first_max_tokens(needed)
+        shorter = await _reserve_shorter(prepared, worst_case, reserve, refusal, max_tokens)
     if shorter is not None:
         prepared, needed, account = shorter
     else:
         try:
             if hedge_deployment is not None:
                 both = await _reservation_for_both(components, prepared, needed, hedge_deployment)
-            if both is None:
-                account = await _replace_hold(components, observation, needed)
-            else:
-                account = await _reserve_both_or_one(components, observation, both, needed)
+            account = await (reserve(needed) if both is None else _reserve_both_or_one(reserve, both, needed))
         except LimitReached as error:
-            refusal = await offload(call.request.size, make_refusal)
-            shorter = await reserve_shorter(refusal, refusal.max_tokens(error))
+            refusal = await _refused_call(call, model, sent, spent)
+            shorter = await _reserve_shorter(prepared, worst_case, reserve, refusal, refusal.max_tokens(error))
             if shorter is None:
                 raise refusal.explained(error) from None
             prepared, needed, account = shorter
@@ -226,8 +223,9 @@ async def _reserve_shorter(
     return None
 
 
-def _refused_call(call: Call, model: CatalogModel | None, sent: bytes, spent: Amounts) -> Refusal:
-    return load("tidegate.policy.metering.refusal", "RefusedCall")(call, model, sent, spent)
+async def _refused_call(call: Call, model: CatalogModel | None, sent: bytes, spent: Amounts) -> Refusal:
+    make: Callable[..., Refusal] = load("tidegate.policy.metering.refusal", "RefusedCall")
+    return await offload(call.request.size, partial(make, call, model, sent, spent))
 
 
 async def _spent(components: Components, call: Call, observation: Observation) -> Amounts:
@@ -250,12 +248,12 @@ async def _reservation_for_both(
 
 
 async def _reserve_both_or_one(
-    components: Components, observation: Observation, both: Reservation, needed: Reservation
+    reserve: Callable[[Reservation], Awaitable[Account | None]], both: Reservation, needed: Reservation
 ) -> Account | None:
     """Reserve `both`, for the deployment and its hedge; if that exceeds a limit, reserve `needed`."""
     with suppress(LimitReached):
-        return await _replace_hold(components, observation, both)
-    return await _replace_hold(components, observation, needed)
+        return await reserve(both)
+    return await reserve(needed)
 
 
 async def _replace_hold(components: Components, observation: Observation, needed: Reservation) -> Account | None:
