@@ -12,6 +12,7 @@ import uvloop
 
 from tests.transport.server import OK, always_ok, server
 from tidegate.errors import ProviderMalformed
+from tidegate.transport.base import HeadMemo, HttpRequest, Timeouts
 from tidegate.transport.connection_pool import KEEPALIVE_SECONDS, MAX_IDLE, ConnectionPool, LoopPools
 from tidegate.transport.dialer import Dialer, DialLimits
 from tidegate.transport.exchange import MAX_BUFFERED_BYTES, Exchange, ExchangeError
@@ -460,6 +461,27 @@ def test_each_event_loop_has_connections_of_its_own() -> None:
     for loop in (first, second):
         loop.run_until_complete(transport.close())
         loop.close()
+    end()
+
+
+def test_a_remembered_head_serves_each_event_loop_and_a_transport_that_was_closed() -> None:
+    url, connections, end = served_in_a_thread()
+    transport, request = HttptoolsTransport(), HttpRequest("POST", f"{url}/v1/x", {}, b"{}", memo=HeadMemo())
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+
+    async def ask_once() -> None:
+        async with transport.open(request, Timeouts(5)) as response:
+            assert await response.read(10) == b"ok"
+
+    for loop in (first, first, second, first):
+        loop.run_until_complete(ask_once())
+    assert connections == [0, 0, 1, 0]
+    for loop in (first, second):
+        loop.run_until_complete(transport.close())
+        loop.run_until_complete(ask_once())
+        loop.run_until_complete(transport.close())
+        loop.close()
+    assert connections == [0, 0, 1, 0, 2, 3]
     end()
 
 
