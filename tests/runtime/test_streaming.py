@@ -194,6 +194,49 @@ async def test_a_lost_connection_calls_back_once(watches: bool) -> None:
 
 
 @pytest.mark.parametrize("streams", [True, False])
+async def test_pieces_that_are_written_at_once_come_in_their_order(streams: bool) -> None:
+    waits: list[bool] = []
+
+    @plain
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        client = scope["extensions"]["tidegate.client"]
+        await send(head(200, SSE))
+        waits.extend(not client.write(piece) for piece in (b"a", b"b"))
+        await send(body(b"", more=True))
+        waits.extend(not client.write(piece) for piece in (b"c", b"d", b""))
+        await send(body(b"e"))
+        waits.append(not client.write(b"f"))
+
+    async with serving(app, Gateway(streams=streams)) as client:
+        reply = await client.get("/")
+    assert (reply.status_code, reply.content) == (200, b"abcde")
+    assert waits == [True, True, False, False, False, False]
+
+
+async def test_pieces_for_a_client_that_has_gone_are_dropped() -> None:
+    calls: list[str] = []
+    done = asyncio.Event()
+
+    @plain
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        client = scope["extensions"]["tidegate.client"]
+        await receive()
+        client.watch(lambda: calls.append("gone"))
+        await send(head(200, SSE))
+        await send(body(b"data: 1\n\n", more=True))
+        await receive()
+        await asyncio.sleep(0)
+        calls.append(f"goes on: {client.write(b'data: 2')}")
+        done.set()
+
+    async with serving(app, Gateway(cut_responses=True)) as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get("/")
+        await done.wait()
+    assert calls == ["gone", "goes on: True"]
+
+
+@pytest.mark.parametrize("streams", [True, False])
 async def test_a_whole_response_in_one_step_is_one_in_two_messages(streams: bool) -> None:
     headers = [(b"content-type", b"text/plain"), (b"x-tide", b"high")]
 

@@ -10,6 +10,9 @@ from msgspec import Struct
 
 Fields = Sequence[tuple[str, str]]
 
+_SLOW_BYTES = 64 * 1024
+"""The bytes from which on asyncio lets writers wait."""
+
 
 class ConnectionLost(OSError):
     """The other side closed, or answered something that is not HTTP."""
@@ -65,6 +68,11 @@ class Connection:
     def write_last_chunk(self, trailers: Fields = ()) -> None:
         lines = "".join(f"{name}: {value}\r\n" for name, value in trailers)
         self._writer.write(b"0\r\n" + lines.encode("latin-1") + b"\r\n")
+
+    @property
+    def is_slow(self) -> bool:
+        """True if the other side has not taken much of what was written."""
+        return self._writer.transport.get_write_buffer_size() > _SLOW_BYTES
 
     async def drain(self) -> None:
         """Wait until the other side takes more. Raises `OSError` once the connection is lost."""

@@ -45,6 +45,10 @@ class Delivery(Protocol):
 
     async def write(self, body: bytes) -> None: ...
 
+    def write_at_once(self, body: bytes) -> bool:
+        """Write more, unless nobody takes it. Return False if the other side is slow: then await the next `write`."""
+        ...
+
     async def end(self, failure: Failure | None = None) -> None:
         """Finish, saying why when the response is not complete."""
         ...
@@ -88,6 +92,16 @@ class Streamed:
         except OSError:
             self.over.set()
             raise
+
+    def write_at_once(self, body: bytes) -> bool:
+        if self.over.is_set():
+            return True
+        try:
+            self._connection.write_chunk(body)
+            return not self._connection.is_slow
+        except OSError:
+            self.over.set()
+            return True
 
     async def end(self, failure: Failure | None = None) -> None:
         if not self.over.is_set():
@@ -134,6 +148,10 @@ class Whole:
 
     async def write(self, body: bytes) -> None:
         self._body += body
+
+    def write_at_once(self, body: bytes) -> bool:
+        self._body += body
+        return True
 
     async def end(self, failure: Failure | None = None) -> None:
         # Nothing has left yet, so a failure can still be a proper answer.

@@ -25,6 +25,7 @@ class Exchange:
         self._begun = False
         self._ended = False
         self._failed = False
+        self._unsent = b""
 
     @property
     def is_over(self) -> bool:
@@ -72,6 +73,15 @@ class Exchange:
             case _:
                 raise RuntimeError("the application sent a message without a type")
 
+    def write(self, data: bytes) -> bool:
+        """Take more of the body, unless nobody takes it any more. After False, the next message must be awaited."""
+        if self.is_over or self._method == "HEAD":
+            return True
+        if not self._begun:  # to begin takes a connection
+            self._unsent += data
+            return False
+        return self._delivery.write_at_once(data)
+
     async def send_reply(self, status: int, body: bytes, headers: Headers) -> None:
         """Take a whole response, as `send` takes it in two messages. Its length is left to API Gateway."""
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
@@ -93,8 +103,9 @@ class Exchange:
     async def _send_body(self, head: Head, body: bytes, *, more: bool) -> None:
         if not self._begun:
             await self._begin(head)
-        if body and self._method != "HEAD" and not head.forbids_body:
-            await self._delivery.write(bytes(body))
+            body, self._unsent = self._unsent + body, b""
+        if (body or more) and self._method != "HEAD" and not head.forbids_body:
+            await self._delivery.write(bytes(body))  # waits for a slow client even without a body
         if not more:
             self._ended = True
             self.unwatch()
