@@ -1,6 +1,7 @@
 """Bad input in each dialect: refused in that dialect's own shape, as the official SDKs' error classes read it."""
 
 import json
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,10 @@ from msgspec.structs import replace
 from tests.native_providers import ANTHROPIC
 from tests.world import KEY, SECRET, WORKSPACE, Client, world
 from tidegate.domain.server_options import ServerOptions
+from tidegate.offload import LONG_BYTES
 from tidegate.surfaces import sealed_details
+from tidegate.surfaces.late_dialects import MessagesSurface, ResponsesSurface
+from tidegate.surfaces.openai import OpenAISurface
 
 CHAT_MODEL = "mistral/mistral-small-latest"
 HELLO: Any = {"role": "user", "content": "Hi"}
@@ -248,3 +252,30 @@ async def test_interleaved_roles_keep_their_order_and_results_follow_their_calls
         for send, bad in ((send_message, messages("", "", *turns)), (send_response, responses("", "", "", *items))):
             await send(client, bad)
             assert [role for role, _ in sent(client)] == roles.split()
+
+
+@pytest.mark.parametrize(
+    ("path", "surface"),
+    [
+        ("/v1/chat/completions", OpenAISurface),
+        ("/v1/messages", MessagesSurface),
+        ("/v1/responses", ResponsesSurface),
+    ],
+)
+async def test_a_long_body_is_refused_beside_the_event_loop(
+    path: str, surface: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+    parse = surface.parse
+
+    def parse_and_note(*arguments: Any) -> Any:
+        threads.append(threading.current_thread())
+        return parse(*arguments)
+
+    monkeypatch.setattr(surface, "parse", parse_and_note)
+    async with world() as client:
+        short, long = [await client.post({"model": 7, "padding": "x" * size}, path=path) for size in (1, LONG_BYTES)]
+    here, elsewhere = threads
+    assert here is threading.current_thread()
+    assert elsewhere is not here
+    assert (short.status, short.json["error"]["message"]) == (400, long.json["error"]["message"])

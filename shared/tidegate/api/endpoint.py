@@ -27,6 +27,7 @@ from tidegate.errors import TidegateError
 from tidegate.gateway import NO_HEADERS, CallHeaders, Gateway
 from tidegate.json import encode
 from tidegate.lazy import load
+from tidegate.offload import LONG_BYTES, offload
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,10 @@ class OperationEndpoint(Struct, frozen=True):
         if "path_params" in scope and DEPLOYMENT in scope["path_params"]:
             body = load("tidegate.api.azure_path", "with_deployment")(body, scope["path_params"][DEPLOYMENT])
         try:
-            request = self.surface.parse(self.operation, body, headers)
+            if len(body) <= LONG_BYTES:
+                request = self.surface.parse(self.operation, body, headers)
+            else:
+                request = await offload(len(body), partial(self.surface.parse, self.operation, body, headers))
         except NeedsState as needs:
             with_kept_items = load("tidegate.pipeline.kept_responses", "with_kept_items")
             request = await with_kept_items(gateway, workspace, needs, len(body))
