@@ -1,5 +1,6 @@
 """A stream that is pushed to its client has the bytes, the bill and the record of one that is pulled."""
 
+import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable
@@ -141,6 +142,44 @@ async def test_streams_that_fail_in_a_later_piece(events: list[Any]) -> None:
             yield sse(event)
 
     await check(lambda _: httpx.Response(200, content=pieces(), headers={"content-type": "text/event-stream"}), CALL)
+
+
+class SlowToTakeComments(Direct):
+    """A client that takes a comment only after five seconds."""
+
+    async def send(self, message: Any) -> None:
+        if message.get("body", b"").startswith(b":"):
+            await asyncio.sleep(5)
+        await super().send(message)
+
+
+@pytest.mark.jumping_clock
+@pytest.mark.parametrize("last", [STREAM[1:], [STREAM[1], {"error": {"message": "overloaded"}}]])
+async def test_what_arrives_while_a_comment_is_sent_comes_after_it(last: list[Any]) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield sse(STREAM[0])
+        await asyncio.sleep(16)
+        yield sse(*last)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=pieces(), headers={"content-type": "text/event-stream"})
+
+    async with world(answer) as client:
+        app, state = client.app, client.app.lifespan_state
+
+        async def with_slow_client(scope: Any, receive: Any, send: Any) -> None:
+            await app(scope, receive, SlowToTakeComments(scope, send, 1_000).send)
+
+        client.app = with_slow_client  # pyright: ignore[reportAttributeAccessIssue]
+        client.app.lifespan_state = state
+        reply = await client.post(CALL)
+        texts = [event if isinstance(event, str) else _text(event) for event in reply.events]
+    assert texts[:3] == ["Hel", ": keep-alive", "lo."]
+    assert texts[3:] == (["", "[DONE]"] if last[-1] == "[DONE]" else ["error"])
+
+
+def _text(event: Any) -> str:
+    return "error" if "error" in event else "".join(choice["delta"].get("content", "") for choice in event["choices"])
 
 
 async def test_a_whole_reply_in_place_of_a_stream() -> None:

@@ -26,12 +26,11 @@ class ClientConnection(Protocol):
         """Send a whole reply in one step; the server adds `content-length`."""
         ...
 
-
-class DirectClient(ClientConnection, Protocol):
-    """A connection to which more of a reply can be written at once."""
-
     def write(self, data: bytes) -> bool:
-        """Write more of the body. Return False if the client is slow: then `send` the next message, which waits."""
+        """Write more of a reply that has begun. Return False if the client is slow: `send` the next message then.
+
+        What is written after the client has left is dropped.
+        """
         ...
 
 
@@ -107,8 +106,8 @@ class ClientWatch:
 
     @property
     def write(self) -> Callable[[bytes], bool] | None:
-        """See `DirectClient.write`. None if the connection has no such method."""
-        return getattr(self._client, "write", None)
+        """See `ClientConnection.write`. None behind a server of others."""
+        return None if self._client is None else self._client.write
 
     async def send(self, message: Message) -> None:
         """Send a message. If the server raises `OSError` because the client has left, the block is cancelled."""

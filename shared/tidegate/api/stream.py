@@ -135,13 +135,13 @@ class EventStream:
         return write(data)
 
     async def _drain(self) -> None:
-        unsent, self._unsent = self._unsent, b""
-        await self._write(unsent)
+        await self._write(b"")
 
     async def _write(self, data: bytes, *, more: bool = True) -> None:
         # A comment that waits for a slow client must not follow the end of the stream.
         if self._comment is not None and not self._comment.done():
             await asyncio.wait({self._comment})
+        data, self._unsent = self._unsent + data, b""
         self._is_sending, self._last_sent = True, self._loop.time()
         try:
             await self._client.send(_body(data, more=more))
