@@ -269,6 +269,7 @@ async def test_a_dry_run_tells_the_verdicts_and_shows_the_masked_request(client:
 
 QUICK = Guardrail("names", "words", words=("hurricane",), always=True)
 SLOW = Guardrail("names", "regex", patterns=("hurricane",), always=True)
+SUSPICIOUS = Guardrail("names", "injection", on="input", always=True)
 STORM = {**CALL, "messages": [{"role": "user", "content": "A hurricane."}]}
 LONG = {**CALL, "messages": [{"role": "user", "content": "A wind. " * 2_000}]}
 
@@ -288,7 +289,9 @@ def reserving(guardrail: Guardrail, monkeypatch: pytest.MonkeyPatch, **limits: A
     return world(workspace=workspace), holds
 
 
-@pytest.mark.parametrize(("guardrail", "body", "bookings"), [(QUICK, CALL, 1), (QUICK, LONG, 2), (SLOW, CALL, 2)])
+@pytest.mark.parametrize(
+    ("guardrail", "body", "bookings"), [(QUICK, CALL, 1), (QUICK, LONG, 2), (SLOW, CALL, 2), (SUSPICIOUS, CALL, 2)]
+)
 async def test_a_call_is_booked_before_a_check_that_may_take_long(
     monkeypatch: pytest.MonkeyPatch, guardrail: Guardrail, body: Any, bookings: int
 ) -> None:

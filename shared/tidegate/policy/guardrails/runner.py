@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from tidegate.chat.completion import Chunk, Delta
 from tidegate.domain.call import Call
-from tidegate.domain.guardrails import LOCAL_KINDS, GuardrailBackend, Stage, StreamMode
+from tidegate.domain.guardrails import QUICK_KINDS, GuardrailBackend, Stage, StreamMode
 from tidegate.domain.operation import Reply, ReplyChunk, Text
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest, TidegateError
 from tidegate.json import Json, encode
@@ -71,9 +71,9 @@ class ActiveGuardrails(Struct, frozen=True, dict=True):
         return tuple(active for active in self.on_output if active.guardrail.kind == "json_schema")
 
     @cached_property
-    def is_local(self) -> bool:
-        """True if prompts are checked in this process, and not in a thread."""
-        return not self.with_schema and all(active.guardrail.kind in LOCAL_KINDS for active in self.on_input)
+    def are_quick(self) -> bool:
+        """True if a short prompt is checked in less time than it takes to book a call."""
+        return not self.with_schema and all(active.guardrail.kind in QUICK_KINDS for active in self.on_input)
 
     @cached_property
     def names(self) -> str:
@@ -122,7 +122,7 @@ class GuardRun(Struct, frozen=True):
 
     @property
     def is_quick(self) -> bool:
-        return self.active.is_local and self.context.call.request.size <= QUICK_BYTES
+        return self.active.are_quick and self.context.call.request.size <= QUICK_BYTES
 
     async def check_prompt(self, call: Call) -> Call:
         """Mask the prompt of the call. Raises `GuardrailViolation`, `GuardrailUnavailable` and `InvalidRequest`."""
