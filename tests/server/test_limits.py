@@ -240,7 +240,7 @@ async def test_requests_that_are_sent_ahead_are_few() -> None:
 
 
 async def test_of_too_many_waiting_connections_the_oldest_is_closed() -> None:
-    async with serving(ConnectionLimits(max_waiting=5)) as served:
+    async with serving(ConnectionLimits(max_waiting=5, tick_seconds=60)) as served:
         opened: list[Any] = []
         for _ in range(8):
             opened.append(await served.open(b"POST /"))

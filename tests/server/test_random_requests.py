@@ -161,3 +161,12 @@ async def test_no_request_leaves_cyclic_garbage(request_: bytes) -> None:
         gc.set_debug(0)
         gc.garbage.clear()
         gc.enable()
+
+
+async def test_a_request_that_breaks_at_once_is_answered_without_the_application_and_its_rest_is_discarded() -> None:
+    state, connection, transport = served()
+    connection.data_received(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nx")
+    await turns(6)
+    assert transport.written.startswith(b"HTTP/1.1 400 ") and state.exchanges == set()
+    assert (transport.ended, transport.closed) == (True, False)
+    connection.connection_lost(None)

@@ -130,13 +130,14 @@ async def test_an_application_that_fails_after_its_reply_changes_nothing(caplog:
     assert [record.message for record in caplog.records] == ["application.crashed"] * 2
 
 
-async def test_a_reply_to_a_client_that_has_gone_is_dropped() -> None:
+async def test_replies_to_a_client_that_has_gone_are_dropped(caplog: pytest.LogCaptureFixture) -> None:
     begun, go, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         begun.set()
         await go.wait()
-        await sending(b"tide")(scope, receive, send)
+        for _ in range(2):
+            await sending(b"tide")(scope, receive, send)
         done.set()
 
     async with running(app) as server:
@@ -149,6 +150,7 @@ async def test_a_reply_to_a_client_that_has_gone_is_dropped() -> None:
         await done.wait()
         await turns()
         assert server.server.state.exchanges == set()
+    assert caplog.records == []
 
 
 async def test_nobody_is_called_back_once_the_reply_is_complete() -> None:
