@@ -39,6 +39,8 @@ class MessagesStream:
         self._notes = notes_of(request)
         self._blocks = _Blocks(self._notes)
         self._native_kind: str | None = None
+        self._native_head = b"event: \ndata: "
+        """What an event of the latest type begins with."""
         self._has_started = False
         self._ending = stop_fields("stop", None, self._notes)
         self._usage: Mapping[str, object] | None = None
@@ -85,8 +87,9 @@ class MessagesStream:
                 message = raw.get("message")
                 if kind == "message_start" and isinstance(message, dict):
                     encoded = encode({**raw, "message": {**message, "model": self._request.model}})
-        self._native_kind = kind
-        return b"event: %b\ndata: %b\n\n" % (kind.encode(), encoded)
+        if kind != self._native_kind:
+            self._native_kind, self._native_head = kind, b"event: %b\ndata: " % kind.encode()
+        return b"%b%b\n\n" % (self._native_head, encoded)
 
     def _empty_message(self, chunk: Chunk) -> JsonObject:
         return {

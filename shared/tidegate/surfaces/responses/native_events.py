@@ -26,6 +26,8 @@ class NativeEvents:
         self._keeps = request.origin is not None and request.origin.conversation is not None
         self._response: JsonObject | None = None
         self._items: list[str] = []
+        self._kind, self._head = "", b""
+        """The type of the latest event, and what it begins with."""
         self.begun: str | None = None
         self.latest = ""
 
@@ -40,7 +42,9 @@ class NativeEvents:
         self.latest = data
         if kind == _NO_TYPE:
             return b"data: %b\n\n" % data.encode()
-        return b"event: %b\ndata: %b\n\n" % (kind.encode(), data.encode())
+        if kind != self._kind:
+            self._kind, self._head = kind, b"event: %b\ndata: " % kind.encode()
+        return b"%b%b\n\n" % (self._head, data.encode())
 
     def response(self) -> JsonObject | None:
         """Return the response as far as it has come, None before its beginning."""
