@@ -23,11 +23,12 @@ from tidegate.providers.openai import completion, failure, legacy_functions, par
 from tidegate.providers.openai.quirks import Quirks
 from tidegate.providers.openai.request_builder import OpenAIRequestBuilder, rule_for
 
-_MAX_KNOWN_MODELS = 1_000
+_MAX_KNOWN_DEPLOYMENTS = 1_000
+"""How many deployments of one provider have their `PlainCalls` remembered. When there are more, all are forgotten."""
 
 
 class PlainCalls(Struct, frozen=True):
-    """Is the same for all plain calls of one deployment. `model` is None if they need the Responses API.
+    """Holds what is the same for all plain calls of one deployment. `model` is None if they need the Responses API.
 
     `parse_plain`: see `UpstreamRequest`.
     """
@@ -69,7 +70,7 @@ class OpenAI(Struct, frozen=True, dict=True):
         known = self._known_plain_calls
         found = known.get(deployment)
         if found is None:
-            if len(known) >= _MAX_KNOWN_MODELS:
+            if len(known) >= _MAX_KNOWN_DEPLOYMENTS:
                 known.clear()
             uses_responses = self._uses_responses(call, deployment)
             found = known[deployment] = PlainCalls(
