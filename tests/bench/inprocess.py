@@ -85,23 +85,25 @@ class _Pieces(StreamedResponse, SelfTimed):
 
     async def push_chunks(self, take: Callable[[bytes], bool]) -> bool:
         """See `TimedResponse.push_chunks`."""
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[bool] = loop.create_future()
-
-        def deliver() -> None:
-            piece = next(self._pieces, None)
-            try:
-                wants_more = piece is not None and take(piece)
-            except Exception as error:  # for the task that waits
-                ended.set_exception(error)
-                return
-            if wants_more:
-                loop.call_soon(deliver)
-            else:
-                ended.set_result(piece is not None)
-
-        loop.call_soon(deliver)
+        ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._deliver(take, ended)
         return await ended
+
+    def _deliver(self, take: Callable[[bytes], bool], ended: asyncio.Future[bool]) -> None:
+        """Push the next piece in the next turn of the event loop, as a connection does."""
+        asyncio.get_running_loop().call_soon(self._push, take, ended)
+
+    def _push(self, take: Callable[[bytes], bool], ended: asyncio.Future[bool]) -> None:
+        piece = next(self._pieces, None)
+        try:
+            wants_more = piece is not None and take(piece)
+        except Exception as error:  # for the task that waits
+            ended.set_exception(error)
+            return
+        if wants_more:
+            self._deliver(take, ended)
+        else:
+            ended.set_result(piece is not None)
 
 
 class _Client:
