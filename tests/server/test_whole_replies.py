@@ -80,6 +80,13 @@ async def test_a_header_that_breaks_the_head_is_a_500(value: bytes, caplog: pyte
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == ["application.crashed"]
 
 
+@pytest.mark.parametrize(("length", "number"), [(b"4", 200), (b"3", 500), (b"5", 500)])
+async def test_a_length_of_the_application_is_sent_once_if_it_is_right(length: bytes, number: int) -> None:
+    async with running(sending(b"tide", (b"Content-Length", length)), QUICK) as server:
+        received = await server.all_of(GET)
+    assert (status(received), received.count(b"content-length: ")) == (number, 1)
+
+
 async def test_an_application_may_answer_after_a_head_that_was_refused() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         client = scope["extensions"]["tidegate.client"]

@@ -59,10 +59,13 @@ def encode_head(
     if lines.count(b"\n") != count or lines.count(b"\r") != count or b"\0" in lines:
         raise ValueError("A header of the response has a line break or a NUL.")
     body_line = b""
-    if framing.left is None and length is not None:
+    if framing.left is not None:
+        if length not in (None, framing.left):
+            raise ValueError("The response's body is not as long as its content-length.")
+    elif length is not None:
         framing.left = length
         body_line = b"" if status in _BODILESS else b"\r\ncontent-length: %d" % length
-    elif framing.left is None and framing.has_body:
+    elif framing.has_body:
         framing.is_chunked = version == "1.1"
         framing.keeps_alive &= framing.is_chunked
         body_line = b"\r\ntransfer-encoding: chunked" if framing.is_chunked else b""
