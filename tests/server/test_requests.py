@@ -122,6 +122,16 @@ async def test_a_trusted_proxy_names_its_client(trusted: str, client: Any, schem
     assert scope["client_is_peer"] == (client is None)
 
 
+@pytest.mark.parametrize(
+    ("line", "client", "scheme"),
+    [(b"x-forwarded-for: 9.9.9.9", ("9.9.9.9", 0), "http"), (b"x-forwarded-proto: https", None, "https")],
+)
+async def test_a_proxy_may_send_one_of_both_headers(line: bytes, client: Any, scheme: str) -> None:
+    scope = await scope_of(b"GET / HTTP/1.1\r\nhost: a\r\n%b\r\n\r\n" % line, TrustedProxies.parse("127.0.0.1"))
+    assert (scope["client"] if client else None, scope["scheme"]) == (client, scheme)
+    assert scope["client_is_peer"] == (client is None)
+
+
 @pytest.mark.parametrize("value", [b"", b" , ", b"gopher"])
 async def test_a_proxy_that_says_nothing_changes_nothing(value: bytes) -> None:
     scope = await scope_of(b"GET / HTTP/1.1\r\nhost: a\r\nx-forwarded-proto: %b\r\n\r\n" % value)
