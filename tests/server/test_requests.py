@@ -249,6 +249,17 @@ async def test_a_body_that_is_not_read_does_not_fill_the_memory() -> None:
         writer.close()
 
 
+async def test_a_body_that_filled_its_buffer_is_read_on_after_a_reply_without_it() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "POST":
+            await asyncio.sleep(0.1)
+        await answer(send, b"tide")
+
+    async with running(app, QUICK) as server:
+        replies = await server.replies(post(b"x" * 3_000_000) + GET, b"POST", b"GET")
+    assert [(number, body) for number, _, body in replies] == [(200, b"tide")] * 2
+
+
 async def test_the_rest_of_a_body_that_nobody_wants_is_dropped_and_the_connection_is_used_again() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await answer(send, b"no", 401)
