@@ -29,6 +29,7 @@ from tidegate.errors import LimitReached, TidegateError
 from tidegate.json import JsonObject
 from tidegate.lazy import load
 from tidegate.pipeline.answer import Answer
+from tidegate.pipeline.attempt import OpenConnections
 from tidegate.pipeline.components import CallReuse, Components, no_response_states
 from tidegate.pipeline.dispatch import dispatch
 from tidegate.pipeline.observation import Observation
@@ -38,7 +39,6 @@ from tidegate.pipeline.settle import send_telemetry, settle
 from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.deadline import DeadlineScope, earliest_deadline, next_deadline, parse_deadline
 from tidegate.policy.guardrails.protocol import Guard
-from tidegate.upstream.open_connections import OpenConnections
 
 __all__ = ["NO_HEADERS", "Answer", "CallHeaders", "Gateway"]
 

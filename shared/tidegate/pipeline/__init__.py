@@ -5,7 +5,7 @@ plan           what is decided once for all calls of one caller to one model
 answer         what a call returns to its endpoint
 dispatch       tries candidates and their deployments until one begins to answer: fallback, retry
 prepare        translates a call for one deployment and reserves its worst case
-attempt        opens one attempt, and records its failure
+attempt        opens one attempt, and records its failure; closes what a call has opened
 hedging        the race between a slow deployment and its hedge
 respond        a provider's reply → the caller's: stamped and billed
 check_output   guardrails on the answer

@@ -17,7 +17,14 @@ from tidegate.domain.routes import Route
 from tidegate.errors import TidegateError, UpstreamError
 from tidegate.lazy import load
 from tidegate.offload import offload
-from tidegate.pipeline.attempt import Hedge, attempt_timed_out, open_attempt, record_failure, start_attempt
+from tidegate.pipeline.attempt import (
+    Hedge,
+    OpenConnections,
+    attempt_timed_out,
+    open_attempt,
+    record_failure,
+    start_attempt,
+)
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.prepare import PreparedCall, prepare
@@ -34,7 +41,6 @@ from tidegate.policy.routing.retry import (
 )
 from tidegate.providers.base import Translator
 from tidegate.upstream.attempt import ProviderReply
-from tidegate.upstream.open_connections import OpenConnections
 
 log = logging.getLogger(__name__)
 

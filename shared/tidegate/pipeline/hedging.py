@@ -17,6 +17,7 @@ from tidegate.errors import TidegateError
 from tidegate.pipeline.attempt import (
     AttemptTimedOut,
     Hedge,
+    OpenConnections,
     attempt_timed_out,
     open_attempt,
     record_failure,
@@ -28,7 +29,6 @@ from tidegate.pipeline.prepare import PreparedCall, translate
 from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.routing.attempt_order import AttemptOrder
 from tidegate.upstream.attempt import ProviderReply
-from tidegate.upstream.open_connections import OpenConnections
 
 HEDGED_CODE = "hedged"
 """The error code that is recorded for the attempt that lost."""

@@ -3,7 +3,6 @@
 attempt       one request to one deployment, and its reply
 known_headers  the headers that were last sent to each URL
 reply_stream  a streamed reply: its bytes become batches of chunks
-open_connections  the connections of a call or of an attempt, closed at its end
 further       a call that is sent in several requests
 local_models  the models of providers on this machine, as each lists them
 sse           the decoder for server-sent events, pure
