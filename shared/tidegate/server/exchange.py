@@ -196,9 +196,9 @@ class Exchange:
         self._end_reply(self._reply)
 
     def write(self, data: bytes) -> bool:
-        """Write more of the body of a reply that has begun. Return False if the client is slow: `send` then waits."""
+        """Write more of a reply that has begun and not ended. Return False if the client is slow: `send` then waits."""
         reply, flow = self._reply, self._flow
-        if self.is_gone or reply is None:
+        if reply is None or self.is_gone or self.is_reply_complete:
             return True
         if reply.is_chunked and self._head is None:
             if data:
