@@ -1,7 +1,7 @@
 """HTTP to providers, to guardrail services and to the operator's collector.
 
 attempt       one request to one deployment, and its reply
-known_headers  the headers that were last sent to each URL
+remembered_headers  the headers that were last sent to each URL with each key
 reply_stream  a streamed reply: its bytes become batches of chunks
 further       a call that is sent in several requests
 local_models  the models of providers on this machine, as each lists them

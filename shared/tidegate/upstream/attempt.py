@@ -22,7 +22,7 @@ from tidegate.providers.base import FurtherRequests, KeyAuth, SigV4Auth, Transla
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, take_notes
 from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 from tidegate.transport.silence import TimedResponse, open_with_timeouts
-from tidegate.upstream.known_headers import KnownHeaders, SignedHeaders
+from tidegate.upstream.remembered_headers import RememberedHeaders, SignedHeaders
 from tidegate.upstream.reply_stream import (
     MAX_REPLY_BYTES,
     ParsedBatches,
@@ -65,7 +65,7 @@ class Upstream(Struct, frozen=True):
     secrets: Secrets
     aws_keys: AwsKeys | None = None
     clock: Callable[[], float] = time.time
-    known_headers: KnownHeaders = field(default_factory=KnownHeaders)
+    remembered_headers: RememberedHeaders = field(default_factory=RememberedHeaders)
 
     def open(
         self,
@@ -179,10 +179,10 @@ class ProviderConnection:
             return await self._ask_in_parts(request, request.further)
         upstream = self._upstream
         key = await upstream.find_key(request, self._secret, self._secrets)
-        signed = upstream.known_headers.find(self._translator, request, key)
+        signed = upstream.remembered_headers.find(self._translator, request, key)
         if signed is None:
             headers = await upstream.sign_headers(request, key)
-            signed = upstream.known_headers.add(self._translator, request, key, headers)
+            signed = upstream.remembered_headers.add(self._translator, request, key, headers)
         try:
             return await self._ask(request, signed)
         except BaseException as error:

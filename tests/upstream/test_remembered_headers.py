@@ -1,4 +1,4 @@
-"""The headers that are remembered for a URL: they serve equal requests, and no others."""
+"""The headers that are remembered for a URL and a key: they serve equal requests, and no others."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from tidegate.providers import Registry
 from tidegate.providers.base import KeyAuth, SigV4Auth, Translator, UpstreamRequest
 from tidegate.transport.httptools import HttptoolsTransport
 from tidegate.upstream.attempt import Upstream
-from tidegate.upstream.known_headers import MAX_URLS, KnownHeaders
+from tidegate.upstream.remembered_headers import MAX_REMEMBERED, RememberedHeaders
 
 ASKED = UpstreamRequest("https://provider.test/v1", b"{}")
 SIGNED = {**ASKED.headers, "authorization": "Bearer a"}
@@ -24,11 +24,11 @@ def translator(name: str = "openai") -> Translator:
 OPENAI, GROQ = translator(), translator("groq")
 
 
-def test_headers_are_known_for_requests_that_differ_in_their_body_only() -> None:
-    known = KnownHeaders()
-    assert known.find(OPENAI, ASKED, "a") is None
-    signed = known.add(OPENAI, ASKED, "a", SIGNED)
-    assert known.find(OPENAI, replace(ASKED, body=b"[]", headers=dict(ASKED.headers)), "a") is signed
+def test_headers_are_remembered_for_requests_that_differ_in_their_body_only() -> None:
+    remembered = RememberedHeaders()
+    assert remembered.find(OPENAI, ASKED, "a") is None
+    signed = remembered.add(OPENAI, ASKED, "a", SIGNED)
+    assert remembered.find(OPENAI, replace(ASKED, body=b"[]", headers=dict(ASKED.headers)), "a") is signed
     assert (signed.name, signed.headers) == ("openai", SIGNED)
 
 
@@ -45,23 +45,33 @@ def test_headers_are_known_for_requests_that_differ_in_their_body_only() -> None
     ],
 )
 def test_all_else_is_signed_anew(asker: Translator, request_: UpstreamRequest, key: str | None) -> None:
-    known = KnownHeaders()
-    known.add(OPENAI, ASKED, "a", SIGNED)
-    assert known.find(asker, request_, key) is None
+    remembered = RememberedHeaders()
+    remembered.add(OPENAI, ASKED, "a", SIGNED)
+    assert remembered.find(asker, request_, key) is None
+
+
+def test_the_keys_of_two_workspaces_are_remembered_beside_each_other() -> None:
+    remembered = RememberedHeaders()
+    signed = [remembered.add(OPENAI, ASKED, key, {"authorization": f"Bearer {key}"}) for key in "ab"]
+    for _ in range(2):
+        assert [remembered.find(OPENAI, ASKED, key) for key in "ab"] == signed
+    assert [each.headers["authorization"] for each in signed] == ["Bearer a", "Bearer b"]
 
 
 def test_a_signature_holds_for_its_body_only() -> None:
-    known, request = KnownHeaders(), replace(ASKED, auth=SigV4Auth("bedrock", "eu-central-1"))
-    assert known.add(OPENAI, request, None, SIGNED).headers == SIGNED
-    assert known.find(OPENAI, request, None) is None
+    remembered, request = RememberedHeaders(), replace(ASKED, auth=SigV4Auth("bedrock", "eu-central-1"))
+    assert remembered.add(OPENAI, request, None, SIGNED).headers == SIGNED
+    assert remembered.find(OPENAI, request, None) is None
 
 
-def test_no_more_than_some_urls_are_remembered_and_secrets_are_not_shown() -> None:
-    known = KnownHeaders()
-    requests = [replace(ASKED, url=f"https://provider.test/{number}") for number in range(MAX_URLS + 1)]
+def test_no_more_than_some_headers_are_remembered_and_secrets_are_not_shown() -> None:
+    remembered = RememberedHeaders()
+    requests = [replace(ASKED, url=f"https://provider.test/{number}") for number in range(MAX_REMEMBERED + 1)]
     for request in requests:
-        assert "Bearer" not in repr(known.add(OPENAI, request, "a", SIGNED))
-    assert [known.find(OPENAI, request, "a") is not None for request in requests] == [False] * MAX_URLS + [True]
+        assert "Bearer" not in repr(remembered.add(OPENAI, request, "a", SIGNED))
+    assert [remembered.find(OPENAI, request, "a") is not None for request in requests] == [False] * MAX_REMEMBERED + [
+        True
+    ]
 
 
 class Keys:

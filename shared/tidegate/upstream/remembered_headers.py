@@ -1,4 +1,4 @@
-"""The headers that were last sent to each URL: they serve the next request that differs in its body only."""
+"""The headers of requests to providers, remembered for those that differ in nothing but their body."""
 
 from collections.abc import Mapping
 
@@ -8,8 +8,9 @@ from tidegate.domain.redacted import Redacted
 from tidegate.providers.base import Auth, SigV4Auth, Translator, UpstreamRequest
 from tidegate.transport.base import HeadMemo
 
-MAX_URLS = 256
-"""URLs whose headers are remembered. Some providers have one URL for each model, most have one for all."""
+MAX_REMEMBERED = 1_000
+"""The most pairs of a URL and a key, of 1 KB each. When there are more, all are forgotten. Some providers have one URL
+for each model, most have one for all."""
 
 
 class SignedHeaders(Redacted, Struct, frozen=True):
@@ -27,21 +28,23 @@ class SignedHeaders(Redacted, Struct, frozen=True):
     memo: HeadMemo
 
 
-class KnownHeaders:
-    """The last signed headers by URL. A key is forgotten when the next request to its URL is sent with another one."""
+class RememberedHeaders:
+    """The last signed headers for each URL and key: headers with one key are never found for another.
 
-    __slots__ = ("_by_url",)
+    A key that is not used any more stays in memory until all are forgotten.
+    """
+
+    __slots__ = ("_remembered",)
 
     def __init__(self) -> None:
-        self._by_url: dict[str, SignedHeaders] = {}
+        self._remembered: dict[tuple[str, str | None], SignedHeaders] = {}
 
     def find(self, translator: Translator, request: UpstreamRequest, key: str | None) -> SignedHeaders | None:
-        """Return the headers of a request, if they are those of the last one to its URL."""
-        signed = self._by_url.get(request.url)
+        """Return the headers of a request, if they are those of the last one to its URL with this key."""
+        signed = self._remembered.get((request.url, key))
         if (
             signed is not None
             and signed.translator is translator
-            and signed.key == key
             and signed.plain == request.headers
             and signed.auth == request.auth
         ):
@@ -54,7 +57,7 @@ class KnownHeaders:
         """Remember the `headers` of a request, unless they hold for its body only."""
         signed = SignedHeaders(translator, translator.name, request.headers, request.auth, key, headers, HeadMemo())
         if not isinstance(request.auth, SigV4Auth):
-            if len(self._by_url) >= MAX_URLS:
-                self._by_url.clear()
-            self._by_url[request.url] = signed
+            if len(self._remembered) >= MAX_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[request.url, key] = signed
         return signed
