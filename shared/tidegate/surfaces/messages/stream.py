@@ -40,7 +40,7 @@ class MessagesStream:
         self._blocks = _Blocks(self._notes)
         self._native_kind: str | None = None
         self._native_head = b"event: \ndata: "
-        """What an event of the latest type begins with."""
+        """The beginning of an event of the latest type."""
         self._has_started = False
         self._ending = stop_fields("stop", None, self._notes)
         self._usage: Mapping[str, object] | None = None
