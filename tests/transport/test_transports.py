@@ -43,6 +43,11 @@ class Clock:
         return self.now
 
 
+def test_a_request_does_not_print_its_key_and_its_body() -> None:
+    request = HttpRequest("POST", "https://user:word@h/", {"authorization": "Bearer x"}, b"a prompt")
+    assert repr(request) == "HttpRequest(...)"
+
+
 @transports
 async def test_the_answer_has_its_status_headers_in_lower_case_and_its_body(make: type[Transport]) -> None:
     async with serving(make, always_ok) as (transport, url):

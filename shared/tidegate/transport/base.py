@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from tidegate.domain.redacted import Redacted
 from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreachable, UpstreamError
 
 DEFAULT_CONNECT_SECONDS = 5.0
@@ -49,7 +50,7 @@ class HeadMemo:
         self.head = b""
 
 
-class HttpRequest(Struct, frozen=True):
+class HttpRequest(Redacted, Struct, frozen=True):
     """A request. `address` is an IP address to connect to instead of resolving the URL's host, on a new connection.
 
     `peer` names the receiver in messages for callers. Requests that share a `memo` differ in nothing but their body.
