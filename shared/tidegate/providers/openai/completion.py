@@ -91,6 +91,8 @@ def _parse_any(provider: str, quirks: Quirks, body: Json) -> Completion:
     empty = normalise.EMPTY_VALUES
     completion = {name: value for name, value in body.items() if name not in _NOISE and value not in empty}
     normalise.move_service_tier(completion)
+    if "service_tier" in completion:  # the order of `_parse_plain`, after the provider's name
+        completion["service_tier"] = completion.pop("service_tier")
     completion["object"] = "chat.completion"
     sources = normalise.url_annotations(body) if "citations" in body or "search_results" in body else []
     completion["choices"] = _choices(provider, quirks, choices, sources)  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
