@@ -210,6 +210,26 @@ def test_lines_of_calls_and_of_other_events_are_in_order(tmp_path: Path) -> None
     assert [(line["number"], line["message"]) for line in lines] == [(n, event) for n in range(3) for event in events]
 
 
+def test_the_line_of_a_call_comes_after_what_others_have_written(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w", encoding="utf-8") as stream:
+        log = logger_to(LineHandler(stream))
+        stream.write("written by a guardrail\n")
+        log_call(log, logging.INFO, "call.settled", {})
+    first, second = (tmp_path / "log").read_text().splitlines()
+    assert (first, json.loads(second)["message"]) == ("written by a guardrail", "call.settled")
+
+
+def test_the_line_of_a_call_goes_to_the_stream_that_its_handler_has_got(tmp_path: Path) -> None:
+    out = io.StringIO()
+    with (tmp_path / "log").open("w", encoding="utf-8") as stream:
+        handler = LineHandler(stream)
+        log = logger_to(handler)
+        handler.setStream(out)
+        log_call(log, logging.INFO, "call.settled", {})
+    assert (tmp_path / "log").read_text() == ""
+    assert json.loads(out.getvalue())["message"] == "call.settled"
+
+
 def test_a_line_that_cannot_be_written_fails_no_call(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,7 +119,7 @@ class LineHandler(CallHandler):
         super().__init__(stream)
         self._lines = JsonLines(metrics_namespace)
         self.setFormatter(self._lines)
-        self._buffer = _buffer_of(stream)
+        self._first_stream, self._buffer = stream, _buffer_of(stream)
 
     def write_call(self, level: int, event: str, fields: Mapping[str, object], created: float) -> None:
         """See `CallHandler.write_call`. Each line is written when its call has ended: Lambda may freeze the process."""
@@ -129,12 +129,16 @@ class LineHandler(CallHandler):
             lock = self.lock
             assert lock is not None  # noqa: S101  # every handler has one
             with lock:
-                if self._buffer is None:
-                    self.stream.write(line.decode())
-                    self.stream.flush()
-                elif rest := line[self._buffer.raw.write(line) or 0 :]:
-                    self._buffer.write(rest)
-                    self._buffer.flush()
+                stream, buffer = self.stream, self._buffer
+                if buffer is None or stream is not self._first_stream:
+                    stream.write(line.decode())
+                    stream.flush()
+                    return
+                stream.flush()  # what others have written comes first
+                rest = line[buffer.raw.write(line) or 0 :]
+                if rest:
+                    buffer.write(rest)
+                    buffer.flush()
         except Exception:
             self.handleError(CallLine(__name__, level, event, fields, created))
 
