@@ -132,7 +132,7 @@ class OperationEndpoint(Struct, frozen=True):
     async def _read_call(self, gateway: Gateway, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> Call:
         """Return the request's call. The key is checked before the body is read: a stranger's body costs nothing."""
         started_at, call_headers = gateway.clock(), _call_headers(scope, headers)
-        caller, authenticated_at = gateway.recall(self.surface, headers, call_headers), started_at
+        caller, authenticated_at = gateway.cached_caller(self.surface, headers, call_headers), started_at
         if caller is None:
             caller = await gateway.authenticate(
                 self.surface,

@@ -118,10 +118,11 @@ class Authenticator:
                 raise _missing_workspace()
         return caller.admitted
 
-    def recall(self, authorization: bytes, workspace_id: str | None) -> tuple[Principal, Workspace] | None:
-        """Return what `authenticate` would return for these headers, as they were sent; None if it must be asked.
+    def cached_caller(self, authorization: bytes, workspace_id: str | None) -> tuple[Principal, Workspace] | None:
+        """Return the principal and the workspace of a cached caller, by headers as they were sent.
 
-        It knows only callers that are cached and whose keys are not restricted, by headers in their usual form.
+        None if `authenticate` must decide: for a caller that is not cached, a key that is restricted to endpoints or
+        networks, and a header that is not in its usual form.
         """
         if authorization[:7] != b"Bearer " or not authorization.isascii():
             return None

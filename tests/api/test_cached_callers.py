@@ -1,4 +1,4 @@
-"""Calls of callers that are recalled, beside those that are authenticated anew: equal replies and faults."""
+"""Calls of cached callers, beside those that are authenticated anew: equal replies and faults."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -34,15 +34,15 @@ async def answers(client: Client) -> list[tuple[object, ...]]:
     return [(reply.status, reply.json.get("error")) for reply in replies]
 
 
-async def test_a_caller_who_is_recalled_gets_the_replies_and_faults_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cached_caller_gets_the_replies_and_faults_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
     async with world(answer) as client:
-        recalled = await answers(client)
+        of_cached_callers = await answers(client)
     with monkeypatch.context() as patch:
-        patch.setattr(Gateway, "recall", _recall_nobody)
+        patch.setattr(Gateway, "cached_caller", _find_nobody)
         async with world(answer) as client:
-            assert recalled == await answers(client)
-    assert {status for status, _ in recalled} == {200, 400, 401, 403, 415, 429, 504}
+            assert of_cached_callers == await answers(client)
+    assert {status for status, _ in of_cached_callers} == {200, 400, 401, 403, 415, 429, 504}
 
 
-def _recall_nobody(*arguments: object) -> None:
-    """Stand in for `Gateway.recall`."""
+def _find_nobody(*arguments: object) -> None:
+    """Stand in for `Gateway.cached_caller`."""

@@ -1,4 +1,4 @@
-"""Remembered callers: `recall` gives what `authenticate` would, and only where that need not wait or check more."""
+"""Cached callers: `cached_caller` gives what `authenticate` would, where that need not wait or check more."""
 
 import pytest
 
@@ -23,17 +23,17 @@ class Bench:
     async def admit(self, authorization: str = BEARER, workspace_id: str | None = None) -> None:
         await self.authenticator.authenticate(authorization, workspace_id)
 
-    def recall(self, authorization: bytes = BEARER.encode(), workspace_id: str | None = None) -> object:
-        return self.authenticator.recall(authorization, workspace_id)
+    def cached_caller(self, authorization: bytes = BEARER.encode(), workspace_id: str | None = None) -> object:
+        return self.authenticator.cached_caller(authorization, workspace_id)
 
 
-async def test_a_caller_is_recalled_once_it_was_admitted() -> None:
+async def test_a_caller_is_cached_once_it_was_admitted() -> None:
     made = Bench(key())
-    assert made.recall() is None
+    assert made.cached_caller() is None
     await made.admit()
-    assert made.recall() == ADMITTED
+    assert made.cached_caller() == ADMITTED
     await made.admit(f" bearer  {SECRET} ", "ws_one")
-    assert made.recall(workspace_id="ws_one") == ADMITTED
+    assert made.cached_caller(workspace_id="ws_one") == ADMITTED
 
 
 @pytest.mark.parametrize(
@@ -43,49 +43,49 @@ async def test_a_caller_is_recalled_once_it_was_admitted() -> None:
         *(f"Bearer  {SECRET}".encode(), f"{BEARER} ".encode(), f"{BEARER}x".encode(), BEARER[:-1].encode()),
     ],
 )
-async def test_only_headers_in_their_usual_form_are_recalled(authorization: bytes) -> None:
+async def test_only_headers_in_their_usual_form_find_a_cached_caller(authorization: bytes) -> None:
     made = Bench(key())
     await made.admit()
-    assert made.recall(authorization) is None
+    assert made.cached_caller(authorization) is None
 
 
-async def test_a_key_that_is_not_ascii_is_recalled_in_no_encoding() -> None:
+async def test_a_key_that_is_not_ascii_is_found_in_no_encoding() -> None:
     made = Bench(key("täst"))
     await made.admit("Bearer täst")
-    assert [made.recall("Bearer täst".encode(encoding)) for encoding in ("latin-1", "utf-8")] == [None, None]
+    assert [made.cached_caller("Bearer täst".encode(encoding)) for encoding in ("latin-1", "utf-8")] == [None, None]
 
 
 @pytest.mark.parametrize("workspace_id", ["", " ", "ws_two", " ws_one", "ws_one "])
-async def test_each_workspace_is_recalled_for_itself(workspace_id: str) -> None:
+async def test_each_workspace_is_cached_for_itself(workspace_id: str) -> None:
     made = Bench(key(workspace_ids=("ws_one", "ws_two")), workspace("ws_one"), workspace("ws_two"))
     await made.admit(workspace_id="ws_one")
-    assert made.recall() is made.recall(workspace_id=workspace_id) is None
+    assert made.cached_caller() is made.cached_caller(workspace_id=workspace_id) is None
 
 
 @pytest.mark.parametrize(("monotonic", "wall"), [(60.0, 0.0), (0.0, 60.0), (0.0, -60.0), (60.0, -3600.0)])
-async def test_a_caller_is_recalled_for_sixty_seconds_of_either_clock(monotonic: float, wall: float) -> None:
+async def test_a_caller_is_cached_for_sixty_seconds_of_either_clock(monotonic: float, wall: float) -> None:
     made = Bench(key())
     await made.admit()
     made.monotonic.now += monotonic * 0.99
     made.wall.now += wall * 0.99 if wall > -3600 else 0
-    assert made.recall() == ADMITTED
+    assert made.cached_caller() == ADMITTED
     made.monotonic.now, made.wall.now = 100.0 + monotonic, NOON + wall
-    assert made.recall() is None
+    assert made.cached_caller() is None
 
 
-async def test_a_key_is_recalled_until_it_expires() -> None:
+async def test_a_key_is_cached_until_it_expires() -> None:
     made = Bench(key(expires_at=NOON + 10))
     await made.admit()
     made.wall.now += 9.9
-    assert made.recall() == ADMITTED
+    assert made.cached_caller() == ADMITTED
     made.wall.now += 0.1
-    assert made.recall() is None
+    assert made.cached_caller() is None
 
 
 @pytest.mark.parametrize(
     "stored", [key(networks=("203.0.113.0/24",)), key(endpoints=("/v1/*",))], ids=["networks", "endpoints"]
 )
-async def test_a_restricted_key_is_never_recalled(stored: VirtualKey) -> None:
+async def test_a_restricted_key_is_always_checked(stored: VirtualKey) -> None:
     made = Bench(stored)
     await made.authenticator.authenticate(BEARER, None, source=RequestSource("203.0.113.7", "/v1/models"))
-    assert made.recall() is None
+    assert made.cached_caller() is None
