@@ -1,9 +1,11 @@
 """Cached callers: `cached_caller` gives what `authenticate` would, where that need not wait or check more."""
 
 import pytest
+from msgspec.structs import replace
 
 from tests.store_worlds import NOON, Clock, key, workspace
-from tidegate.domain.workspace import Principal, RequestSource, VirtualKey, Workspace
+from tidegate.domain.workspace import Principal, RequestSource, VirtualKey, Workspace, WorkspaceStatus
+from tidegate.errors import InvalidKey, WorkspaceForbidden
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.policy.auth.authenticator import Authenticator
 
@@ -17,7 +19,7 @@ class Bench:
 
     def __init__(self, stored: VirtualKey, *workspaces: Workspace) -> None:
         tenants = MemoryTenants({each.id: each for each in workspaces or [workspace("ws_one")]}, {stored.hash: stored})
-        self.monotonic, self.wall = Clock(100.0), Clock(NOON)
+        self.tenants, self.monotonic, self.wall = tenants, Clock(100.0), Clock(NOON)
         self.authenticator = Authenticator(tenants, monotonic=self.monotonic, clock=self.wall)
 
     async def admit(self, authorization: str = BEARER, workspace_id: str | None = None) -> None:
@@ -89,3 +91,34 @@ async def test_a_restricted_key_is_always_checked(stored: VirtualKey) -> None:
     made = Bench(stored)
     await made.authenticator.authenticate(BEARER, None, source=RequestSource("203.0.113.7", "/v1/models"))
     assert made.cached_caller() is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "status"),
+    [(key(status="revoked"), "active"), (key(workspace_ids=("ws_two",)), "active"), (key(), "suspended")],
+    ids=["revoked", "other workspace", "suspended"],
+)
+async def test_a_caller_who_is_refused_is_no_longer_cached(stored: VirtualKey, status: WorkspaceStatus) -> None:
+    made = Bench(key())
+    await made.admit()
+    made.tenants.keys[stored.hash] = stored
+    made.tenants.workspaces["ws_one"] = replace(workspace("ws_one"), status=status)
+    assert made.cached_caller() == ADMITTED
+    made.wall.now += 60
+    for _ in range(2):
+        assert made.cached_caller() is None
+        with pytest.raises((InvalidKey, WorkspaceForbidden)):
+            await made.admit()
+
+
+async def test_the_secret_from_before_a_rotation_is_cached_until_it_expires() -> None:
+    old = key()
+    new = replace(key("sk-tidegate-two"), id=old.id, previous_hash=old.hash, previous_expires_at=NOON + 10)
+    made = Bench(new)
+    await made.admit()
+    await made.admit("Bearer sk-tidegate-two")
+    assert made.cached_caller() == made.cached_caller(b"Bearer sk-tidegate-two") == ADMITTED
+    made.wall.now += 10
+    assert (made.cached_caller(), made.cached_caller(b"Bearer sk-tidegate-two")) == (None, ADMITTED)
+    with pytest.raises(InvalidKey):
+        await made.admit()
