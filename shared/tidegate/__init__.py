@@ -22,6 +22,7 @@ catalog                        models and prices as data
 domain                         frozen values and the rules about them, the protocols of operations and surfaces
 errors, json, lazy, offload    the error tree; the JSON codec; the loader of modules that only some calls need; threads
 call_line                      log lines of calls
+timer                          one timer for all time limits of an event loop
 garbage_collection             how Python collects garbage in a process that serves
 """
 

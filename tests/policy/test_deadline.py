@@ -97,7 +97,7 @@ async def test_blocks_end_at_their_own_deadlines_by_one_timer() -> None:
     blocks = asyncio.gather(*(end_of(NOON + seconds) for seconds in (5, 3, 4)))
     await asyncio.sleep(0)
     loop: Any = asyncio.get_running_loop()
-    timers = [timer for timer in loop._scheduled if "_Timer" in repr(timer)]
+    timers = [timer for timer in loop._scheduled if "LoopTimer" in repr(timer)]
     assert [timer.cancelled() for timer in timers].count(False) == 1
     assert await blocks == pytest.approx([5.1, 3.1, 4.1])
 

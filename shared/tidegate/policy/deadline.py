@@ -8,17 +8,12 @@ from types import TracebackType
 
 from tidegate.errors import DeadlinePassed, GatewayTimeout, InvalidRequest, TidegateError
 from tidegate.lazy import late_pattern
+from tidegate.timer import LOOP_TIMERS, LoopTimer
 
 HEADER = "x-request-deadline"
 
 SLACK_SECONDS = 0.1
 """Cancel a block this long after its deadline: until then, the transport's own timeout can raise a clearer error."""
-
-_EARLY_SECONDS = 0.001
-"""uvloop counts milliseconds, so its timers may fire that much early."""
-
-_PAUSE_SECONDS = 0.05
-"""The least time between two looks at all scopes: when many expire one after the other, they expire in groups."""
 
 _UNIX = late_pattern(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 
@@ -65,8 +60,7 @@ class DeadlineScope:
     """
 
     __slots__ = (
-        *("_clock", "_deadline", "_has_expired", "_on_timeout", "_other_cancellations", "_task", "_timer"),
-        "ends_at",
+        *("_clock", "_deadline", "_ends_at", "_has_expired", "_on_timeout", "_other_cancellations", "_task", "_timer"),
     )
 
     def __init__(
@@ -79,7 +73,7 @@ class DeadlineScope:
         self._clock = clock
         self._on_timeout = on_timeout
         self._has_expired = False
-        self._timer: _Timer | None = None
+        self._timer: LoopTimer | None = None
 
     def __enter__(self) -> None:
         if self._deadline is None:
@@ -90,68 +84,30 @@ class DeadlineScope:
         loop = asyncio.get_running_loop()
         self._task = task = asyncio.current_task(loop)
         self._other_cancellations = 0 if task is None else task.cancelling()
-        self._timer = timer = _TIMERS[loop] if loop in _TIMERS else _new_timer(loop)
-        self.ends_at = loop.time() + seconds_left + SLACK_SECONDS
-        timer.scopes.add(self)
-        if self.ends_at < timer.fires_at:
-            timer.start(self.ends_at)
+        self._timer = timer = LOOP_TIMERS[loop]
+        self._ends_at = ends_at = timer.time() + seconds_left + SLACK_SECONDS
+        timer.watched.add(self)
+        if ends_at < timer.fires_at:
+            timer.fire_at(ends_at)
 
-    def expire(self) -> None:
-        """Cancel the block."""
+    def check_time(self, now: float) -> float:
+        """See `timer.Watched`: cancel the block, once, if its time is over."""
+        if self._has_expired:
+            return math.inf
+        if now < self._ends_at:
+            return self._ends_at
         self._has_expired = True
         if self._task is not None:
             self._task.cancel()
+        return math.inf
 
     def __exit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._timer is not None:
-            self._timer.scopes.discard(self)
+            self._timer.watched.discard(self)
         # Any cancellation counts: pyreqwest raises its own in place of the task's.
         is_own = self._has_expired and self._task is not None and self._task.uncancel() <= self._other_cancellations
         if is_own and kind is not None and issubclass(kind, asyncio.CancelledError):
             error = GatewayTimeout("The call timed out before an answer arrived.")
             raise self._on_timeout(error, self._clock()) from None
-
-
-class _Timer:
-    """Expires the open scopes of one event loop. Times are those of the loop.
-
-    It fires at the first deadline that it has heard of, even if that scope has ended since. A timer for each scope
-    would nearly always be made and cancelled in vain: 1.2 to 2 µs of each call (uvloop on Python 3.13, 2026-11).
-    """
-
-    __slots__ = ("_handle", "_loop", "fires_at", "scopes")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._handle: asyncio.TimerHandle | None = None
-        self.fires_at = math.inf
-        self.scopes = set[DeadlineScope]()
-
-    def start(self, moment: float) -> None:
-        """Fire at `moment`, and no more at the time that was set before."""
-        if self._handle is not None:
-            self._handle.cancel()
-        self.fires_at = moment
-        self._handle = self._loop.call_at(moment, self._fire)
-
-    def _fire(self) -> None:
-        self._handle, self.fires_at = None, math.inf
-        now = self._loop.time() + _EARLY_SECONDS
-        for scope in [scope for scope in self.scopes if scope.ends_at <= now]:
-            self.scopes.discard(scope)
-            scope.expire()
-        if self.scopes:
-            self.start(max(now + _PAUSE_SECONDS, min(scope.ends_at for scope in self.scopes)))
-
-
-_TIMERS: dict[asyncio.AbstractEventLoop, _Timer] = {}
-
-
-def _new_timer(loop: asyncio.AbstractEventLoop) -> _Timer:
-    for other in list(_TIMERS):
-        if other.is_closed():
-            _TIMERS.pop(other, None)
-    timer = _TIMERS[loop] = _Timer(loop)
-    return timer

@@ -1,12 +1,11 @@
 """Kept connections to one origin, and the pools of all origins that one event loop asks."""
 
 import asyncio
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
+from tidegate.timer import LOOP_TIMERS
 from tidegate.transport.base import IDLE_SECONDS
 from tidegate.transport.connection import Connection
 from tidegate.transport.dialer import Dialer, DialLimits
@@ -120,20 +119,20 @@ class ConnectionPool:
 
 
 class LoopPools:
-    """The pools of one event loop, with the timers that close unused connections and end exchanges in time.
+    """The pools of one event loop, with the timer that closes unused connections, and the one of all time limits.
 
     `clock` gives wall time: Lambda may stop the monotonic clock.
     """
 
-    __slots__ = ("_loop", "_pools", "clock", "deadlines", "dialer", "sweep_timer")
+    __slots__ = ("_loop", "_pools", "clock", "dialer", "sweep_timer", "timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, dialer: Dialer, clock: Callable[[], float] = time.time) -> None:
         self._loop = loop
         self._pools: dict[str, ConnectionPool] = {}
         self.dialer = dialer
         self.clock = clock
-        self.deadlines = Deadlines(loop)
         self.sweep_timer: asyncio.TimerHandle | None = None
+        self.timer = LOOP_TIMERS[loop]
 
     def find(self, url: str, parse: Callable[[str], Origin]) -> ConnectionPool:
         """The pool of a URL without a path, whose origin `parse` returns if it is new."""
@@ -144,8 +143,7 @@ class LoopPools:
 
     async def close(self) -> None:
         """Close all connections, also those in use."""
-        if not self.deadlines.open:
-            self.deadlines.stop()
+        self.timer.stop_if_idle()
         if self.sweep_timer is not None:
             self.sweep_timer.cancel()
             self.sweep_timer = None
@@ -167,49 +165,3 @@ class LoopPools:
         are_left = [pool.close_expired() for pool in self._pools.values()]
         if any(are_left):
             self.start_sweep_timer()
-
-
-class Limited(Protocol):
-    """A response that must end in time. `httptools.HttptoolsResponse` implements it."""
-
-    def check_time(self, now: float) -> float:
-        """Fail if the time is up; return when to check again."""
-        ...
-
-
-class Deadlines:
-    """The time limits of all responses that are `open` in one event loop, kept by one timer.
-
-    A timer for each response would cost more: nearly all of them end long before their deadline. `next_check` is when
-    the timer fires. Times are those of the event loop.
-    """
-
-    __slots__ = ("_loop", "_timer", "next_check", "open", "time")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._timer: asyncio.TimerHandle | None = None
-        self.next_check = math.inf
-        self.open = set[Limited]()
-        self.time = loop.time
-
-    def check_at(self, moment: float) -> None:
-        """Check all open responses at this time, unless that happens earlier."""
-        if moment < self.next_check:
-            self.stop()
-            self.next_check = moment
-            self._timer = self._loop.call_at(moment, self._check)
-
-    def stop(self) -> None:
-        """Check no more, until the next `check_at`."""
-        self.next_check = math.inf
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _check(self) -> None:
-        self._timer, self.next_check = None, math.inf
-        now = self.time()
-        moment = min((response.check_time(now) for response in tuple(self.open)), default=math.inf)
-        if moment < math.inf:
-            self.check_at(moment)

@@ -100,8 +100,8 @@ class HttptoolsResponse(Exchange, SelfTimed):
     """The context of `HttptoolsTransport.open`, and the response that it gives. Implements `silence.TimedResponse`."""
 
     __slots__ = (
-        *("_deadline", "_deadlines", "_first_byte_at", "_headers", "_is_waiting", "_request", "_timeouts"),
-        *("_transport", "record"),
+        *("_deadline", "_first_byte_at", "_headers", "_is_waiting", "_request", "_timeouts", "_timer", "_transport"),
+        "record",
     )
 
     def __init__(self, transport: HttptoolsTransport, request: HttpRequest, timeouts: Timeouts) -> None:
@@ -118,20 +118,20 @@ class HttptoolsResponse(Exchange, SelfTimed):
         except ValueError as error:
             raise connection_failure(request, str(error), connecting=True) from None
         super().__init__(head, request.body)
-        self._deadlines = deadlines = pool.pools.deadlines
-        now = deadlines.time()
+        self._timer = timer = pool.pools.timer
+        now = timer.time()
         self._deadline = limit = now + timeouts.total
         self._first_byte_at = math.inf if timeouts.first_byte is None else now + timeouts.first_byte
         if self._first_byte_at < limit:
             limit = self._first_byte_at
-        if limit < deadlines.next_check:
-            deadlines.check_at(limit)
-        deadlines.open.add(self)
+        if limit < timer.fires_at:
+            timer.fire_at(limit)
+        timer.watched.add(self)
         self._is_waiting = True
         try:
             await pool.send(self, DialLimits(timeouts.connect or self._transport.connect_seconds, limit))
         except BaseException as error:
-            deadlines.open.discard(self)
+            timer.watched.discard(self)
             if isinstance(error, ExchangeError):
                 raise self._translate(error) from None
             raise
@@ -141,7 +141,7 @@ class HttptoolsResponse(Exchange, SelfTimed):
     async def __aexit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._deadlines.open.discard(self)
+        self._timer.watched.discard(self)
         if not self.is_complete:
             self.close()
 
@@ -202,7 +202,7 @@ class HttptoolsResponse(Exchange, SelfTimed):
             self._is_waiting = False
 
     def check_time(self, now: float) -> float:
-        """See `connection_pool.Limited`."""
+        """See `timer.Watched`: fail if the time is up."""
         if self.is_complete or self.failure is not None:
             return math.inf
         if now >= self._deadline:
@@ -225,12 +225,12 @@ class HttptoolsResponse(Exchange, SelfTimed):
 
     def _start_waiting(self, *, times_arrivals: bool) -> None:
         """Begin a wait for content. With `times_arrivals`, it goes on when something has arrived."""
-        deadlines = self._deadlines
+        timer = self._timer
         self._is_waiting, self.times_arrivals = True, times_arrivals
-        self.silent_since = now = deadlines.time()
+        self.silent_since = now = timer.time()
         limit = self._silence_limit(now)
-        if limit < deadlines.next_check:
-            deadlines.check_at(limit)
+        if limit < timer.fires_at:
+            timer.fire_at(limit)
 
     def _translate(self, error: ExchangeError) -> UpstreamError:
         if isinstance(self.failure, _Silence):
