@@ -13,60 +13,56 @@ from tidegate.transport.httptools import HttptoolsTransport
 from tidegate.upstream.attempt import Upstream
 from tidegate.upstream.remembered_headers import MAX_REMEMBERED, RememberedHeaders
 
-ASKED = UpstreamRequest("https://provider.test/v1", b"{}")
-SIGNED = {**ASKED.headers, "authorization": "Bearer a"}
+REQUEST = UpstreamRequest("https://provider.test/v1", b"{}")
+SIGNED = {**REQUEST.headers, "authorization": "Bearer a"}
 
 
-def translator(name: str = "openai") -> Translator:
-    return Registry().translator(name, "chat")
-
-
-OPENAI, GROQ = translator(), translator("groq")
+OPENAI, GROQ = (Registry().translator(name, "chat") for name in ("openai", "groq"))
 
 
 def test_headers_are_remembered_for_requests_that_differ_in_their_body_only() -> None:
     remembered = RememberedHeaders()
-    assert remembered.find(OPENAI, ASKED, "a") is None
-    signed = remembered.add(OPENAI, ASKED, "a", SIGNED)
-    assert remembered.find(OPENAI, replace(ASKED, body=b"[]", headers=dict(ASKED.headers)), "a") is signed
+    assert remembered.find(OPENAI, REQUEST, "a") is None
+    signed = remembered.add(OPENAI, REQUEST, "a", SIGNED)
+    assert remembered.find(OPENAI, replace(REQUEST, body=b"[]", headers=dict(REQUEST.headers)), "a") is signed
     assert (signed.name, signed.headers) == ("openai", SIGNED)
 
 
 @pytest.mark.parametrize(
-    ("asker", "request_", "key"),
+    ("translator", "request_", "key"),
     [
-        (OPENAI, ASKED, "b"),
-        (OPENAI, ASKED, None),
-        (GROQ, ASKED, "a"),
-        (OPENAI, replace(ASKED, url="https://provider.test/v2"), "a"),
-        (OPENAI, replace(ASKED, headers={**ASKED.headers, "traceparent": "00"}), "a"),
-        (OPENAI, replace(ASKED, auth=KeyAuth("api-key", "")), "a"),
-        (OPENAI, replace(ASKED, auth=None), "a"),
+        (OPENAI, REQUEST, "b"),
+        (OPENAI, REQUEST, None),
+        (GROQ, REQUEST, "a"),
+        (OPENAI, replace(REQUEST, url="https://provider.test/v2"), "a"),
+        (OPENAI, replace(REQUEST, headers={**REQUEST.headers, "traceparent": "00"}), "a"),
+        (OPENAI, replace(REQUEST, auth=KeyAuth("api-key", "")), "a"),
+        (OPENAI, replace(REQUEST, auth=None), "a"),
     ],
 )
-def test_all_else_is_signed_anew(asker: Translator, request_: UpstreamRequest, key: str | None) -> None:
+def test_all_else_is_signed_anew(translator: Translator, request_: UpstreamRequest, key: str | None) -> None:
     remembered = RememberedHeaders()
-    remembered.add(OPENAI, ASKED, "a", SIGNED)
-    assert remembered.find(asker, request_, key) is None
+    remembered.add(OPENAI, REQUEST, "a", SIGNED)
+    assert remembered.find(translator, request_, key) is None
 
 
 def test_the_keys_of_two_workspaces_are_remembered_beside_each_other() -> None:
     remembered = RememberedHeaders()
-    signed = [remembered.add(OPENAI, ASKED, key, {"authorization": f"Bearer {key}"}) for key in "ab"]
+    signed = [remembered.add(OPENAI, REQUEST, key, {"authorization": f"Bearer {key}"}) for key in "ab"]
     for _ in range(2):
-        assert [remembered.find(OPENAI, ASKED, key) for key in "ab"] == signed
+        assert [remembered.find(OPENAI, REQUEST, key) for key in "ab"] == signed
     assert [each.headers["authorization"] for each in signed] == ["Bearer a", "Bearer b"]
 
 
 def test_a_signature_holds_for_its_body_only() -> None:
-    remembered, request = RememberedHeaders(), replace(ASKED, auth=SigV4Auth("bedrock", "eu-central-1"))
+    remembered, request = RememberedHeaders(), replace(REQUEST, auth=SigV4Auth("bedrock", "eu-central-1"))
     assert remembered.add(OPENAI, request, None, SIGNED).headers == SIGNED
     assert remembered.find(OPENAI, request, None) is None
 
 
 def test_no_more_than_some_headers_are_remembered_and_secrets_are_not_shown() -> None:
     remembered = RememberedHeaders()
-    requests = [replace(ASKED, url=f"https://provider.test/{number}") for number in range(MAX_REMEMBERED + 1)]
+    requests = [replace(REQUEST, url=f"https://provider.test/{number}") for number in range(MAX_REMEMBERED + 1)]
     for request in requests:
         assert "Bearer" not in repr(remembered.add(OPENAI, request, "a", SIGNED))
     assert [remembered.find(OPENAI, request, "a") is not None for request in requests] == [False] * MAX_REMEMBERED + [

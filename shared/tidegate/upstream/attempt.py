@@ -336,7 +336,7 @@ class _MaskedBatches:
             raise
 
     async def push(self, receive: Callable[[Sequence[ReplyChunk]], bool]) -> bool:
-        """See `ParsedBatches.push`. Batches that are not parsed of a stream are pulled."""
+        """See `ParsedBatches.push`. The batches of a reply in JSON are pulled."""
         first, self._first = self._first, None
         if first is not None and not receive(first):
             return True

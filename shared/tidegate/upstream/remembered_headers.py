@@ -14,14 +14,14 @@ for each model, most have one for all."""
 
 
 class SignedHeaders(Redacted, Struct, frozen=True):
-    """The `headers` of a request with its credentials: made of its `plain` ones, its `auth` and the `key`.
+    """The `headers` of a request with its credentials: made of those `without_key`, its `auth` and the `key`.
 
     `name` is the provider's, and `memo` is the transport's.
     """
 
     translator: Translator
     name: str
-    plain: Mapping[str, str]
+    without_key: Mapping[str, str]
     auth: Auth
     key: str | None
     headers: Mapping[str, str]
@@ -45,7 +45,7 @@ class RememberedHeaders:
         if (
             signed is not None
             and signed.translator is translator
-            and signed.plain == request.headers
+            and signed.without_key == request.headers
             and signed.auth == request.auth
         ):
             return signed

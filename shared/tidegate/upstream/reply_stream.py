@@ -42,7 +42,7 @@ class StreamDecoder(Protocol):
     def end(self) -> list[StreamEvent]: ...
 
 
-def _cut(translator: Translator, error: ProviderUnreachable) -> StreamCut:
+def _stream_cut(translator: Translator, error: ProviderUnreachable) -> StreamCut:
     """Return the error of a connection that broke off within the body."""
     cut = StreamCut(f"{translator.name}'s stream broke off.")
     cut.add_note(take_notes(error) or error.message)
@@ -59,7 +59,7 @@ async def first_piece(translator: Translator, pieces: Pieces) -> bytes:
                 break
             start += piece
     except ProviderUnreachable as error:
-        raise _cut(translator, error) from None
+        raise _stream_cut(translator, error) from None
     return start
 
 
@@ -78,7 +78,7 @@ async def read_json(
             if size > MAX_REPLY_BYTES:
                 raise ProviderMalformed(f"The response of {translator.name} is larger than {MAX_REPLY_BYTES} bytes.")
     except ProviderUnreachable as error:
-        raise _cut(translator, error) from None
+        raise _stream_cut(translator, error) from None
     body = decode_body(b"".join(collected))
     if isinstance(body, str):
         raise ProviderMalformed(f"{translator.name} answered with something that is not JSON.")
@@ -125,7 +125,7 @@ class ParsedBatches:
                 elif chunks := self._parse(piece):
                     return chunks
         except ProviderUnreachable as error:
-            raise _cut(self._translator, error) from None
+            raise _stream_cut(self._translator, error) from None
         batch = next(self._last_batches, None)
         if batch is None:
             raise StopAsyncIteration
@@ -153,7 +153,7 @@ class ParsedBatches:
                 if await self._pieces.push_chunks(take):
                     return not self._is_over()
             except ProviderUnreachable as error:
-                raise _cut(self._translator, error) from None
+                raise _stream_cut(self._translator, error) from None
             self._last_batches = _last_batches(self._parser, self._decoder.end())
         for batch in self._last_batches:
             receive(batch)
