@@ -12,7 +12,7 @@ import uvloop
 
 from tests.transport.server import OK, always_ok, server
 from tidegate.errors import ProviderMalformed
-from tidegate.transport.base import HeadMemo, HttpRequest, Timeouts
+from tidegate.transport.base import HttpRequest, RememberedHead, Timeouts
 from tidegate.transport.connection_pool import KEEPALIVE_SECONDS, MAX_IDLE, ConnectionPool, LoopPools
 from tidegate.transport.dialer import Dialer, DialLimits
 from tidegate.transport.exchange import MAX_BUFFERED_BYTES, Exchange, ExchangeError
@@ -466,7 +466,8 @@ def test_each_event_loop_has_connections_of_its_own() -> None:
 
 def test_a_remembered_head_serves_each_event_loop_and_a_transport_that_was_closed() -> None:
     url, connections, end = served_in_a_thread()
-    transport, request = HttptoolsTransport(), HttpRequest("POST", f"{url}/v1/x", {}, b"{}", memo=HeadMemo())
+    request = HttpRequest("POST", f"{url}/v1/x", {}, b"{}", remembered_head=RememberedHead())
+    transport = HttptoolsTransport()
     first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
 
     async def ask_once() -> None:

@@ -6,7 +6,7 @@ from types import FrameType
 
 from tests.transport.server import always_ok, serving
 from tidegate.transport import httptools
-from tidegate.transport.base import HeadMemo, HttpRequest, Timeouts
+from tidegate.transport.base import HttpRequest, RememberedHead, Timeouts
 from tidegate.transport.silence import open_with_timeouts
 
 _FOLDER = httptools.__file__.removesuffix("httptools.py")
@@ -23,10 +23,10 @@ async def test_a_request_whose_head_is_known_takes_few_steps() -> None:
             steps[-1] += 1
 
     async with serving(httptools.HttptoolsTransport, always_ok) as (transport, url):
-        memo = HeadMemo()
+        head = RememberedHead()
         for _ in range(20):
             steps.append(0)
-            request = HttpRequest("POST", url, {"authorization": "Bearer x"}, b"{}", memo=memo)
+            request = HttpRequest("POST", url, {"authorization": "Bearer x"}, b"{}", remembered_head=head)
             sys.setprofile(observe)
             try:
                 async with open_with_timeouts(transport, request, Timeouts(30, between=10)) as response:

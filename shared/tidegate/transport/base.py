@@ -40,20 +40,24 @@ class Timeouts(Struct, frozen=True):
     between: float | None = None
 
 
-class HeadMemo:
-    """The encoded `head` of requests that differ in nothing but their body; the transport keeps it, for one `place`."""
+class RememberedHead:
+    """The encoded `head` of requests that differ in nothing but their body, and the transport's `pool` for them.
 
-    __slots__ = ("head", "place")
+    The transport sets both with the first request. `pool` is an object of the transport's own.
+    """
+
+    __slots__ = ("head", "pool")
 
     def __init__(self) -> None:
-        self.place: object = None
+        self.pool: object = None
         self.head = b""
 
 
 class HttpRequest(Redacted, Struct, frozen=True):
     """A request. `address` is an IP address to connect to instead of resolving the URL's host, on a new connection.
 
-    `peer` names the receiver in messages for callers. Requests that share a `memo` differ in nothing but their body.
+    `peer` names the receiver in messages for callers. Requests with one
+    `remembered_head` differ in nothing but their body.
     """
 
     method: str
@@ -62,7 +66,7 @@ class HttpRequest(Redacted, Struct, frozen=True):
     body: bytes
     address: str | None = None
     peer: str = "The provider"
-    memo: HeadMemo | None = None
+    remembered_head: RememberedHead | None = None
 
 
 class HttpResponse(Protocol):

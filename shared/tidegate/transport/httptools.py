@@ -58,19 +58,21 @@ class HttptoolsTransport:
 
     def prepare(self, request: HttpRequest) -> tuple[ConnectionPool, bytes]:
         """The pool for the request, in the running event loop, and the request's head. Raises `ValueError`."""
-        loop, memo, pools = asyncio.get_running_loop(), request.memo, self._pools
+        loop, remembered, pools = asyncio.get_running_loop(), request.remembered_head, self._pools
         if loop is not self._loop or pools is None:
             pools = self._enter_loop(loop)
-        if memo is not None and isinstance(memo.place, ConnectionPool) and memo.place.pools is pools:
-            return memo.place, memo.head
+        if remembered is not None:
+            pool = remembered.pool
+            if isinstance(pool, ConnectionPool) and pool.pools is pools:
+                return pool, remembered.head
         url, target = split_url(request.url)
         if request.address is None:
             pool = pools.find(url, self._parse_origin)
         else:
             pool = ConnectionPool(pools, parse_origin(url), request.address)
         head = pool.encode_head(request.method, target, request.headers)
-        if memo is not None:
-            memo.place, memo.head = pool, head
+        if remembered is not None:
+            remembered.pool, remembered.head = pool, head
         return pool, head
 
     async def close(self) -> None:

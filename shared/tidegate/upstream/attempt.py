@@ -204,7 +204,7 @@ class ProviderConnection:
             total = limits.total
         timeouts = Timeouts(total, limits.connect, limits.first_byte, limits.between)
         http_request = HttpRequest(
-            "POST", request.url, signed.headers, request.body, peer=signed.name, memo=signed.memo
+            "POST", request.url, signed.headers, request.body, peer=signed.name, remembered_head=signed.remembered_head
         )
         context = open_with_timeouts(self._upstream.transport, http_request, timeouts)
         response = await context.__aenter__()

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from tidegate.domain.redacted import Redacted
 from tidegate.providers.base import Auth, SigV4Auth, Translator, UpstreamRequest
-from tidegate.transport.base import HeadMemo
+from tidegate.transport.base import RememberedHead
 
 MAX_REMEMBERED = 1_000
 """The most pairs of a URL and a key, of 1 KB each. When there are more, all are forgotten. Some providers have one URL
@@ -16,7 +16,7 @@ for each model, most have one for all."""
 class SignedHeaders(Redacted, Struct, frozen=True):
     """The `headers` of a request with its credentials: made of those `without_key`, its `auth` and the `key`.
 
-    `name` is the provider's, and `memo` is the transport's.
+    `name` is the provider's. The transport fills `remembered_head`.
     """
 
     translator: Translator
@@ -25,7 +25,7 @@ class SignedHeaders(Redacted, Struct, frozen=True):
     auth: Auth
     key: str | None
     headers: Mapping[str, str]
-    memo: HeadMemo
+    remembered_head: RememberedHead
 
 
 class RememberedHeaders:
@@ -55,7 +55,8 @@ class RememberedHeaders:
         self, translator: Translator, request: UpstreamRequest, key: str | None, headers: Mapping[str, str]
     ) -> SignedHeaders:
         """Remember the `headers` of a request, unless they hold for its body only."""
-        signed = SignedHeaders(translator, translator.name, request.headers, request.auth, key, headers, HeadMemo())
+        name, head = translator.name, RememberedHead()
+        signed = SignedHeaders(translator, name, request.headers, request.auth, key, headers, head)
         if not isinstance(request.auth, SigV4Auth):
             if len(self._remembered) >= MAX_REMEMBERED:
                 self._remembered.clear()
