@@ -90,7 +90,7 @@ def _number_text(value: float | Decimal) -> str:
         if value in _INTEGERS:
             return str(value)
     elif value and len(text := str(value)) <= MAX_NUMBER_DIGITS and not text.strip("-.0123456789"):
-        return text  # as most durations and amounts of money are
+        return text  # without an exponent, like most durations and amounts of money
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if number.is_zero():
         return "0"

@@ -45,9 +45,10 @@ def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None)
         or (tokens.reasoning and price.reasoning is not None)
     ):
         return _any_cost(price, tokens)
-    fresh = tokens.input - tokens.cached
-    total = tokens.cached * rates.cached + tokens.output * rates.output
-    return MONEY.divide(total + fresh * rates.input if fresh > 0 else total, rates.divisor)
+    total, fresh = tokens.cached * rates.cached + tokens.output * rates.output, tokens.input - tokens.cached
+    if fresh > 0:
+        total += fresh * rates.input
+    return MONEY.divide(total, rates.divisor)
 
 
 class _TextRates(Struct, frozen=True):

@@ -89,9 +89,7 @@ def format_timeline(events: Sequence[CallEvent], own_deployment: str = "") -> st
         [
             _format_of_other(event)
             if event.deployment and event.deployment != own_deployment
-            else f"{_NAMES[event.kind]}@{round(event.seconds * 1000)}:{event.detail}"
-            if event.detail
-            else f"{_NAMES[event.kind]}@{round(event.seconds * 1000)}"
+            else f"{_NAMES[event.kind]}@{round(event.seconds * 1000)}{':' if event.detail else ''}{event.detail}"
             for event in events
         ]
     )

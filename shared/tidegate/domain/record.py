@@ -6,6 +6,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from tidegate.domain.call import Outcome, recorded_name
 from tidegate.domain.call_event import CallEvent, format_timeline, parse_timeline
 from tidegate.domain.money import MONEY, exact_money
@@ -51,6 +53,23 @@ _DAY_SECONDS = 86_400
 RecordValue: TypeAlias = str | int | float | bool | Decimal | None
 
 
+class CallDetails(Struct, frozen=True):
+    """What a call's record and its log line both have: where the call came from, and the path that it took."""
+
+    endpoint: str | None
+    session_id: str | None
+    agent_id: str | None
+    parent_agent_id: str | None
+    batch_id: str | None
+    trace_id: str | None
+    cache: str | None
+    guardrails: str | None
+    ignored: str | None
+    held_usd: Decimal | None
+    tokens_per_second: float | None
+    timeline: str | None
+
+
 def call_record(outcome: Outcome) -> dict[str, RecordValue]:
     """The call's record. `time` is the start of the call, durations are seconds, `cost_usd` is None if unpriced.
 
@@ -58,7 +77,7 @@ def call_record(outcome: Outcome) -> dict[str, RecordValue]:
     exact, so that they are rounded as by `round(seconds, 6)`, in a third of its time.
     """
     call, deployment, tokens, words = outcome.call, outcome.deployment, outcome.bill.tokens, outcome.bill.words
-    first_event_seconds, cost_usd = outcome.first_event_seconds, outcome.bill.cost_usd
+    first_event_seconds, cost_usd, details = outcome.first_event_seconds, outcome.bill.cost_usd, call_details(outcome)
     return {
         "id": call.id,
         "time": iso_time(call.started_at),
@@ -92,17 +111,25 @@ def call_record(outcome: Outcome) -> dict[str, RecordValue]:
         "workspace_id": call.workspace.id,
         "key_id": call.principal.key_id,
         "app_id": call.app_id,
-        **call_details(outcome),
+        "endpoint": details.endpoint,
+        "session_id": details.session_id,
+        "agent_id": details.agent_id,
+        "parent_agent_id": details.parent_agent_id,
+        "batch_id": details.batch_id,
+        "trace_id": details.trace_id,
+        "cache": details.cache,
+        "guardrails": details.guardrails,
+        "ignored": details.ignored,
+        "held_usd": details.held_usd,
+        "tokens_per_second": details.tokens_per_second,
+        "timeline": details.timeline,
         "trace_until": None if outcome.trace_until is None else iso_time(outcome.trace_until),
     }
 
 
-def call_details(outcome: Outcome) -> dict[str, RecordValue]:
-    """The part of a call's record that its log line has as well: where it came from, and the path that it took.
-
-    It is made once for an outcome. Do not change it.
-    """
-    calculated: Mapping[str, dict[str, RecordValue]] = outcome.__dict__
+def call_details(outcome: Outcome) -> CallDetails:
+    """The part of a call's record that its log line has as well. It is made once for an outcome."""
+    calculated: dict[str, CallDetails] = outcome.__dict__
     if "call_details" in calculated:
         return calculated["call_details"]
     call, hold, events, deployment = outcome.call, outcome.hold, outcome.events, outcome.deployment
@@ -113,21 +140,21 @@ def call_details(outcome: Outcome) -> dict[str, RecordValue]:
     for event in events:
         if event.kind == "cache":
             cache = event.detail
-    details: dict[str, RecordValue] = {
-        "endpoint": call.endpoint,
-        "session_id": recorded_name(call.session_id) if call.session_id else None,
-        "agent_id": recorded_name(call.agent_id) if call.agent_id else None,
-        "parent_agent_id": recorded_name(call.parent_agent_id) if call.parent_agent_id else None,
-        "batch_id": call.batch_id,
-        "trace_id": None if call.trace_context is None else call.trace_context.trace_id,
-        "cache": cache,
-        "guardrails": _verdicts(outcome.guardrails) if outcome.guardrails else None,
-        "ignored": _ignored(outcome.ignored) if outcome.ignored else None,
-        "held_usd": None if hold is None else hold.amounts.usd,
-        "tokens_per_second": tokens_per_second,
-        "timeline": format_timeline(events, deployment.display_name if deployment else "") or None,
-    }
-    vars(outcome)["call_details"] = details
+    # By position: names take longer than all the rest.
+    details = calculated["call_details"] = CallDetails(
+        call.endpoint,
+        recorded_name(call.session_id) if call.session_id else None,
+        recorded_name(call.agent_id) if call.agent_id else None,
+        recorded_name(call.parent_agent_id) if call.parent_agent_id else None,
+        call.batch_id,
+        None if call.trace_context is None else call.trace_context.trace_id,
+        cache,
+        _verdicts(outcome.guardrails) if outcome.guardrails else None,
+        _ignored(outcome.ignored) if outcome.ignored else None,
+        None if hold is None else hold.amounts.usd,
+        tokens_per_second,
+        format_timeline(events, deployment.display_name if deployment else "") or None,
+    )
     return details
 
 
@@ -201,6 +228,7 @@ def plain_decimal(amount: Decimal) -> str:
 def iso_time(at: float) -> str:
     """The time in ISO 8601, UTC, with milliseconds: "2026-11-21T12:00:00.000Z"."""
     second = int(at)
+    # As `datetime` does: rounded to microseconds, and cut to milliseconds.
     milliseconds = round((at - second) * 1e6) // 1000
     if 0 <= milliseconds < 1000:
         return f"{_text_of_second(second)}.{str(1000 + milliseconds)[1:]}Z"

@@ -31,13 +31,15 @@ class Settlement(Struct, frozen=True):
 def build_settlement(outcome: Outcome) -> Settlement:
     """The settlement of a call that this process ended, whatever its status."""
     call, hold, bill, record = outcome.call, outcome.hold, outcome.bill, call_record(outcome)
-    recorded_usd = record["cost_usd"]
-    usd = recorded_usd if recorded_usd and type(recorded_usd) is Decimal else _NO_COST
+    usd, shards = record["cost_usd"], call.workspace.shards  # the cost has the decimal places of `billed_amounts`
+    if type(usd) is not Decimal:
+        usd = _NO_COST
+    shard = shard_of(call.id, shards) if shards > 1 else 0
     return Settlement(
         workspace_id=call.workspace.id,
         call_id=call.id,
         at=call.started_at,
-        shard=hold.shard if hold else shard_of(call.id, call.workspace.shards) if call.workspace.shards > 1 else 0,
+        shard=shard if hold is None else hold.shard,
         record=record,
         increments=counter_increments(record),
         actual=Amounts(bill.tokens.input + bill.tokens.output, bill.words.used, usd),

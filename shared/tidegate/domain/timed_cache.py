@@ -61,6 +61,7 @@ class TimedCache(Generic[_Key, _Value]):
         entry = self._entries.get(key)
         if entry is None:
             return None
+        # As by `age_seconds`: this runs for each call.
         monotonic, wall = entry.read_at
         if self._monotonic() - monotonic < max_age_seconds and -max_age_seconds < self._wall() - wall < max_age_seconds:
             self._entries.move_to_end(key)

@@ -51,7 +51,7 @@ async def respond(
 
 
 def _reasoning_collector(components: Components, dispatched: Dispatched, call: Call) -> ReasoningCollector | None:
-    """Return what collects the signed reasoning of the reply; None if it has none, or the operator keeps none."""
+    """Return what collects the signed reasoning of the reply; None if none is signed, or none is stored."""
     if components.keeps_reasoning and dispatched.translator.signs_reasoning(call, dispatched.deployment):
         return call.operation.reasoning_collector(call.request)
     return None
@@ -60,7 +60,7 @@ def _reasoning_collector(components: Components, dispatched: Dispatched, call: C
 async def _stamp_reply(components: Components, reply: Reply, dispatched: Dispatched, observation: Observation) -> Reply:
     observation.add_reply(reply)
     call = observation.call
-    # Without a tool call, no reasoning is kept.
+    # Reasoning is stored with a tool call alone, and a reply that calls tools has their arguments in `other_text`.
     collector = _reasoning_collector(components, dispatched, call) if observation.other_text else None
     if collector is not None:  # before the stamper strips reasoning
         collector.add_reply(reply)
@@ -114,7 +114,7 @@ class StampedStream(AsyncGenerator[Sequence[ReplyChunk]]):
         """Call `write` with each batch as it arrives. When it returns False, go on after `drain()`."""
         observation = self._observation
         push = getattr(self._batches, "push", None)
-        if push is None:  # batches of the first of several attempts
+        if push is None:  # a generator, as of hedged attempts
             async for batch in self:
                 if not write(batch):
                     await drain()

@@ -15,7 +15,7 @@ from tidegate.providers.openai.quirks import Quirks
 _NOISE = frozenset({"usage", "choices", "x_groq", "obfuscation", "p", "system_fingerprint", "object"})
 _EMPTY_MESSAGE_FIELDS = 3  # the role, and null as content and refusal
 _ENDINGS = ("stop", "tool_calls")
-"""The reasons between which the calls of a reply decide, as in `normalise.finish_reason`."""
+"""Finish reasons in place of which the reply's tool calls decide: see `normalise.finish_reason`."""
 
 _OF_CHOICE = frozenset(
     {"index", "message", "delta", "text", "error", "finish_reason", "native_finish_reason", "logprobs"}

@@ -1,4 +1,4 @@
-"""Exact schemas of the replies that most servers send: what fits has no other field, so most of the cleaning is idle.
+"""Exact schemas of the replies that most servers send. A reply that fits has no other field, and needs little cleaning.
 
 Sources: as in `stream.py` and `completion.py`. A reply that a schema refuses is not wrong: it is cleaned as a whole.
 """

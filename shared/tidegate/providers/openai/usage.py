@@ -26,7 +26,7 @@ def normalise(raw: JsonObject) -> Usage:
     prompt_details, completion_details = plain.prompt_tokens_details, plain.completion_tokens_details
     if completion_details and "reasoning_tokens" in completion_details:
         reasoning = completion_details["reasoning_tokens"]
-        if total == prompt + completion + reasoning:  # beside the completion, see below
+        if total == prompt + completion + reasoning:  # counted beside the completion
             completion += reasoning
     if total < prompt + completion:
         total = prompt + completion
