@@ -61,7 +61,7 @@ class Exchange(ResponseParser):
     """
 
     __slots__ = (
-        *("_goal", "_size_limit", "_take_pushed", "_waiter"),
+        *("_goal", "_receiver", "_size_limit", "_waiter"),
         *("body", "failure", "head", "is_paused", "silent_since", "times_arrivals", "wire"),
     )
 
@@ -75,7 +75,7 @@ class Exchange(ResponseParser):
         self.silent_since = 0.0
         self._goal = _HEAD if max_bytes is None else _END
         self._size_limit = MAX_BUFFERED_BYTES if max_bytes is None else max_bytes
-        self._take_pushed: Callable[[bytes], bool] | None = None
+        self._receiver: Callable[[bytes], bool] | None = None
         self._waiter: Future[None] | None = None
 
     def restart(self) -> None:
@@ -130,23 +130,23 @@ class Exchange(ResponseParser):
             self.resume()
         return b"".join(pieces)  # a single piece is not copied
 
-    async def push(self, take: Callable[[bytes], bool]) -> bool:
-        """Call `take` with the content as it arrives, until it returns False: return True then, and False at the end.
+    async def push(self, receive: Callable[[bytes], bool]) -> bool:
+        """Call `receive` with the content as it arrives until it returns False: return True then, and False at the end.
 
         What arrives in the meantime waits for the next call, or for `read_chunk`. Raises `ExchangeError`, after all
-        content that came before, and what `take` raises.
+        content that came before, and what `receive` raises.
         """
-        self._goal, self._take_pushed = _CHUNK, take
+        self._goal, self._receiver = _CHUNK, receive
         waiter = self.wait()
         if self.is_paused:
             self.resume()
         self.deliver()
         try:
             await waiter
-            if self._take_pushed is None:
+            if self._receiver is None:
                 return True
         finally:
-            self._take_pushed = None
+            self._receiver = None
         if self.failure is not None:
             raise self.failure
         return False
@@ -171,10 +171,10 @@ class Exchange(ResponseParser):
 
     def deliver(self) -> None:
         """Push, or wake who waits: the connection calls it when something has arrived."""
-        if self._take_pushed is not None:
+        if self._receiver is not None:
             if self.pieces:
-                self._push(self._take_pushed)
-            is_reached = self._take_pushed is None or self.is_complete or self.failure is not None
+                self._push(self._receiver)
+            is_reached = self._receiver is None or self.is_complete or self.failure is not None
         else:
             if self.size > self._size_limit:
                 self._limit_size()
@@ -183,13 +183,13 @@ class Exchange(ResponseParser):
         if is_reached and waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    def _push(self, take: Callable[[bytes], bool]) -> None:
+    def _push(self, receive: Callable[[bytes], bool]) -> None:
         pieces, self.pieces, self.size = self.pieces, [], 0
         try:
-            if not take(b"".join(pieces)):
-                self._take_pushed = None
+            if not receive(b"".join(pieces)):
+                self._receiver = None
         except BaseException as error:  # for who awaits `push`, not for the event loop
-            self._take_pushed = None
+            self._receiver = None
             if self._waiter is not None and not self._waiter.done():
                 self._waiter.set_exception(error)
 

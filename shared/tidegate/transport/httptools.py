@@ -191,13 +191,13 @@ class HttptoolsResponse(Exchange, SelfTimed):
         while (chunk := await self.next_chunk()) is not None:
             yield chunk
 
-    async def push_chunks(self, take: Callable[[bytes], bool]) -> bool:
+    async def push_chunks(self, receive: Callable[[bytes], bool]) -> bool:
         """See `TimedResponse.push_chunks`."""
         if self.record is not None:
-            return await push_pulled(self, take)
+            return await push_pulled(self, receive)
         self._start_waiting(times_arrivals=True)
         try:
-            return await self.push(take)
+            return await self.push(receive)
         except ExchangeError as error:
             raise self._translate(error) from None
         finally:

@@ -22,10 +22,10 @@ class TimedResponse(HttpResponse, Protocol):
         """Return the content that has arrived since the last one; None at the end. Raises what `chunks` raises."""
         ...
 
-    async def push_chunks(self, take: Callable[[bytes], bool]) -> bool:
-        """Call `take` with the content as it arrives, until it returns False: return True then, and False at the end.
+    async def push_chunks(self, receive: Callable[[bytes], bool]) -> bool:
+        """Call `receive` with the content as it arrives until it returns False: return True then, and False at the end.
 
-        What arrives in the meantime waits for the next call. Raises what `chunks` raises, and what `take` raises.
+        What arrives in the meantime waits for the next call. Raises what `chunks` raises, and what `receive` raises.
         """
         ...
 
@@ -59,10 +59,10 @@ def silence_message(timeouts: Timeouts, has_first_byte: bool) -> str:
     return f"The provider did not start to respond within {timeouts.first_byte:g} seconds."
 
 
-async def push_pulled(response: TimedResponse, take: Callable[[bytes], bool]) -> bool:
+async def push_pulled(response: TimedResponse, receive: Callable[[bytes], bool]) -> bool:
     """Implements `TimedResponse.push_chunks` with `next_chunk`."""
     while (chunk := await response.next_chunk()) is not None:
-        if not take(chunk):
+        if not receive(chunk):
             return True
     return False
 
@@ -208,9 +208,9 @@ class _WatchedResponse(StreamedResponse):
             record(chunk)
         return chunk
 
-    async def push_chunks(self, take: Callable[[bytes], bool]) -> bool:
+    async def push_chunks(self, receive: Callable[[bytes], bool]) -> bool:
         """See `TimedResponse.push_chunks`."""
-        return await push_pulled(self, take)
+        return await push_pulled(self, receive)
 
     async def close_chunks(self) -> None:
         """Close the content that `next_chunk` reads."""

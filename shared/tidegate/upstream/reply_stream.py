@@ -28,7 +28,7 @@ class Pieces(Protocol):
 
     async def next_chunk(self) -> bytes | None: ...
 
-    async def push_chunks(self, take: Callable[[bytes], bool]) -> bool: ...
+    async def push_chunks(self, receive: Callable[[bytes], bool]) -> bool: ...
 
 
 class StreamDecoder(Protocol):
@@ -139,7 +139,7 @@ class ParsedBatches:
 
         parser, decoder = self._parser, self._decoder
 
-        def take(piece: bytes) -> bool:
+        def receive_piece(piece: bytes) -> bool:
             chunks = self._parse(piece)
             wants_more = receive(chunks) if chunks else True
             if parser.done or parser.failure is not None or decoder.broken is not None:
@@ -150,7 +150,7 @@ class ParsedBatches:
             try:
                 if self._is_over():
                     return False
-                if await self._pieces.push_chunks(take):
+                if await self._pieces.push_chunks(receive_piece):
                     return not self._is_over()
             except ProviderUnreachable as error:
                 raise _stream_cut(self._translator, error) from None
