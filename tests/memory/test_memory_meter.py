@@ -22,7 +22,7 @@ async def test_expired_records_are_dropped_and_their_counters_stay() -> None:
     clock.now = NOON + 1 + RETENTION_SECONDS
     newest = outcome(at=clock.now)
     await meter.record(newest)
-    assert [record["id"] for _, record in meter._calls][1:] == [newest.call.id]
+    assert [call_id for _, (_, call_id), _ in meter._calls][1:] == [newest.call.id]
     assert len(meter._recorded) == 2
     counters = await meter.counters("ws_one", "M#2026-11")
     assert counters is not None

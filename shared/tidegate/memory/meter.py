@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
 
+import msgspec
 from msgspec.structs import replace
 
 from tidegate.domain.account import add_amounts
@@ -19,6 +20,15 @@ MAX_CALLS = 10_000
 
 Expired records are dropped when the next call is recorded.
 """
+
+_encode = msgspec.msgpack.Encoder().encode
+"""A record is stored as bytes, one object in place of forty: to free these, which no cache of the processor has any
+more, and to make others in their place, took 3 µs of each call (2026-11)."""
+
+_decoder: msgspec.msgpack.Decoder[dict[str, RecordValue]] = msgspec.msgpack.Decoder()
+
+_AMOUNTS = ("cost_usd", "held_usd")
+"""The fields of a record that are decimal numbers, which are text in its bytes."""
 
 
 class MemoryMeter:
@@ -36,7 +46,8 @@ class MemoryMeter:
         self._ledger = ledger
         self._clock = clock
         self._max_calls = max_calls
-        self._calls: deque[tuple[float, dict[str, RecordValue]]] = deque()
+        self._calls: deque[tuple[float, tuple[str, str], bytes]] = deque()
+        """The start, the workspace and id, and the record of each call, in the order in which they ended."""
         self._recorded: set[tuple[str, str]] = set()
         self._counters: dict[tuple[str, str], dict[str, int | Decimal]] = {}  # of days
 
@@ -56,10 +67,9 @@ class MemoryMeter:
             return False
         calls, expired_at = self._calls, self._clock() - RETENTION_SECONDS
         while calls and (calls[0][0] <= expired_at or len(calls) >= self._max_calls):
-            _, oldest = calls.popleft()
-            self._recorded.discard((str(oldest["workspace_id"]), str(oldest["id"])))
+            self._recorded.discard(calls.popleft()[1])
         self._recorded.add(call_key)
-        calls.append((settlement.at, settlement.record))
+        calls.append((settlement.at, call_key, _encode(settlement.record)))
         if settlement.hold is not None and self._ledger is not None:
             self._ledger.settle_call(settlement.hold, settlement.actual)
         _, day = counter_periods(settlement.at)
@@ -81,11 +91,8 @@ class MemoryMeter:
 
     async def calls(self, workspace_id: str, limit: int, shards: int = 1) -> Sequence[dict[str, object]]:
         """See `UsageReader.calls`."""
-        records = (
-            call for at, call in self._calls if call["workspace_id"] == workspace_id and not self._is_expired(at)
-        )
-        newest_first = sorted(records, key=lambda call: str(call["id"]), reverse=True)
-        return [readable_record(call) for call in islice(newest_first, limit)]
+        newest_first = sorted(self._find(workspace_id), reverse=True)
+        return [readable_record(_decode(record)) for _, record in islice(newest_first, limit)]
 
     async def days(
         self, workspace_id: str, first: str, last: str, shards: int = 1
@@ -101,17 +108,26 @@ class MemoryMeter:
         self, workspace_id: str, after: str, before: str, limit: int, shards: int = 1
     ) -> Sequence[dict[str, object]]:
         """See `UsageReader.records`."""
-        records = await self.calls(workspace_id, self._max_calls)
-        return [call for call in records if after < str(call["id"]) < before][:limit]
+        found = sorted(self._find(workspace_id, after, before), reverse=True)
+        return [readable_record(_decode(record)) for _, record in islice(found, limit)]
 
     def scan(self, workspace_id: str, after: str, before: str, limit: int) -> Sequence[Mapping[str, RecordValue]]:
         """Return records with ids strictly between `after` and `before`, as they are stored, the oldest first."""
-        records = (
-            call
-            for at, call in self._calls
-            if after < str(call["id"]) < before and call["workspace_id"] == workspace_id and not self._is_expired(at)
-        )
-        return sorted(records, key=lambda call: str(call["id"]))[:limit]
+        return [_decode(record) for _, record in sorted(self._find(workspace_id, after, before))[:limit]]
 
-    def _is_expired(self, started_at: float) -> bool:
-        return started_at <= self._clock() - RETENTION_SECONDS
+    def _find(self, workspace_id: str, after: str = "", before: str = "~") -> list[tuple[str, bytes]]:
+        """Return the ids and records of calls whose ids are strictly between `after` and `before`."""
+        expired_at = self._clock() - RETENTION_SECONDS
+        return [
+            (call_id, record)
+            for at, (owner_id, call_id), record in self._calls
+            if owner_id == workspace_id and after < call_id < before and at > expired_at
+        ]
+
+
+def _decode(record: bytes) -> dict[str, RecordValue]:
+    fields = _decoder.decode(record)
+    for name in _AMOUNTS:
+        if isinstance(amount := fields.get(name), str):
+            fields[name] = Decimal(amount)
+    return fields
