@@ -183,7 +183,7 @@ async def _run_attempt(
     alternatives: int,
     started_at: float,
 ) -> Dispatched:
-    """Run one attempt. If there are alternatives, it gets only its share of the remaining time."""
+    """Run one attempt from `started_at` on. If there are alternatives, it gets only its share of the remaining time."""
     call, deployment = prepared.call, prepared.deployment
     attempt = start_attempt(components, prepared, observation, started_at)
     seconds = call.deadline - started_at
