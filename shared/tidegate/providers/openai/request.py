@@ -51,8 +51,10 @@ def build_plain(request: ChatRequest, model: PlainModel) -> JsonObject | None:
     if model.continues is not None and isinstance(request.fields.messages[-1], AssistantMessage):
         return None
     body = {**sent, "model": model.name}
-    _write_limit(body, model.limit_field)
-    _write_stream(body, stream=request.stream, usage=model.stream_usage)
+    if "max_tokens" in sent or "max_completion_tokens" in sent:
+        _write_limit(body, model.limit_field)
+    if "stream" in sent or "stream_options" in sent:
+        _write_stream(body, stream=request.stream, usage=model.stream_usage)
     return body
 
 
