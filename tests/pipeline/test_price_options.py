@@ -9,7 +9,10 @@ import pytest
 
 from tests.world import USER, Client, Handler, answers, completion, delta, streams, world
 from tidegate.catalog import call_cost, load_catalog
+from tidegate.catalog.row import PRICE_OPTIONS
+from tidegate.chat.operation import CHAT
 from tidegate.domain.limits import Limits
+from tidegate.domain.operation import ReplyLog
 from tidegate.domain.usage import TokenCounts
 
 CALL = {"model": "openai/o3", "messages": USER, "max_tokens": 100}
@@ -144,3 +147,11 @@ async def test_a_router_s_own_cost_is_billed_if_it_is_higher(
     async with world(handler, OPENROUTER_API_KEY="k", PERPLEXITY_API_KEY="k") as client:
         assert (await client.post({**CALL, "model": model, "stream": provider is streamed})).status == 200
         assert cost(client) == (price(model) if billed is None else Decimal(billed))
+
+
+@pytest.mark.parametrize("name", PRICE_OPTIONS)
+def test_each_price_option_that_a_whole_reply_names_is_read(name: str) -> None:
+    log, field = ReplyLog(), {name: "x"}
+    reply = {**completion(), **field} if name == "service_tier" else {**completion(), "usage": {**COUNTS, **field}}
+    CHAT.read_reply(reply, log)
+    assert log.price_fields == field

@@ -161,8 +161,8 @@ def _reply(provider: Provider, body: Any) -> bytes | tuple[type, str]:
 
 
 def _stamped(reply: Completion) -> bytes:
-    stamper = CHAT.stamper(call(asking()).request, Stamp("chatcmpl-1", 1, "m"))
-    return msgspec.json.encode(stamper.reply(reply, reply.get("usage", {})))
+    request, stamp = call(asking()).request, Stamp("chatcmpl-1", 1, "m")
+    return msgspec.json.encode(CHAT.stamp_reply(reply, request, stamp, reply.get("usage", {})))
 
 
 def _never_plain(body: Any) -> None:

@@ -44,7 +44,8 @@ class ChatOperation(Struct, frozen=True):
         # The replies of an operation have its type.
         completion: Completion = reply  # pyright: ignore[reportAssignmentType]
         log.usage = usage = completion.get("usage")
-        _read_price_fields(reply, usage or _NOTHING, log)
+        if "service_tier" in completion or (usage and ("speed" in usage or "inference_geo" in usage)):
+            _read_price_fields(reply, usage or _NOTHING, log)
         for choice in completion["choices"]:
             log.finish_reason = choice["finish_reason"]
             log.native_finish_reason = choice.get("native_finish_reason")
@@ -65,6 +66,16 @@ class ChatOperation(Struct, frozen=True):
             if choice["finish_reason"] is not None:
                 log.finish_reason = choice["finish_reason"]
                 log.native_finish_reason = choice.get("native_finish_reason")
+
+    def stamp_reply(self, reply: Reply, request: Request, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
+        # The requests of an operation are those that it has parsed.
+        chat_request: ChatRequest = request  # pyright: ignore[reportAssignmentType]
+        reasoning = chat_request.reasoning
+        if reasoning is not None and reasoning.exclude:
+            for choice in cast(Completion, reply)["choices"]:
+                _strip_reasoning(choice["message"])
+        common = {"id": stamp.id, "object": "chat.completion", "created": stamp.created, "model": stamp.model}
+        return {**common, **reply, "usage": usage, **common}
 
     def stamper(self, request: Request, stamp: Stamp) -> "ChatStamper":
         # The requests of an operation are those that it has parsed.
@@ -141,13 +152,6 @@ class ChatStamper(Struct, gc=False):
     hides_reasoning: bool
     fingerprint: object = None
 
-    def reply(self, reply: Reply, usage: Mapping[str, object]) -> Reply:
-        if self.hides_reasoning:
-            for choice in cast(Completion, reply)["choices"]:
-                _strip_reasoning(choice["message"])
-        common = {**self.common, "object": "chat.completion"}
-        return {**common, **reply, "usage": usage, **common}
-
     def chunk(self, chunk: ReplyChunk) -> ReplyChunk | None:
         """Usage is held back for the chunk that ends the stream. Strict clients refuse a null fingerprint in chunks."""
         if "system_fingerprint" in chunk:
@@ -195,8 +199,7 @@ def _read_price_fields(reply: Reply | ReplyChunk, usage: Mapping[str, object], l
 
 
 def _read_text(message: CompletionMessage | Delta, log: ReplyLog) -> None:
-    content = message.get("content")
-    if content:
+    if "content" in message and (content := message["content"]):
         log.answer_text.append(content)
     if _OTHER_PARTS.isdisjoint(message):
         return

@@ -234,9 +234,7 @@ class AnswerSchema(Struct, frozen=True):
 
 
 class Stamper(Protocol):
-    """Sets the gateway's own fields in one call's replies, and removes the parts that the caller excluded."""
-
-    def reply(self, reply: Reply, usage: Mapping[str, object]) -> Reply: ...
+    """Sets the gateway's own fields in the chunks of one stream, and removes the parts that the caller excluded."""
 
     def chunk(self, chunk: ReplyChunk) -> ReplyChunk | None:
         """Return the chunk to send to the caller; None if there is nothing to send."""
@@ -295,7 +293,13 @@ class Operation(Protocol):
         """Record one chunk of a streamed reply in `log`."""
         ...
 
-    def stamper(self, request: Request, stamp: Stamp) -> Stamper: ...
+    def stamp_reply(self, reply: Reply, request: Request, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
+        """Return a whole reply with the gateway's own fields, without the parts that the caller excluded."""
+        ...
+
+    def stamper(self, request: Request, stamp: Stamp) -> Stamper:
+        """Return what stamps the chunks of the reply to `request`."""
+        ...
 
     def reasoning_collector(self, request: Request) -> ReasoningCollector:
         """Return a collector for the reply to `request`."""

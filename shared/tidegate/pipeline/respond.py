@@ -62,10 +62,10 @@ async def _stamp_reply(components: Components, reply: Reply, dispatched: Dispatc
     call = observation.call
     # Reasoning is stored with a tool call alone, and a reply that calls tools has their arguments in `other_text`.
     collector = _reasoning_collector(components, dispatched, call) if observation.other_text else None
-    if collector is not None:  # before the stamper strips reasoning
+    if collector is not None:  # before `stamp_reply` strips reasoning
         collector.add_reply(reply)
     usage = usage_with_cost(observation.usage, await update_bill(components, observation))
-    stamped = call.operation.stamper(call.request, stamp_of(observation)).reply(reply, usage)
+    stamped = call.operation.stamp_reply(reply, call.request, stamp_of(observation), usage)
     if collector is not None:
         await store_reasoning(components, call, collector)
     return stamped

@@ -2,5 +2,5 @@
 
 fields     the fields of such a request, validated
 request    the request, with the counts of its texts
-operation  the operation, and the stamper of its replies
+operation  the operation: reads and stamps its replies
 """

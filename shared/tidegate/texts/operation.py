@@ -15,22 +15,6 @@ CHAT_ID = "chatcmpl-"
 """How the surface's ids of replies begin; replies of other operations have ids without it."""
 
 
-class TextsStamper(Struct, frozen=True):
-    """The `Stamper` of an operation on texts."""
-
-    operation: "TextsOperation"
-    stamp: Stamp
-
-    def reply(self, reply: Reply, usage: Mapping[str, object]) -> Reply:
-        return self.operation.stamped(reply, self.stamp, usage)
-
-    def chunk(self, chunk: ReplyChunk) -> ReplyChunk | None:
-        self.operation.refuse_stream()
-
-    def usage_chunk(self, usage: Mapping[str, object]) -> ReplyChunk:
-        self.operation.refuse_stream()
-
-
 class TextsOperation(Struct, frozen=True):
     """An `Operation` of requests of the type `request`. `answers` is the field of replies with the list of answers."""
 
@@ -46,16 +30,15 @@ class TextsOperation(Struct, frozen=True):
         log.usage = cast("Usage | None", reply.get("usage"))
         log.finish_reason = "stop"
 
-    def stamped(self, reply: Reply, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
-        """Return the reply with the call's id, model and usage."""
-        return {**reply, "id": stamp.id.removeprefix(CHAT_ID), "model": stamp.model, "usage": usage}
+    def stamp_reply(self, reply: Reply, request: Request, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
+        return _stamped(reply, stamp, usage)
 
-    def stamper(self, request: Request, stamp: Stamp) -> TextsStamper:
-        return TextsStamper(self, stamp)
+    def stamper(self, request: Request, stamp: Stamp) -> NoReturn:
+        self.refuse_stream()
 
     def renew(self, reply: Reply, stamp: Stamp) -> Reply:
         usage = cast("Mapping[str, object]", reply.get("usage") or {})
-        return self.stamped(reply, stamp, {**usage, "words_used": 0, "cost": 0})
+        return _stamped(reply, stamp, {**usage, "words_used": 0, "cost": 0})
 
     def is_reply(self, reply: Reply) -> bool:
         return isinstance(reply.get(self.answers), list)
@@ -119,6 +102,10 @@ class NoReasoning:
 
     def signed_reasoning(self) -> tuple[str, list[Json]] | None:
         return None
+
+
+def _stamped(reply: Reply, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
+    return {**reply, "id": stamp.id.removeprefix(CHAT_ID), "model": stamp.model, "usage": usage}
 
 
 def _texts(request: Request) -> TextsRequest:

@@ -106,19 +106,6 @@ def build(raw: JsonObject, sent_bytes: int) -> ToyRequest:
         raise InvalidRequest(str(error)) from None
 
 
-class ToyStamper(Struct, frozen=True):
-    stamp: Stamp
-
-    def reply(self, reply: Reply, usage: Mapping[str, object]) -> Reply:
-        return {**reply, "id": self.stamp.id, "model": self.stamp.model, "usage": usage}
-
-    def chunk(self, chunk: ReplyChunk) -> ReplyChunk | None:
-        raise NotImplementedError
-
-    def usage_chunk(self, usage: Mapping[str, object]) -> ReplyChunk:
-        raise NotImplementedError
-
-
 class ToyCollector:
     def add_reply(self, reply: Reply) -> None: ...
 
@@ -143,8 +130,11 @@ class ToyOperation(Struct, frozen=True):
     def read_chunk(self, chunk: ReplyChunk, log: ReplyLog) -> None:
         raise NotImplementedError
 
-    def stamper(self, request: Request, stamp: Stamp) -> ToyStamper:
-        return ToyStamper(stamp)
+    def stamp_reply(self, reply: Reply, request: Request, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
+        return {**reply, "id": stamp.id, "model": stamp.model, "usage": usage}
+
+    def stamper(self, request: Request, stamp: Stamp) -> Any:
+        raise NotImplementedError
 
     def reasoning_collector(self, request: Request) -> ToyCollector:
         return ToyCollector()
