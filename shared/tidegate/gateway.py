@@ -175,8 +175,8 @@ class Gateway(Components, frozen=True):
     ) -> Answer:
         """Run the steps 3 to 11 that the call needs, and return the answer. Closing `connections` ends it."""
         call, plan = observation.call, observation.plan
-        is_checked = plan is None or plan.is_guarded or not call.request.is_plain
-        guard_run = self.guardrails.for_call(call) if is_checked else None
+        may_be_guarded = plan is None or plan.is_guarded or not call.request.is_plain
+        guard_run = self.guardrails.for_call(call) if may_be_guarded else None
         stored_answer = await call_reuse.replay(self, observation) if call_reuse else None
         if stored_answer is not None:
             return stored_answer

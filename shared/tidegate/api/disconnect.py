@@ -23,7 +23,7 @@ class ClientConnection(Protocol):
     def unwatch(self) -> None: ...
 
     async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None:
-        """Send a whole reply in one step; the server adds `content-length`."""
+        """Send a whole reply in one step. The server says how long it is."""
         ...
 
     def write(self, data: bytes) -> bool:

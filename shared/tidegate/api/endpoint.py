@@ -57,13 +57,13 @@ class ReplyProgress:
         self._surface = surface
         self._send = send
         self.client = client_of(scope)
-        self.began = False
-        self.ended = False
+        self.has_begun = False
+        self.has_ended = False
 
     async def send(self, message: Message) -> None:
-        self.ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+        self.has_ended = message["type"] == "http.response.body" and not message.get("more_body", False)
         await self._send(message)
-        self.began = True
+        self.has_begun = True
 
     async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None:
         """Send a whole reply in JSON: in one step if the server is ours."""
@@ -71,13 +71,13 @@ class ReplyProgress:
             await send_json(self.send, status, body, headers)
             return
         await self.client.send_reply(status, body, [JSON_TYPE, *headers])
-        self.began = self.ended = True
+        self.has_begun = self.has_ended = True
 
     async def fail(self, error: TidegateError, call: Call | None) -> bool:
         """Send the error as the reply, or as the last event of a stream. Return False if it is too late for either."""
-        if not self.began:
+        if not self.has_begun:
             await self._refuse(error, call)
-        elif call is not None and call.request.stream and not self.ended:
+        elif call is not None and call.request.stream and not self.has_ended:
             await self.send(load(_STREAM, "error_end")(self._surface.open_stream(call.request), error))
         else:
             return False
