@@ -7,20 +7,62 @@ want the line as well.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import TextIO
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+
+class CallFields(Struct, frozen=True, omit_defaults=True):
+    """The fields of a call's line, in its order. What is None stands in no line."""
+
+    call_id: str
+    line: int | None = None
+    workspace_id: str | None = None
+    key_id: str | None = None
+    app_id: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    deployment: str | None = None
+    status: str | None = None
+    error_code: str | None = None
+    finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    attempts: int | None = None
+    failed_attempts: Sequence[str] | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    words: int | None = None
+    cost_usd: str | None = None
+    estimated: bool | None = None
+    first_event_seconds: float | None = None
+    seconds: float | None = None
+    endpoint: str | None = None
+    session_id: str | None = None
+    agent_id: str | None = None
+    parent_agent_id: str | None = None
+    batch_id: str | None = None
+    trace_id: str | None = None
+    cache: str | None = None
+    guardrails: str | None = None
+    ignored: str | None = None
+    held_usd: Decimal | None = None
+    tokens_per_second: float | None = None
+    timeline: str | None = None
 
 
 class CallLine(logging.LogRecord):
     """The log record of a call that has ended. `fields` are those of its line; handlers find them as attributes too."""
 
-    fields: Mapping[str, object]
+    fields: CallFields
 
     # `LogRecord`'s own would do what is left out here.
-    def __init__(self, logger: str, level: int, event: str, fields: Mapping[str, object], created: float) -> None:
+    def __init__(self, logger: str, level: int, event: str, fields: CallFields, created: float) -> None:
         self.__dict__ = {
             **_TEMPLATE,
-            **fields,
+            **asdict(fields),
             "name": logger,
             "msg": event,
             "levelno": level,
@@ -34,7 +76,7 @@ class CallLine(logging.LogRecord):
 class CallHandler(logging.StreamHandler[TextIO]):
     """A handler that writes the line of a call from its fields. `aws.logs` implements it."""
 
-    def write_call(self, level: int, event: str, fields: Mapping[str, object], created: float) -> None:
+    def write_call(self, level: int, event: str, fields: CallFields, created: float) -> None:
         """Write the line that was logged at `created` UTC seconds. Raises nothing, like `emit`."""
         raise NotImplementedError
 
@@ -48,7 +90,7 @@ LEVEL_NAMES = {logging.DEBUG: "DEBUG", logging.INFO: "INFO", logging.ERROR: "ERR
 _TEMPLATE = vars(logging.LogRecord("", logging.INFO, "settle.py", 0, "", (), None, "settle"))
 
 
-def log_call(log: logging.Logger, level: int, event: str, fields: Mapping[str, object]) -> None:
+def log_call(log: logging.Logger, level: int, event: str, fields: CallFields) -> None:
     """Log the line of a call at `level`, as `log.log(level, event, extra=fields)` does."""
     if not log.isEnabledFor(level):
         return
@@ -67,12 +109,10 @@ def _only_handler(log: logging.Logger, level: int) -> CallHandler | None:
     logger: logging.Logger | None = log
     while logger is not None:
         for handler in logger.handlers:
-            match handler:
-                case logging.NullHandler():
-                    pass
-                case CallHandler() if found is None and level >= handler.level and not handler.filters:
-                    found = handler
-                case _:
-                    return None
+            if isinstance(handler, logging.NullHandler):
+                continue
+            if found is not None or not isinstance(handler, CallHandler) or level < handler.level or handler.filters:
+                return None
+            found = handler
         logger = logger.parent if logger.propagate else None
     return found

@@ -240,17 +240,17 @@ def test_a_dimension_ends_with_its_invocation(function: Function) -> None:
 
 
 def test_single_requests_of_the_batch_function_have_the_metrics_of_calls(function: Function) -> None:
-    function.log.wrap(lambda event, context: log.info("call.settled", extra=log_fields(outcome())))({}, CONTEXT)
+    function.log.wrap(lambda event, context: log.info("call.settled", extra=asdict(log_fields(outcome()))))({}, CONTEXT)
     [line] = function.lines()
     assert read_metrics(line)["calls", frozenset()] == [1]
-    log.info("call.settled", extra={**log_fields(outcome()), "batch_id": "batch_1"})
+    log.info("call.settled", extra={**asdict(log_fields(outcome())), "batch_id": "batch_1"})
     [line] = function.lines()
     assert "_aws" not in line
 
 
 def test_without_metrics_there_are_lines_alone(without_metrics: Function) -> None:
     without_metrics.log.wrap(lambda event, context: log.error("message.failed"))({}, CONTEXT)
-    log.info("call.settled", extra=log_fields(outcome()))
+    log.info("call.settled", extra=asdict(log_fields(outcome())))
     assert [line["message"] for line in without_metrics.lines()] == ["message.failed", "call.settled"]
     assert without_metrics.metrics() == []
 

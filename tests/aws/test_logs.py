@@ -8,12 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.aws.logs import JsonLines, LineHandler, configure
-from tidegate.call_line import CallLine, log_call
+from tidegate.call_line import CallFields, CallLine, log_call
 
 
 def written(level: int, event: str, extra: dict[str, object], *, crash: bool = False) -> dict[str, object]:
@@ -97,19 +98,23 @@ def logger_to(*handlers: logging.Handler, level: int = logging.INFO) -> logging.
     return log
 
 
-TEXTS = ("call_id", "app_id", "model", "provider", "status", "error_code", "timeline")
-NUMBERS = ("input_tokens", "output_tokens", "seconds", "first_event_seconds", "line")
+CALL = CallFields("01M8N7S4RN9X41F8WMXPD9HEHB")
+TEXTS = ("app_id", "model", "provider", "status", "error_code", "timeline")
+COUNTS = ("line", "attempts", "input_tokens", "output_tokens", "words")
+TIMES = ("seconds", "first_event_seconds", "tokens_per_second")
 FIELDS = st.fixed_dictionaries(
-    {},
+    {"call_id": st.text()},
     optional={
         **dict.fromkeys(TEXTS, st.none() | st.text()),
-        **dict.fromkeys(NUMBERS, st.none() | st.integers(0, 2**53) | st.floats(0, 1e6)),
+        **dict.fromkeys(COUNTS, st.none() | st.integers(0, 2**53)),
+        **dict.fromkeys(TIMES, st.none() | st.floats(0, 1e6)),
+        "estimated": st.booleans(),
         "cost_usd": st.none() | st.decimals(0, 1000, places=18).map(str),
         "held_usd": st.none() | st.decimals(0, 1000, places=18),
         "failed_attempts": st.lists(st.text()),
         "batch_id": st.none() | st.text(),
     },
-)
+).map(lambda fields: msgspec.convert(fields, CallFields))
 
 
 @given(
@@ -117,9 +122,7 @@ FIELDS = st.fixed_dictionaries(
     level=st.sampled_from([logging.DEBUG, logging.INFO, logging.ERROR]),
     namespace=st.sampled_from([None, "tidegate/test"]),
 )
-def test_a_call_has_the_same_line_however_it_is_written(
-    fields: dict[str, object], level: int, namespace: str | None
-) -> None:
+def test_a_call_has_the_same_line_however_it_is_written(fields: CallFields, level: int, namespace: str | None) -> None:
     out = io.BytesIO()
     log = logger_to(LineHandler(io.TextIOWrapper(out, "utf-8"), namespace), level=logging.DEBUG)
     log_call(log, level, "call.settled", fields)
@@ -145,7 +148,7 @@ class Records(logging.Handler):
 def test_other_handlers_and_filters_get_the_record_of_a_call() -> None:
     out, records = io.StringIO(), Records()
     log = logger_to(LineHandler(out), records)
-    log_call(log, logging.INFO, "call.settled", {"status": "ok"})
+    log_call(log, logging.INFO, "call.settled", CallFields("id", status="ok"))
     [record] = records.kept
     assert (record.levelname, record.getMessage(), vars(record)["status"]) == ("INFO", "call.settled", "ok")
 
@@ -158,7 +161,7 @@ def test_other_handlers_and_filters_get_the_record_of_a_call() -> None:
         if strict.parent and filtered not in strict.parent.handlers:
             strict.addFilter(refuse)
         for status in ("ok", "failed"):
-            log_call(strict, logging.INFO, "call.settled", {"status": status})
+            log_call(strict, logging.INFO, "call.settled", CallFields("id", status=status))
     assert [json.loads(line)["status"] for line in out.getvalue().splitlines()] == ["ok", "failed", "failed"]
 
 
@@ -167,9 +170,9 @@ def test_levels_hold_for_the_lines_of_calls() -> None:
     handler = LineHandler(out)
     handler.setLevel(logging.ERROR)
     for log in (logger_to(handler), logger_to(LineHandler(out), level=logging.ERROR)):
-        log_call(log, logging.INFO, "call.settled", {})
+        log_call(log, logging.INFO, "call.settled", CALL)
         assert out.getvalue() == ""
-        log_call(log, logging.ERROR, "meter.failed", {})
+        log_call(log, logging.ERROR, "meter.failed", CALL)
         assert json.loads(out.getvalue())["level"] == "ERROR"
         out.seek(out.truncate(0))
 
@@ -194,8 +197,8 @@ class Slow(io.RawIOBase):
 def test_a_line_is_whole_even_if_the_file_takes_it_in_parts() -> None:
     file = Slow()
     log = logger_to(LineHandler(io.TextIOWrapper(io.BufferedWriter(file), "utf-8")))
-    log_call(log, logging.INFO, "call.settled", {"model": "größer"})
-    log_call(log, logging.INFO, "call.settled", {"model": "kürzer"})
+    log_call(log, logging.INFO, "call.settled", CallFields("id", model="größer"))
+    log_call(log, logging.INFO, "call.settled", CallFields("id", model="kürzer"))
     assert [json.loads(line)["model"] for line in file.got.splitlines()] == ["größer", "kürzer"]
 
 
@@ -203,18 +206,18 @@ def test_lines_of_calls_and_of_other_events_are_in_order(tmp_path: Path) -> None
     with (tmp_path / "log").open("w", encoding="utf-8") as stream:
         log = logger_to(LineHandler(stream))
         for number in range(3):
-            log.info("upstream.answered", extra={"number": number})
-            log_call(log, logging.INFO, "call.settled", {"number": number})
+            log.info("upstream.answered", extra={"line": number})
+            log_call(log, logging.INFO, "call.settled", CallFields("id", line=number))
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     events = ["upstream.answered", "call.settled"]
-    assert [(line["number"], line["message"]) for line in lines] == [(n, event) for n in range(3) for event in events]
+    assert [(line["line"], line["message"]) for line in lines] == [(n, event) for n in range(3) for event in events]
 
 
 def test_the_line_of_a_call_comes_after_what_others_have_written(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w", encoding="utf-8") as stream:
         log = logger_to(LineHandler(stream))
         stream.write("written by a guardrail\n")
-        log_call(log, logging.INFO, "call.settled", {})
+        log_call(log, logging.INFO, "call.settled", CALL)
     first, second = (tmp_path / "log").read_text().splitlines()
     assert (first, json.loads(second)["message"]) == ("written by a guardrail", "call.settled")
 
@@ -225,7 +228,7 @@ def test_the_line_of_a_call_goes_to_the_stream_that_its_handler_has_got(tmp_path
         handler = LineHandler(stream)
         log = logger_to(handler)
         handler.setStream(out)
-        log_call(log, logging.INFO, "call.settled", {})
+        log_call(log, logging.INFO, "call.settled", CALL)
     assert (tmp_path / "log").read_text() == ""
     assert json.loads(out.getvalue())["message"] == "call.settled"
 
@@ -236,8 +239,8 @@ def test_a_line_that_cannot_be_written_fails_no_call(
     stream = (tmp_path / "log").open("w", encoding="utf-8")
     log = logger_to(LineHandler(stream))
     stream.close()
-    log_call(log, logging.INFO, "call.settled", {})
+    log_call(log, logging.INFO, "call.settled", CALL)
     assert "call.settled" in capsys.readouterr().err
     monkeypatch.setattr(logging, "raiseExceptions", False)
-    log_call(log, logging.INFO, "call.settled", {})
+    log_call(log, logging.INFO, "call.settled", CALL)
     assert capsys.readouterr().err == ""

@@ -4,9 +4,16 @@ from decimal import Decimal
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 
-from tests.store_worlds import outcome
+from tests.store_worlds import NOON, outcome
+from tidegate.domain.account import Hold
+from tidegate.domain.call import TraceContext
+from tidegate.domain.call_event import CallEvent
+from tidegate.domain.deployment import Deployment
+from tidegate.domain.limits import Amounts
 from tidegate.domain.record import call_record, counter_increments, counter_periods, iso_time, plain_decimal
+from tidegate.domain.usage import TokenCounts
 from tidegate.pipeline.observation import log_fields
 
 
@@ -56,7 +63,30 @@ def test_durations_are_rounded_to_microseconds_and_in_the_log_to_tenths_of_milli
         round(ended.first_event_seconds, 6),
         round(lasted, 6),
     ]
-    assert [line["first_event_seconds"], line["seconds"]] == [round(ended.first_event_seconds, 4), round(lasted, 4)]
+    assert [line.first_event_seconds, line.seconds] == [round(ended.first_event_seconds, 4), round(lasted, 4)]
+
+
+def test_record_and_log_line_have_the_same_fields() -> None:
+    ended = outcome(id="call", tokens=TokenCounts(input=5, output=7, estimated=True), native_finish_reason="end")
+    names = {"error_code": "e", "ignored": ("i",), "guardrails": {"g": "v"}, "generation_seconds": 0.5, "attempts": 4}
+    came = {
+        "session_id": "s",
+        "agent_id": "a",
+        "parent_agent_id": "p",
+        "batch_id": "b",
+        "batch_line": 9,
+        "endpoint": "/e",
+    }
+    trace, deployment = TraceContext("t", None, None, is_sampled=True), Deployment("demo", "m", "", label="l")
+    call = replace(ended.call, **came, trace_context=trace)
+    hold = Hold("call", "ws_one", "key_one", "demo/m", Amounts(1, 2, Decimal(3)), 1, NOON, NOON + 9)
+    ended = replace(
+        ended, call=call, deployment=deployment, hold=hold, events=(CallEvent(0, "cache", "miss"),), **names
+    )
+    record, line = call_record(ended), asdict(log_fields(ended))
+    assert None not in line.values()
+    own = {"call_id": "call", "line": 9, "model": "demo/m", "failed_attempts": [], "cost_usd": "0.00012345"}
+    assert line == {**{name: record.get(name) for name in line}, **own}
 
 
 def test_a_call_is_counted_by_its_record_without_zeros() -> None:

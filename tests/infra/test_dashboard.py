@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args
 
 import pytest
+from msgspec.structs import asdict
 
 from tests.infra.metrics import AWS_METRICS, OUR_METRICS, substitute
 from tests.infra.stack import Stack
@@ -107,7 +108,7 @@ def test_statuses_are_those_of_calls(widgets: list[Widget]) -> None:
 
 
 def test_queries_read_fields_that_lines_have(widgets: list[Widget]) -> None:
-    failed = {**log_fields(outcome()), "status": "failed", "error_code": "provider_error"}
+    failed = {**asdict(log_fields(outcome())), "status": "failed", "error_code": "provider_error"}
     record = logging.makeLogRecord({"msg": "call.settled", **failed})
     line = json.loads(JsonLines("tidegate").format(record))
     of_lambda = {"type", "record.metrics.initDurationMs"}

@@ -54,7 +54,7 @@ RecordValue: TypeAlias = str | int | float | bool | Decimal | None
 
 
 class CallDetails(Struct, frozen=True):
-    """What a call's record and its log line both have: where the call came from, and the path that it took."""
+    """The part of a record that a log line has as well: where the call came from, and the path that it took."""
 
     endpoint: str | None
     session_id: str | None
@@ -128,8 +128,8 @@ def call_record(outcome: Outcome) -> dict[str, RecordValue]:
 
 
 def call_details(outcome: Outcome) -> CallDetails:
-    """The part of a call's record that its log line has as well. It is made once for an outcome."""
-    calculated: dict[str, CallDetails] = outcome.__dict__
+    """The details of a call, which are made once for its outcome."""
+    calculated: dict[str, CallDetails] = vars(outcome)
     if "call_details" in calculated:
         return calculated["call_details"]
     call, hold, events, deployment = outcome.call, outcome.hold, outcome.events, outcome.deployment
@@ -140,7 +140,7 @@ def call_details(outcome: Outcome) -> CallDetails:
     for event in events:
         if event.kind == "cache":
             cache = event.detail
-    # By position: names take longer than all the rest.
+    # By position, in the order of `CallDetails`: names would take longer than all the rest.
     details = calculated["call_details"] = CallDetails(
         call.endpoint,
         recorded_name(call.session_id) if call.session_id else None,

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from tidegate.call_line import CallFields
 from tidegate.domain.account import Hold
 from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.call import Call, FailedAttempt, Outcome, OutcomeStatus, SentAttempt, recorded_reason
@@ -244,24 +245,26 @@ class Observation(ReplyLog, Struct, kw_only=True):
         call, bill, native_reason = self.call, self.bill, self.native_finish_reason
         if bill is None:
             bill = Bill(TokenCounts(), WordCounts(0, 0, 0, call.workspace.words_method), Decimal(0))
+        first_event_at = self.first_event_at
+        # By position, in the order of `Outcome`: names would take longer than all the rest.
         return Outcome(
-            call=call,
-            status=self.status,
-            deployment=self.deployment,
-            attempts=self.attempts,
-            bill=bill,
-            finished_at=finished_at,
-            first_event_seconds=None if self.first_event_at is None else self.first_event_at - call.started_at,
-            finish_reason=self.finish_reason,
-            native_finish_reason=None if native_reason is None else recorded_reason(native_reason),
-            error_code=self.error_code,
-            hold=self.hold,
-            failed_attempts=tuple(self.failed_attempts()) if self.failures else (),
-            events=(*self.events, CallEvent(finished_at - call.started_at, "settled")),
-            ignored=self.ignored,
-            guardrails=self.verdicts,
-            generation_seconds=self._generation_seconds,
-            trace_until=None if self.trace is None else self.trace.until(self.status),
+            call,
+            self.status,
+            self.deployment,
+            self.attempts,
+            bill,
+            finished_at,
+            None if first_event_at is None else first_event_at - call.started_at,
+            self.finish_reason,
+            None if native_reason is None else recorded_reason(native_reason),
+            self.error_code,
+            self.hold,
+            tuple(self.failed_attempts()) if self.failures else (),
+            (*self.events, CallEvent(finished_at - call.started_at, "settled")),
+            self.ignored,
+            self.verdicts,
+            self._generation_seconds,
+            None if self.trace is None else self.trace.until(self.status),
         )
 
     @property
@@ -273,35 +276,46 @@ class Observation(ReplyLog, Struct, kw_only=True):
         return None if self.answering is None else self.first_event_at - self.answering.started_at
 
 
-def log_fields(outcome: Outcome) -> dict[str, object]:
+def log_fields(outcome: Outcome) -> CallFields:
     """Return a call's fields for its log line: enough to bill it from the log, without any of its content.
 
     Durations are rounded as `record.call_record` does.
     """
-    call, deployment, tokens, words = outcome.call, outcome.deployment, outcome.bill.tokens, outcome.bill.words
-    batch_line = {} if call.batch_id is None else {"line": call.batch_line}
-    first_event_seconds = outcome.first_event_seconds
-    return {
-        "call_id": call.id,
-        **batch_line,
-        "workspace_id": call.workspace.id,
-        "key_id": call.principal.key_id,
-        "app_id": call.app_id,
-        "model": deployment.model_id if deployment else call.request.model,
-        "provider": deployment.provider if deployment else None,
-        "deployment": deployment.label if deployment else None,
-        "status": outcome.status,
-        "error_code": outcome.error_code,
-        "finish_reason": outcome.finish_reason,
-        "native_finish_reason": outcome.native_finish_reason,
-        "attempts": outcome.attempts,
-        "failed_attempts": [str(failed) for failed in outcome.failed_attempts] if outcome.failed_attempts else [],
-        "input_tokens": tokens.input,
-        "output_tokens": tokens.output,
-        "words": words.used,
-        "cost_usd": None if outcome.bill.cost_usd is None else str(outcome.bill.cost_usd),
-        "estimated": tokens.estimated,
-        "first_event_seconds": None if first_event_seconds is None else round(first_event_seconds * 1e4) / 1e4,
-        "seconds": round((outcome.finished_at - call.started_at) * 1e4) / 1e4,
-        **call_details(outcome),
-    }
+    call, deployment, tokens, details = outcome.call, outcome.deployment, outcome.bill.tokens, call_details(outcome)
+    first_event_seconds, cost_usd = outcome.first_event_seconds, outcome.bill.cost_usd
+    # By position, in the order of `CallFields`: names would take longer than all the rest.
+    return CallFields(
+        call.id,
+        None if call.batch_id is None else call.batch_line,
+        call.workspace.id,
+        call.principal.key_id,
+        call.app_id,
+        deployment.model_id if deployment else call.request.model,
+        deployment.provider if deployment else None,
+        deployment.label if deployment else None,
+        outcome.status,
+        outcome.error_code,
+        outcome.finish_reason,
+        outcome.native_finish_reason,
+        outcome.attempts,
+        [str(failed) for failed in outcome.failed_attempts] if outcome.failed_attempts else [],
+        tokens.input,
+        tokens.output,
+        outcome.bill.words.used,
+        None if cost_usd is None else str(cost_usd),
+        tokens.estimated,
+        None if first_event_seconds is None else round(first_event_seconds * 1e4) / 1e4,
+        round((outcome.finished_at - call.started_at) * 1e4) / 1e4,
+        details.endpoint,
+        details.session_id,
+        details.agent_id,
+        details.parent_agent_id,
+        details.batch_id,
+        details.trace_id,
+        details.cache,
+        details.guardrails,
+        details.ignored,
+        details.held_usd,
+        details.tokens_per_second,
+        details.timeline,
+    )
