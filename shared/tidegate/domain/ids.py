@@ -6,7 +6,7 @@ from os import urandom
 _CROCKFORD = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(bytes((first, second)) for first in _CROCKFORD for second in _CROCKFORD)
 _ALPHANUMERIC = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-# Tables from random byte to character: every call needs two identifiers.
+# Tables from random byte to character: every call needs an identifier.
 _RANDOM_CROCKFORD = _CROCKFORD * 8
 _RANDOM_ALPHANUMERIC = bytes(_ALPHANUMERIC[byte % 62] for byte in range(256))
 

@@ -150,7 +150,7 @@ class ResponseParser:
             return
         head = self._head
         if self._informational_responses or head[:1] in (b"\r", b"\n"):
-            head = _without_early(head, self._informational_responses)
+            head = _from_last_status_line(head, self._informational_responses)
         self._head = head = head[: head.find(b"\r\n\r\n")]
         if head.count(b"\n") > MAX_FIELDS:
             self._refuse("the response has too many fields")
@@ -207,8 +207,8 @@ class ResponseParser:
         raise _Refused
 
 
-def _without_early(received: bytes, informational_responses: int) -> bytes:
-    """The received bytes from the status line of the last response: empty lines may come before it."""
+def _from_last_status_line(received: bytes, informational_responses: int) -> bytes:
+    """The received bytes without informational responses, and without the empty lines before each status line."""
     received = received.lstrip(b"\r\n")
     for _ in range(informational_responses):
         received = received[received.find(b"\r\n\r\n") :].lstrip(b"\r\n")

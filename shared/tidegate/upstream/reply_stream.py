@@ -96,7 +96,10 @@ def _create_decoder(translator: Translator) -> StreamDecoder:
 
 
 class ParsedBatches:
-    """The chunks of each piece of the body that completes some, pulled or pushed. Raises `UpstreamError`."""
+    """The chunks of a stream, in batches: all that a piece of the body completes. They are pulled, or pushed.
+
+    Raises `UpstreamError`.
+    """
 
     __slots__ = ("_decoder", "_last_batches", "_parser", "_pieces", "_size", "_start", "_translator")
 
