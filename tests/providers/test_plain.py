@@ -247,6 +247,9 @@ def test_a_plain_request_has_its_plain_reply_read_at_once() -> None:
     parse_plain = _parse_plain_of("openai", asking())
     assert parse_plain is not None
     assert parse_plain(body) == _registry.load("openai").parse_completion(json.loads(body))
+    with_time = body.replace(b'"usage": {', b'"usage": {"queue_time": 0.5, ')
+    assert with_time != body
+    assert parse_plain(with_time) == _registry.load("openai").parse_completion(json.loads(with_time))
     for other in (body.replace(b'"choices"', b'"own": 1, "choices"'), body[:-3], b"\xff", b"[" * 100_000):
         assert parse_plain(other) is None
     calls = (CASES / "openai" / "tool_call" / "upstream.json").read_bytes()

@@ -9,7 +9,15 @@ from tidegate.chat.completion import Choice, Completion, CompletionMessage
 from tidegate.errors import ProviderMalformed, UpstreamError
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import failure, normalise, think_tags, toolcalls, usage
-from tidegate.providers.openai.plain import PlainAnswer, PlainCompletion, decode_completion, plain_completion
+from tidegate.providers.openai.plain import (
+    AnyUsageCompletion,
+    PlainAnswer,
+    PlainCompletion,
+    PlainUsage,
+    decode_any_usage,
+    decode_completion,
+    plain_completion,
+)
 from tidegate.providers.openai.quirks import Quirks
 
 _NOISE = frozenset({"usage", "choices", "x_groq", "obfuscation", "p", "system_fingerprint", "object"})
@@ -32,7 +40,10 @@ def parse(provider: str, quirks: Quirks, body: Json) -> Completion:
 def parse_plain(raw: bytes) -> Completion | None:
     """Return the completion in the bytes of a reply to a plain request; None unless it is plain, and calls no tools."""
     try:
-        plain = decode_completion(raw)
+        try:
+            plain = decode_completion(raw)
+        except msgspec.ValidationError:  # perhaps only its usage is not plain
+            plain = decode_any_usage(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     for choice in plain.choices:
@@ -41,7 +52,7 @@ def parse_plain(raw: bytes) -> Completion | None:
     return _parse_plain(plain)
 
 
-def _parse_plain(plain: PlainCompletion) -> Completion:
+def _parse_plain(plain: PlainCompletion[PlainUsage] | AnyUsageCompletion) -> Completion:
     completion: JsonObject = {"id": plain.id, "created": plain.created, "model": plain.model}
     if plain.provider is not None:
         completion["provider"] = plain.provider

@@ -3,7 +3,7 @@
 Sources: as in `stream.py` and `completion.py`. A reply that a schema refuses is not wrong: it is cleaned as a whole.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -68,20 +68,6 @@ class PlainAnswer(Struct, forbid_unknown_fields=True, gc=False):
     logprobs: None = None
 
 
-class PlainCompletion(Struct, forbid_unknown_fields=True, gc=False):
-    """A completion without any other field."""
-
-    id: _Word
-    created: int
-    model: _Word
-    choices: Annotated[list[PlainAnswer], Meta(min_length=1)]
-    object: Literal["chat.completion"] = "chat.completion"
-    provider: _Word | None = None
-    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
-    usage: dict[str, Any] | None = None
-    system_fingerprint: str | None = None
-
-
 class PlainUsage(Struct, forbid_unknown_fields=True, gc=False):
     """A usage whose counts are integers, without any other field."""
 
@@ -92,10 +78,31 @@ class PlainUsage(Struct, forbid_unknown_fields=True, gc=False):
     completion_tokens_details: dict[str, _Count] | None = None
 
 
-def plain_completion(body: Json) -> PlainCompletion | None:
+_UsageT = TypeVar("_UsageT")
+
+
+class PlainCompletion(Struct, Generic[_UsageT], forbid_unknown_fields=True, gc=False):
+    """A completion without any other field."""
+
+    id: _Word
+    created: int
+    model: _Word
+    choices: Annotated[list[PlainAnswer], Meta(min_length=1)]
+    object: Literal["chat.completion"] = "chat.completion"
+    provider: _Word | None = None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
+    usage: _UsageT | None = None
+    system_fingerprint: str | None = None
+
+
+AnyUsageCompletion: TypeAlias = PlainCompletion[dict[str, Any]]
+"""A plain completion with any usage."""
+
+
+def plain_completion(body: Json) -> AnyUsageCompletion | None:
     """Return the completion in `body`, None if it is not plain."""
     try:
-        return msgspec.convert(body, PlainCompletion)
+        return msgspec.convert(body, AnyUsageCompletion)
     except msgspec.ValidationError:
         return None
 
@@ -108,8 +115,11 @@ def plain_usage(raw: JsonObject) -> PlainUsage | None:
         return None
 
 
-decode_completion = msgspec.json.Decoder(PlainCompletion).decode
-"""Decode a completion. Raises `msgspec.DecodeError` for one that is not plain."""
+decode_completion = msgspec.json.Decoder(PlainCompletion[PlainUsage]).decode
+"""Decode a completion. Raises `msgspec.DecodeError` for one that is not plain, or whose usage is not."""
+
+decode_any_usage = msgspec.json.Decoder(AnyUsageCompletion).decode
+"""Decode a completion. Raises `msgspec.DecodeError` for one that is not plain, whatever its usage."""
 
 decode_chunk = msgspec.json.Decoder(PlainChunk).decode
 """Decode a chunk. Raises `msgspec.DecodeError` for one that is not plain."""

@@ -6,7 +6,7 @@ Source: bodies recorded from each provider up to 2026-07, and https://platform.o
 from tidegate.chat.completion import Usage
 from tidegate.domain.usage import add_counts, parse_count
 from tidegate.json import Json, JsonObject
-from tidegate.providers.openai.plain import plain_usage
+from tidegate.providers.openai.plain import PlainUsage, plain_usage
 
 _CACHED_FIELDS = ("cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens")
 _GATEWAY_FIELDS = frozenset({"words_used", "words_details", "estimated"})
@@ -14,14 +14,17 @@ _COUNT_FIELDS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens",
 _OPENAI_FIELDS = _COUNT_FIELDS | {"prompt_tokens_details", "completion_tokens_details"}
 
 
-def normalise(raw: JsonObject) -> Usage:
+def normalise(raw: JsonObject | PlainUsage) -> Usage:
     """Return the provider's counts; its prices are moved to `provider_…`, since `cost` is the gateway's.
 
     A count that is not one is returned as `INVALID_COUNT`.
     """
-    plain = plain_usage(raw)
-    if plain is None:
-        return _normalise_any(raw)
+    if isinstance(raw, PlainUsage):
+        plain = raw
+    else:
+        plain = plain_usage(raw)
+        if plain is None:
+            return _normalise_any(raw)
     prompt, completion, total = plain.prompt_tokens, plain.completion_tokens, plain.total_tokens
     prompt_details, completion_details = plain.prompt_tokens_details, plain.completion_tokens_details
     if completion_details and "reasoning_tokens" in completion_details:
