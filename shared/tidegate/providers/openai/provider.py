@@ -23,7 +23,7 @@ from tidegate.providers.openai import completion, failure, legacy_functions, par
 from tidegate.providers.openai.quirks import Quirks
 from tidegate.providers.openai.request_builder import OpenAIRequestBuilder, rule_for
 
-_MAX_KNOWN_DEPLOYMENTS = 1_000
+_MAX_REMEMBERED = 1_000
 """How many deployments of one provider have their `PlainCalls` remembered. When there are more, all are forgotten."""
 
 
@@ -62,18 +62,18 @@ class OpenAI(Struct, frozen=True, dict=True):
         return uses_responses and rule_for(deployment.model, self.row.quirks).reasoning != "none"
 
     @cached_property
-    def _known_plain_calls(self) -> dict[Deployment, PlainCalls]:
+    def _remembered_plain_calls(self) -> dict[Deployment, PlainCalls]:
         return {}
 
     def _plain_calls(self, call: ChatCall, deployment: Deployment) -> PlainCalls:
         """Return what the plain `call` has in common with other plain calls of the deployment."""
-        known = self._known_plain_calls
-        found = known.get(deployment)
+        remembered = self._remembered_plain_calls
+        found = remembered.get(deployment)
         if found is None:
-            if len(known) >= _MAX_KNOWN_DEPLOYMENTS:
-                known.clear()
+            if len(remembered) >= _MAX_REMEMBERED:
+                remembered.clear()
             uses_responses = self._uses_responses(call, deployment)
-            found = known[deployment] = PlainCalls(
+            found = remembered[deployment] = PlainCalls(
                 self.url(deployment),
                 {"content-type": "application/json"},
                 None if uses_responses else request.plain_model(deployment.model, self.row.quirks),
