@@ -158,3 +158,40 @@ async def turns(count: int = 20) -> None:
     """Whatever can go on without waiting does."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+class KeptTransport:
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+        self.closed = False
+        self.ended = False
+
+    def write(self, data: bytes) -> None:
+        assert not self.ended, "written after the end"
+        self.written += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+    def write_eof(self) -> None:
+        self.ended = True
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def get_extra_info(self, name: str) -> Any:
+        return ("127.0.0.1", 1)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.server.serving import GET, answer, post, turns
+from tests.server.serving import GET, KeptTransport, answer, post, turns
 from tidegate.server.connection import Connection
 from tidegate.server.limits import ConnectionLimits
 from tidegate.server.proxies import TrustedProxies
@@ -49,43 +49,6 @@ pieces = st.lists(st.one_of(st.sampled_from(WORDS), st.binary(max_size=20)), max
 cuts = st.lists(st.integers(1, 40), max_size=30)
 
 
-class Transport:
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.written = bytearray()
-        self.closed = False
-        self.ended = False
-
-    def write(self, data: bytes) -> None:
-        assert not self.ended, "written after the end"
-        self.written += data
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-    def write_eof(self) -> None:
-        self.ended = True
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def get_extra_info(self, name: str) -> Any:
-        return ("127.0.0.1", 1)
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
-
-
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """Answer at once, after the body, or after a while, as the path says."""
     if len(scope["raw_path"]) % 2:
@@ -95,10 +58,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await answer(send, b"tide")
 
 
-def served() -> tuple[ServerState, Connection, Transport]:
+def served() -> tuple[ServerState, Connection, KeptTransport]:
     state = ServerState(app, ConnectionLimits(max_pipelined=4), TrustedProxies.parse("127.0.0.1"))
     state.stamp = stamp(0)
-    connection, transport = Connection(state), Transport()
+    connection, transport = Connection(state), KeptTransport()
     connection.connection_made(transport)  # type: ignore[arg-type]
     return state, connection, transport
 

@@ -10,16 +10,19 @@ from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from tidegate.runtime.asgi import Headers
+from tidegate.runtime.asgi import Headers, Scope
 from tidegate.server.exchange import Exchange
 from tidegate.server.flow import Flow
 from tidegate.server.header_names import LOWER_NAMES
 from tidegate.server.limits import Phase
 from tidegate.server.refusal import BAD_REQUEST, HEAD_TOO_LARGE, TIMED_OUT, TOO_MANY_PIPELINED, Refusal
-from tidegate.server.request import Head, NotServed, Peer, Target
+from tidegate.server.request import Head, NotServed, Peer, RepeatedHead, Target
 from tidegate.server.state import ServerState
 
 _HAS_REQUEST = frozenset[Phase](("body", "busy"))
+_MOST_HEADS_KEPT = 8
+"""The most heads of a connection that are kept, each for the requests after it: some clients send none twice."""
+
 _BLANKS = frozenset((b" ", b"\t"))
 
 _BLANK_HEAD = b"POST / HTTP/1.1\r\n%b\r\n"
@@ -35,6 +38,7 @@ class Connection(asyncio.Protocol):
         "_flow",
         "_has_begun",
         "_headers",
+        "_heads_to_keep",
         "_incoming",
         "_is_deaf",
         "_last_target",
@@ -44,6 +48,7 @@ class Connection(asyncio.Protocol):
         "_phase",
         "_queue",
         "_refusal",
+        "_repeated_head",
         "_server",
         "_target",
         "_transport",
@@ -61,6 +66,9 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._last_target: Target | None = None
         """The target of the request before, remembered: most clients ask for the same one again."""
+        self._repeated_head: RepeatedHead | None = None
+        """A head that came in an earlier request, and may come again."""
+        self._heads_to_keep = _MOST_HEADS_KEPT
         self._exchange: Exchange | None = None
         """The request whose reply is being made, or is made next."""
         self._queue: list[Exchange] = []
@@ -102,18 +110,19 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
             return
-        self._unparsed_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except HttpParserUpgrade as upgrade:
-            self._parse_without_upgrade(data[cast("int", upgrade.args[0]) :])
-        except HttpParserError:
-            if not self._is_deaf:  # after the last request, anything may come
-                self._refuse(self._refusal or BAD_REQUEST)
-        if self._unparsed_bytes > self._server.limits.max_head_bytes and not self._is_deaf:
-            self._refuse(HEAD_TOO_LARGE)
-        if self._exchange is not None and not self._exchange.is_started:
-            self._exchange.start(self._loop, at_once=True)
+        is_alone = self._phase == "idle"  # nothing before it is unanswered, or parsed in part
+        head = self._repeated_head if is_alone else None
+        repeated = None if head is None else head.read(data, self._server.lifespan)
+        if repeated is None:
+            self._parse(data)
+        else:
+            self._begin_repeated(*repeated)
+        exchange = self._exchange
+        if exchange is not None and not exchange.is_started:
+            if is_alone and repeated is None and self._heads_to_keep:
+                self._heads_to_keep -= 1
+                self._repeated_head = exchange.repeatable_head(data)
+            exchange.start(self._loop, at_once=True)
         self._update_phase()
 
     def pause_writing(self) -> None:
@@ -163,11 +172,9 @@ class Connection(asyncio.Protocol):
             self._server,
             self._flow,
             scope,
-            method=head.method,
-            version=version,
+            self._end_exchange,
             keeps_alive=version == "1.1" and parser.should_keep_alive(),
             awaits_continue=b"expect" in fields and head.awaits_continue(),
-            on_reply_end=self._end_exchange,
         )
         if self._exchange is None:
             self._exchange = exchange
@@ -215,6 +222,28 @@ class Connection(asyncio.Protocol):
             self._watch_progress()
 
     # Its own steps
+
+    def _parse(self, data: bytes) -> None:
+        """Read requests, or parts of them."""
+        self._unparsed_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._parse_without_upgrade(data[cast("int", upgrade.args[0]) :])
+        except HttpParserError:
+            if not self._is_deaf:  # after the last request, anything may come
+                self._refuse(self._refusal or BAD_REQUEST)
+        if self._unparsed_bytes > self._server.limits.max_head_bytes and not self._is_deaf:
+            self._refuse(HEAD_TOO_LARGE)
+
+    def _begin_repeated(self, scope: Scope, body: bytes) -> None:
+        """Take a whole request without the parser, which goes on with the one behind it."""
+        self._phase = ""
+        self._exchange = exchange = Exchange(
+            self._server, self._flow, scope, self._end_exchange, keeps_alive=True, awaits_continue=False
+        )
+        exchange.add_body(body)
+        exchange.end_body()
 
     def _parse_without_upgrade(self, rest: bytes) -> None:
         """Go on with the body as HTTP/1.1: the parser stops at each upgrade, also of clients that only offer HTTP/2."""

@@ -13,6 +13,7 @@ from typing import cast
 from tidegate.runtime.asgi import Headers, Message, Scope
 from tidegate.server.flow import Flow
 from tidegate.server.refusal import CRASHED, SHUTTING_DOWN, Refusal
+from tidegate.server.request import RepeatedHead
 from tidegate.server.response import LONG_BYTES, Framing, encode_body, encode_head, join
 from tidegate.server.state import ServerState
 
@@ -56,15 +57,13 @@ class Exchange:
         server: ServerState,
         flow: Flow,
         scope: Scope,
+        on_reply_end: "Callable[[Exchange], None]",
         *,
-        method: str,
-        version: str,
         keeps_alive: bool,
         awaits_continue: bool,
-        on_reply_end: "Callable[[Exchange], None]",
     ) -> None:
         self._scope: Scope | None = scope
-        self._method, self._version = method, version
+        self._method, self._version = cast("str", scope["method"]), cast("str", scope["http_version"])
         self.is_started = False
         """True once the application has the request."""
         self.keeps_alive = keeps_alive
@@ -93,6 +92,12 @@ class Exchange:
             self.task = asyncio.Task(self._run(scope), loop=loop, eager_start=True)
         else:
             self.task = loop.create_task(self._run(scope))
+
+    def repeatable_head(self, data: bytes) -> RepeatedHead | None:
+        """Return the head of this request, which is not started yet, if `data` is all of it and it may come again."""
+        if self._scope is None or not self._is_body_complete or self._awaits_continue or not self.keeps_alive:
+            return None
+        return RepeatedHead.find(data[: len(data) - len(self._body)], self._scope)
 
     @property
     def buffered_bytes(self) -> int:

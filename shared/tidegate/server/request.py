@@ -4,16 +4,24 @@ Sources: RFC 9112 (sections 3.2: targets and Host; 6.1: Transfer-Encoding in HTT
 https://asgi.readthedocs.io/en/latest/specs/www.html (spec_version 2.3: `send` does nothing once the client has gone).
 """
 
+import re
 from collections.abc import Iterator
+from typing import cast
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
+from tidegate.domain.redacted import Redacted
 from tidegate.runtime.asgi import Headers, Scope
 from tidegate.server.proxies import TrustedProxies, scheme_of
 from tidegate.server.refusal import BAD_HOST, BAD_REQUEST, BAD_TARGET, WRONG_VERSION, Refusal
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
+
+_MOST_REPEATED_BYTES = 4_096
+"""How long a head may be that is kept for the requests after it."""
+
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: ?(\d+)\r\n", re.I)
 
 
 class NotServed(Exception):
@@ -125,6 +133,55 @@ class Head(Struct):
 
     def _values(self, name: bytes) -> Iterator[bytes]:
         return (value for each, value in self.headers if each == name)
+
+
+class RepeatedHead(Redacted, Struct, frozen=True):
+    """A head that differs from one request of a connection to the next in its `content-length` alone.
+
+    Programs send such heads. The first one was parsed, and has the `scope`; the others are compared with its bytes.
+    """
+
+    before: bytes
+    """All that was sent before the digits of `content-length`."""
+
+    after: bytes
+    """All that was sent after them."""
+
+    size_without_digits: int
+    scope: Scope
+    """The scope without extensions. Never change it."""
+
+    length_at: int
+    """The index of `content-length` in the scope's headers."""
+
+    @classmethod
+    def find(cls, head: bytes, scope: Scope) -> "RepeatedHead | None":
+        """Return the parts of `head`, which was parsed to `scope`; None if it is long, or has no length or not only it.
+
+        What was sent behind a request is not a part of its head: a head ends with its first empty line.
+        """
+        if len(head) > _MOST_REPEATED_BYTES or head.find(b"\r\n\r\n") + 4 != len(head):
+            return None
+        headers = [*cast("Headers", scope["headers"])]
+        names, line = [name for name, _ in headers], _CONTENT_LENGTH.search(head)
+        if line is None or names.count(b"content-length") != 1:
+            return None
+        kept = {name: value for name, value in scope.items() if name not in ("extensions", "state")}
+        kept["headers"] = headers
+        before, after = head[: line.start(1)], head[line.end(1) :]
+        return cls(before, after, len(before) + len(after), kept, names.index(b"content-length"))
+
+    def read(self, data: bytes, state: dict[str, object]) -> tuple[Scope, bytes] | None:
+        """Return the scope and the body, if `data` is one request: this head, and a body as long as it says."""
+        size = len(data)
+        body_and_digits = size - self.size_without_digits
+        length = body_and_digits - len(b"%d" % body_and_digits)  # too small below a power of ten: then None is returned
+        head = b"%b%d%b" % (self.before, length, self.after)
+        if len(head) + length != size or not data.startswith(head):
+            return None
+        headers = [*cast("Headers", self.scope["headers"])]
+        headers[self.length_at] = (b"content-length", b"%d" % length)
+        return {**self.scope, "headers": headers, "state": {**state}}, data[size - length :]
 
 
 def _split_target(target: bytes) -> tuple[bytes, bytes]:
