@@ -12,6 +12,8 @@ from tidegate.domain.call import Outcome, recorded_name
 from tidegate.domain.call_event import CallEvent, format_timeline, parse_timeline
 from tidegate.domain.money import MONEY, exact_money
 
+RecordValue: TypeAlias = str | int | float | bool | Decimal | None
+
 RETENTION_SECONDS = 400 * 86400
 """Records are kept for 400 days: a year, and time for its audit. Counters are kept for ever."""
 
@@ -45,12 +47,12 @@ RECORD_FIELDS = (
 )
 """The fields of a record. What is None is not stored. Lost calls and parts of batches have few fields."""
 
+_NO_FIELDS: dict[str, RecordValue] = dict.fromkeys(RECORD_FIELDS)
+
 # A fixed scale: sums stay exact within the 38 digits of a DynamoDB number and of `MONEY`.
 _SCALE = Decimal("1e-18")
 
 _DAY_SECONDS = 86_400
-
-RecordValue: TypeAlias = str | int | float | bool | Decimal | None
 
 
 class CallDetails(Struct, frozen=True):
@@ -77,54 +79,62 @@ def call_record(outcome: Outcome) -> dict[str, RecordValue]:
     exact, so that they are rounded as by `round(seconds, 6)`, in a third of its time.
     """
     call, deployment, tokens, words = outcome.call, outcome.deployment, outcome.bill.tokens, outcome.bill.words
-    first_event_seconds, cost_usd, details = outcome.first_event_seconds, outcome.bill.cost_usd, call_details(outcome)
-    return {
-        "id": call.id,
-        "time": iso_time(call.started_at),
-        "surface": call.surface.name,
-        "stream": call.request.stream,
-        "model": call.request.model,
-        "provider": deployment.provider if deployment else None,
-        "answered_model": deployment.model if deployment else None,
-        "deployment": deployment.label if deployment else None,
-        "status": outcome.status,
-        "error_code": outcome.error_code,
-        "finish_reason": outcome.finish_reason,
-        "native_finish_reason": outcome.native_finish_reason,
-        "attempts": outcome.attempts,
-        "failed_attempts": " ".join(map(str, outcome.failed_attempts)) if outcome.failed_attempts else None,
-        "input_tokens": tokens.input,
-        "output_tokens": tokens.output,
-        "cached_tokens": tokens.cached,
-        "written_tokens": tokens.written,
-        "reasoning_tokens": tokens.reasoning,
-        "searches": tokens.searches,
-        "estimated": tokens.estimated,
-        "usage_fault": tokens.usage_fault,
-        "words": words.used,
-        "input_words": words.input,
-        "output_words": words.output,
-        "words_method": words.method,
-        "cost_usd": None if cost_usd is None else quantize_usd(cost_usd),
-        "first_event_seconds": None if first_event_seconds is None else round(first_event_seconds * 1e6) / 1e6,
-        "seconds": round((outcome.finished_at - call.started_at) * 1e6) / 1e6,
-        "workspace_id": call.workspace.id,
-        "key_id": call.principal.key_id,
-        "app_id": call.app_id,
-        "endpoint": details.endpoint,
-        "session_id": details.session_id,
-        "agent_id": details.agent_id,
-        "parent_agent_id": details.parent_agent_id,
-        "batch_id": details.batch_id,
-        "trace_id": details.trace_id,
-        "cache": details.cache,
-        "guardrails": details.guardrails,
-        "ignored": details.ignored,
-        "held_usd": details.held_usd,
-        "tokens_per_second": details.tokens_per_second,
-        "timeline": details.timeline,
-        "trace_until": None if outcome.trace_until is None else iso_time(outcome.trace_until),
-    }
+    record = _NO_FIELDS.copy()  # and then field by field, which takes half the time of one literal
+    record["id"] = call.id
+    record["time"] = iso_time(call.started_at)
+    record["surface"] = call.surface.name
+    record["stream"] = call.request.stream
+    record["model"] = call.request.model
+    if deployment is not None:
+        record["provider"] = deployment.provider
+        record["answered_model"] = deployment.model
+        record["deployment"] = deployment.label
+    record["status"] = outcome.status
+    record["error_code"] = outcome.error_code
+    record["finish_reason"] = outcome.finish_reason
+    record["native_finish_reason"] = outcome.native_finish_reason
+    record["attempts"] = outcome.attempts
+    if outcome.failed_attempts:
+        record["failed_attempts"] = " ".join(map(str, outcome.failed_attempts))
+    record["input_tokens"] = tokens.input
+    record["output_tokens"] = tokens.output
+    record["cached_tokens"] = tokens.cached
+    record["written_tokens"] = tokens.written
+    record["reasoning_tokens"] = tokens.reasoning
+    record["searches"] = tokens.searches
+    record["estimated"] = tokens.estimated
+    record["usage_fault"] = tokens.usage_fault
+    record["words"] = words.used
+    record["input_words"] = words.input
+    record["output_words"] = words.output
+    record["words_method"] = words.method
+    if outcome.bill.cost_usd is not None:
+        record["cost_usd"] = quantize_usd(outcome.bill.cost_usd)
+    if outcome.first_event_seconds is not None:
+        record["first_event_seconds"] = round(outcome.first_event_seconds * 1e6) / 1e6
+    record["seconds"] = round((outcome.finished_at - call.started_at) * 1e6) / 1e6
+    record["workspace_id"] = call.workspace.id
+    record["key_id"] = call.principal.key_id
+    record["app_id"] = call.app_id
+    _add_details(record, call_details(outcome))
+    if outcome.trace_until is not None:
+        record["trace_until"] = iso_time(outcome.trace_until)
+    return record
+
+
+def _add_details(record: dict[str, RecordValue], details: CallDetails) -> None:
+    record["endpoint"] = details.endpoint
+    record["session_id"] = details.session_id
+    record["agent_id"] = details.agent_id
+    record["parent_agent_id"] = details.parent_agent_id
+    record["batch_id"] = details.batch_id
+    record["trace_id"] = details.trace_id
+    record["cache"] = details.cache
+    record["guardrails"] = details.guardrails
+    record["ignored"] = details.ignored
+    record["held_usd"] = details.held_usd
+    record["tokens_per_second"] = details.tokens_per_second
+    record["timeline"] = details.timeline
 
 
 def call_details(outcome: Outcome) -> CallDetails:
@@ -171,10 +181,8 @@ def counter_increments(record: Mapping[str, object]) -> dict[str, int | Decimal]
     if "cost_usd" not in record or record["cost_usd"] is None:
         increments["calls_unpriced"] = 1
     for name in _SUMMED_FIELDS:
-        if name in record:
-            amount = record[name]
-            if amount and (type(amount) is int or type(amount) is Decimal):
-                increments[name] = amount
+        if name in record and (amount := record[name]) and (type(amount) is int or type(amount) is Decimal):
+            increments[name] = amount
     return increments
 
 
@@ -216,7 +224,7 @@ def counter_hour(at: float) -> str:
 
 def quantize_usd(amount: Decimal) -> Decimal:
     """The amount with 18 decimal places, as all amounts are stored. Raises `InvalidOperation` from 1e20 USD on."""
-    return amount.quantize(_SCALE, context=MONEY)
+    return amount.quantize(_SCALE, None, MONEY)
 
 
 def plain_decimal(amount: Decimal) -> str:
