@@ -1,3 +1,6 @@
+import pytest
+from msgspec.structs import replace
+
 from tests.store_worlds import NOON, Clock, outcome
 from tidegate.domain.record import RETENTION_SECONDS
 from tidegate.memory.meter import MemoryMeter
@@ -27,3 +30,11 @@ async def test_expired_records_are_dropped_and_their_counters_stay() -> None:
     counters = await meter.counters("ws_one", "M#2026-11")
     assert counters is not None
     assert counters["calls"] == 3
+
+
+async def test_a_call_can_be_recorded_after_a_record_that_could_not_be_stored() -> None:
+    meter, call = MemoryMeter(clock=lambda: NOON), outcome(at=NOON)
+    with pytest.raises(UnicodeEncodeError):
+        await meter.record(replace(call, native_finish_reason="\ud800"))
+    await meter.record(call)
+    assert [record["id"] for record in await meter.calls("ws_one", 10)] == [call.call.id]

@@ -49,7 +49,8 @@ class MemoryMeter:
         self._calls: deque[tuple[float, tuple[str, str], bytes]] = deque()
         """The start, the workspace and id, and the record of each call, in the order in which they ended."""
         self._recorded: set[tuple[str, str]] = set()
-        self._counters: dict[tuple[str, str], dict[str, int | Decimal]] = {}  # of days
+        self._counters: dict[tuple[str, str], dict[str, int | Decimal]] = {}
+        """By workspace and day, such as "D#2026-11-21"."""
 
     async def record(self, outcome: Outcome) -> None:
         """See `Meter.record`."""
@@ -65,11 +66,12 @@ class MemoryMeter:
         call_key = (settlement.workspace_id, settlement.call_id)
         if call_key in self._recorded:
             return False
+        record = _encode(settlement.record)
         calls, expired_at = self._calls, self._clock() - RETENTION_SECONDS
         while calls and (calls[0][0] <= expired_at or len(calls) >= self._max_calls):
             self._recorded.discard(calls.popleft()[1])
         self._recorded.add(call_key)
-        calls.append((settlement.at, call_key, _encode(settlement.record)))
+        calls.append((settlement.at, call_key, record))
         if settlement.hold is not None and self._ledger is not None:
             self._ledger.settle_call(settlement.hold, settlement.actual)
         _, day = counter_periods(settlement.at)
