@@ -239,13 +239,18 @@ def iso_time(at: float) -> str:
     # As `datetime` does: rounded to microseconds, and cut to milliseconds.
     milliseconds = round((at - second) * 1e6) // 1000
     if 0 <= milliseconds < 1000:
-        return f"{_text_of_second(second)}.{str(1000 + milliseconds)[1:]}Z"
+        return _text_of_second(second) + _text_of_milliseconds(milliseconds)
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @lru_cache(8)
 def _text_of_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).isoformat()[: len("2026-11-21T12:00:00")]
+
+
+@lru_cache(1000)
+def _text_of_milliseconds(milliseconds: int) -> str:
+    return f".{milliseconds:03}Z"
 
 
 def _readable(name: str, value: object) -> object:
