@@ -116,6 +116,14 @@ def test_a_long_text_is_plain_and_decoded_once() -> None:
     assert parse_chat_request(json.dumps({**MINIMUM, "user": "x" * LONG_BYTES}).encode()).is_plain
 
 
+def test_the_texts_of_a_plain_prompt_are_those_of_any_prompt() -> None:
+    messages = [{"role": role, "content": f"I am the {role}."} for role in ("system", "user", "assistant", "user")]
+    request = parse_chat_request(json.dumps({**MINIMUM, "messages": messages}).encode())
+    assert request.is_plain
+    assert request.prompt_texts() == replace(request, is_plain=False).prompt_texts()
+    assert request.prompt_texts() == [message["content"] for message in messages]
+
+
 def test_too_many_messages_are_refused() -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_chat_request(json.dumps({**MINIMUM, "messages": [USER] * (MAX_MESSAGES + 1)}).encode())

@@ -18,6 +18,7 @@ from tidegate.domain.usage import TokenCounts
 _MILLION = Decimal(1_000_000)
 _THOUSAND = Decimal(1_000)
 _ZERO = Decimal(0)
+_divide = MONEY.divide
 
 
 def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None) -> Decimal | None:
@@ -48,7 +49,7 @@ def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None)
     total, fresh = tokens.cached * rates.cached + tokens.output * rates.output, tokens.input - tokens.cached
     if fresh > 0:
         total += fresh * rates.input
-    return MONEY.divide(total, rates.divisor)
+    return _divide(total, rates.divisor)
 
 
 class _TextRates(Struct, frozen=True):

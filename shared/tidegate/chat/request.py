@@ -138,7 +138,11 @@ class ChatRequest(Struct, frozen=True):
         return worst_case_tokens(self.fields, body, limit, model, sent, self.estimates, is_plain=is_plain)
 
     def prompt_texts(self) -> Sequence[str]:
-        return message_texts(self.fields.messages)
+        messages = self.fields.messages
+        if self.is_plain:
+            # The content of each message is a text.
+            return [message.content for message in messages]  # pyright: ignore[reportReturnType]
+        return message_texts(messages)
 
     def reasoning_turns(self) -> Mapping[int, str]:
         return load("tidegate.chat.reasoning_signatures", "turns_to_look_up")(self.fields.messages)

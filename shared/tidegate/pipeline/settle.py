@@ -71,7 +71,8 @@ def _answer_bill(components: Components, observation: Observation, answering: Se
 
 def _model_of(components: Components, observation: Observation, deployment: Deployment) -> CatalogModel | None:
     """Return the row with the prices of the reply so far; None if the catalogue has none."""
-    options = price_options(observation.call.request.body, observation.price_fields)
+    request, price_fields = observation.call.request, observation.price_fields
+    options = () if request.is_plain and not price_fields else price_options(request.body, price_fields)
     target = observation.target_of(deployment)
     if target is not None and not options:
         return target.model
@@ -98,20 +99,30 @@ async def settle(components: Components, observation: Observation) -> Outcome:
     """Record the outcome of the call and return it. If the store is down, only the log line has it."""
     if observation.bill is None and observation.is_charged:
         await update_bill(components, observation)
-    outcome, is_recorded = await _record(components, observation)
-    snapshot = observation.account_snapshot
+    outcome, is_recorded = observation.outcome(components.clock()), None
+    try:
+        is_recorded = await _write_record(components, outcome)
+        if is_recorded is None:  # the bill is the reason: what the call holds is recorded
+            observation.bill = held_bill(observation.hold, observation.call.workspace)
+            outcome = observation.outcome(components.clock())
+            is_recorded = await _write_record(components, outcome)
+    finally:  # also after a timeout; without a record, the line has the bill
+        usual_level = logging.INFO if outcome.call.batch_id is None else logging.DEBUG
+        level, event = (usual_level, "call.settled") if is_recorded else (logging.ERROR, "meter.failed")
+        log_call(log, level, event, log_fields(outcome))
+    snapshot, resolution, balancer = observation.account_snapshot, observation.resolution, components.balancer
     # The sweeper checks sharded accounts: one shard does not tell how much of the budget is used.
     if is_recorded and snapshot is not None and snapshot.scope.shards == 1 and may_have_crossed(snapshot):
         actual, now = billed_amounts(outcome.bill), components.clock()
         send_budget_alerts = load("tidegate.policy.metering.alerts", "send_budget_alerts")
         alerts = components.open_budget_alerts()
         await send_budget_alerts(components.ledger, alerts, snapshot, now, outcome.hold, actual)
-    deployment, resolution, balancer = observation.deployment, observation.resolution, components.balancer
-    if resolution is not None:
+    if resolution is not None and balancer.ordering is not None:
+        deployment = observation.deployment
         if deployment is not None and observation.first_event_at is not None:
             balancer.record_end(deployment, resolution, observation.call, observation.status, observation.error_code)
         if cooldowns := balancer.take_announcements():
-            await _announce_cooldowns(components, cooldowns, store_answers=is_recorded)
+            await _announce_cooldowns(components, cooldowns, store_answers=bool(is_recorded))
     return outcome
 
 
@@ -126,27 +137,8 @@ async def send_telemetry(
         log.exception("telemetry.failed", extra={"call_id": outcome.call.id})
 
 
-async def _record(components: Components, observation: Observation) -> tuple[Outcome, bool]:
-    """Write the record. Return the outcome that it has, and False if it could not be written.
-
-    If the bill is the reason, what the call holds is recorded. A call without a record has a log line with its bill.
-    """
-    outcome, is_recorded = observation.outcome(components.clock()), False
-    try:
-        is_recorded = await _write_record(components, outcome)
-        if is_recorded is None:
-            observation.bill = held_bill(observation.hold, observation.call.workspace)
-            outcome = observation.outcome(components.clock())
-            is_recorded = await _write_record(components, outcome)
-    finally:  # also after a timeout
-        usual_level = logging.INFO if outcome.call.batch_id is None else logging.DEBUG
-        level, event = (usual_level, "call.settled") if is_recorded else (logging.ERROR, "meter.failed")
-        log_call(log, level, event, log_fields(outcome))
-    return outcome, bool(is_recorded)
-
-
 async def _write_record(components: Components, outcome: Outcome) -> bool | None:
-    """False if the store is down; None if it is not, but the outcome cannot be written."""
+    """Write the record. False if the store is down; None if it is not, but the outcome cannot be written."""
     try:
         await components.meter.record(outcome)
     except StoreUnavailable:

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 from tidegate.catalog import CatalogModel, call_cost
 from tidegate.chat.completion import Usage
 from tidegate.chat.estimate import estimate_text
-from tidegate.domain import words
 from tidegate.domain.money import exact_money
 from tidegate.domain.operation import Request
 from tidegate.domain.usage import Bill, GeneratedText, TokenCounts, WordCounts, parse_count, reported_counts
+from tidegate.domain.words import count_words
 from tidegate.domain.workspace import Workspace
 from tidegate.json import Json
 
@@ -50,11 +50,8 @@ def calculate_bill(
     billable = tokens
     if usage is not None and "billed_units" in usage and not tokens.estimated:
         billable = _billable_tokens(usage, tokens, request, model)
-    return Bill(
-        tokens=tokens,
-        words=_word_counts(tokens, request, generated.answer, workspace),
-        cost_usd=None if model is None else call_cost(model, billable, started_at),
-    )
+    words = _word_counts(tokens, request, generated.answer, workspace)
+    return Bill(tokens, words, None if model is None else call_cost(model, billable, started_at))
 
 
 def empty_bill(request: Request, workspace: Workspace) -> Bill:
@@ -88,12 +85,14 @@ def usage_with_cost(usage: Usage | None, bill: Bill) -> Usage:
     tokens, counts, cost = bill.tokens, bill.words, bill.cost_usd
     merged: Usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0} if usage is None else {**usage}
     total = parse_count(merged.get("total_tokens"))
+    cached: dict[str, Json] = {"cached_tokens": tokens.cached}
+    reasoning: dict[str, Json] = {"reasoning_tokens": tokens.reasoning}
     merged["prompt_tokens"] = tokens.input
     merged["completion_tokens"] = tokens.output
     merged["total_tokens"] = total if total > 0 and not tokens.estimated else tokens.input + tokens.output
     prompt, completion = merged.get("prompt_tokens_details"), merged.get("completion_tokens_details")
-    merged["prompt_tokens_details"] = {**(prompt or {}), "cached_tokens": tokens.cached}
-    merged["completion_tokens_details"] = {**(completion or {}), "reasoning_tokens": tokens.reasoning}
+    merged["prompt_tokens_details"] = {**prompt, **cached} if prompt else cached
+    merged["completion_tokens_details"] = {**completion, **reasoning} if completion else reasoning
     if tokens.searches:
         merged["server_tool_use"] = {**_object(merged, "server_tool_use"), "web_search_requests": tokens.searches}
     merged["words_used"] = counts.used
@@ -182,13 +181,12 @@ def _estimate_output(generated: GeneratedText) -> int:
 
 def _word_counts(tokens: TokenCounts, request: Request, answer: str, workspace: Workspace) -> WordCounts:
     """Count the words. Halves are rounded to the even number (Python's `round`): 2 tokens are 2 words, 6 are 4."""
-    by_tokens = workspace.words_method == "tokens"
-    output = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else words.count_words(answer)
+    method = workspace.words_method
+    output = round(WORDS_PER_TOKEN * tokens.output) if method == "tokens" else count_words(answer)
     input = 0
     for text in request.prompt_texts():
-        input += words.count_words(text)
-    used = output + input if workspace.charge_input_words else output
-    return WordCounts(used=used, input=input, output=output, method=workspace.words_method)
+        input += count_words(text)
+    return WordCounts(output + input if workspace.charge_input_words else output, input, output, method)
 
 
 def _object(usage: Mapping[str, object], name: str) -> dict[str, Json]:
