@@ -56,8 +56,7 @@ class RememberedHead:
 class HttpRequest(Redacted, Struct, frozen=True):
     """A request. `address` is an IP address to connect to instead of resolving the URL's host, on a new connection.
 
-    `peer` names the receiver in messages for callers. Requests with one
-    `remembered_head` differ in nothing but their body.
+    `peer` names the receiver in messages for callers. Requests with one `remembered_head` differ in their body only.
     """
 
     method: str
