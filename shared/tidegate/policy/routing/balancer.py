@@ -63,12 +63,15 @@ class RouteOrdering(Protocol):
 
 
 class Balancer:
-    """Orders the deployments of routes, and records how they fare, in this process. Ignores other models."""
+    """Orders the deployments of routes, and records how they fare, in this process. Ignores other models.
+
+    `ordering` is None until a call has a choice of deployments, or another process tells of a cooldown.
+    """
 
     def __init__(self, catalog: Catalog, clock: Callable[[], float] = time.time) -> None:
         self._catalog = catalog
         self._clock = clock
-        self._ordering: RouteOrdering | None = None
+        self.ordering: RouteOrdering | None = None
 
     def order(self, resolution: Resolution, call: Call) -> Resolution:
         """Sort the deployments into the order of attempts. May start a trial, see `Ordering.order`."""
@@ -80,9 +83,9 @@ class Balancer:
 
     def cooldown_ends_at(self, deployment: Deployment, resolution: Resolution, workspace: Workspace) -> float | None:
         """Return the end of the deployment's cooldown in UTC seconds, None if it does not cool down."""
-        if self._ordering is None or not _has_choice(resolution):
+        if self.ordering is None or not _has_choice(resolution):
             return None
-        return self._ordering.cooldown_ends_at(deployment, resolution, workspace)
+        return self.ordering.cooldown_ends_at(deployment, resolution, workspace)
 
     def is_healthy(self, deployment: Deployment, resolution: Resolution, call: Call) -> bool:
         """True if the deployment may be a hedge: its circuit is closed, neither in cooldown nor in need of a trial."""
@@ -138,18 +141,18 @@ class Balancer:
 
     def take_announcements(self) -> list[Cooldown]:
         """Return the cooldowns that began since the last call of this method, to be announced to other processes."""
-        if self._ordering is None or not self._ordering.health.pending_announcements:
+        if self.ordering is None or not self.ordering.health.pending_announcements:
             return []
-        announcements, self._ordering.health.pending_announcements = self._ordering.health.pending_announcements, []
+        announcements, self.ordering.health.pending_announcements = self.ordering.health.pending_announcements, []
         return announcements
 
     def _load_ordering(self) -> RouteOrdering:
-        ordering = self._ordering
+        ordering = self.ordering
         if ordering is None:
             health = load("tidegate.policy.routing.health", "Health")(self._clock)
             sessions = load("tidegate.policy.routing.sessions", "Sessions")(self._clock)
             load_ordering = load("tidegate.policy.routing.ordering", "Ordering")
-            ordering = self._ordering = load_ordering(self._catalog, health, sessions=sessions)
+            ordering = self.ordering = load_ordering(self._catalog, health, sessions=sessions)
         return ordering
 
 
