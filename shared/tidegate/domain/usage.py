@@ -218,17 +218,18 @@ def reported_counts(usage: Usage, max_input: int, max_output: int) -> TokenCount
         or output > max_output
     ):
         return _any_counts(usage, max_input, max_output)
-    return TokenCounts(
-        input=input,
-        output=output,
-        cached=cached,
-        written=written,
-        reasoning=reasoning,
-        written_1h=written_1h,
-        audio_input=audio_input,
-        audio_output=audio_output,
-        image_input=image_input,
-        image_output=image_output,
+    return TokenCounts(  # by position, which is faster
+        input,
+        output,
+        cached,
+        written,
+        reasoning,
+        False,  # not estimated
+        written_1h,
+        audio_input,
+        audio_output,
+        image_input,
+        image_output,
     )
 
 

@@ -159,10 +159,6 @@ class Observation(ReplyLog, Struct, kw_only=True):
         self.call.operation.read_reply(reply, self)
         self.status = "ok"
 
-    def add_chunk(self, chunk: ReplyChunk) -> None:
-        """Record one chunk of a streamed reply."""
-        self.call.operation.read_chunk(chunk, self)
-
     def start_attempt(
         self, deployment: Deployment, request: Request, body: bytes, now: float, *, is_hedge: bool = False
     ) -> SentAttempt:
