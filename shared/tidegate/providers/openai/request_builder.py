@@ -60,21 +60,21 @@ def rule_for(model: str, quirks: Quirks) -> ModelRule:
     if not quirks.models:
         return _NO_RULE
     key = (id(quirks.models), model)
-    known = _known_rules.get(key)
-    if known is None or known[0] is not quirks.models:
+    remembered = _remembered_rules.get(key)
+    if remembered is None or remembered[0] is not quirks.models:
         name = model.lower()
         rule = next((rule for rule in quirks.models if _compiled(rule.pattern).search(name)), _NO_RULE)
-        if len(_known_rules) >= _MAX_KNOWN_RULES:
-            _known_rules.clear()
-        known = _known_rules[key] = (quirks.models, rule)
-    return known[1]
+        if len(_remembered_rules) >= _MAX_REMEMBERED_RULES:
+            _remembered_rules.clear()
+        remembered = _remembered_rules[key] = (quirks.models, rule)
+    return remembered[1]
 
 
 _NO_RULE = ModelRule("")
 
-_MAX_KNOWN_RULES = 1_000
+_MAX_REMEMBERED_RULES = 1_000
 
-_known_rules: dict[tuple[int, str], tuple[tuple[ModelRule, ...], ModelRule]] = {}
+_remembered_rules: dict[tuple[int, str], tuple[tuple[ModelRule, ...], ModelRule]] = {}
 """The rules of models that were asked for, beside the rules they were found in: hashing these takes longer."""
 
 
