@@ -210,3 +210,55 @@ async def test_after_a_reply_before_the_body_the_rest_of_the_body_is_discarded()
         assert (number, body) == (200, b"tide")
         writer.close()
         assert await until_closed(reader) == b""
+
+
+async def test_a_reply_is_written_at_once_unless_the_client_is_slow_or_gone() -> None:
+    written: list[tuple[bool, bool]] = []
+    done = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        client = scope["extensions"]["tidegate.client"]
+        client._flow.pause_writing()
+        slow = client.write_reply(200, b"tide", [TEXT])
+        client._flow.resume_writing()
+        if scope["path"] == "/gone":
+            assert (await receive())["type"] == "http.request"
+            assert (await receive())["type"] == "http.disconnect"
+        written.append((slow, client.write_reply(200, b"tide", [TEXT])))
+        done.set()
+
+    async with running(app, QUICK) as server:
+        ((number, headers, body),) = await server.replies(GET, b"GET")
+        assert (number, headers[b"content-length"], body) == (200, b"4", b"tide")
+        done.clear()
+        _, writer = await server.open(GET.replace(b"/ ", b"/gone ", 1))
+        await turns(20)
+        writer.close()
+        await done.wait()
+    assert written == [(False, True), (False, True)]
+
+
+async def test_a_body_is_taken_once_and_only_if_all_of_it_has_come() -> None:
+    taken: list[bytes | None] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        client = scope["extensions"]["tidegate.client"]
+        taken.append(client.take_body())
+        if taken[-1] is None:
+            while (await receive())["more_body"]:
+                pass
+        taken.append(client.take_body())
+        await client.send_reply(200, b"tide", [TEXT])
+        taken.append(client.take_body())
+
+    request = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n"
+    async with running(app, QUICK) as server:
+        reader, writer = await server.open(request + b"tide")
+        await reader.readuntil(b"tide")
+        writer.write(request + b"ti")
+        await turns(20)
+        await asyncio.sleep(0.05)
+        writer.write(b"de")
+        await reader.readuntil(b"tide")
+        writer.close()
+    assert taken == [b"tide", None, None, None, None, None]

@@ -22,6 +22,14 @@ class ClientConnection(Protocol):
 
     def unwatch(self) -> None: ...
 
+    def take_body(self) -> bytes | None:
+        """Take what is left of the request's body, if all of it has come. None: `receive` it."""
+        ...
+
+    def write_reply(self, status: int, body: bytes, headers: RawHeaders) -> bool:
+        """Write a whole reply. The server says how long it is. Return False if it must wait: `send_reply` then."""
+        ...
+
     async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None:
         """Send a whole reply in one step. The server says how long it is."""
         ...
@@ -48,6 +56,8 @@ class WatchedReply(Protocol):
     client: ClientConnection | None
 
     async def send(self, message: Message) -> None: ...
+
+    def write_reply(self, status: int, body: bytes, headers: RawHeaders) -> bool: ...
 
     async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None: ...
 
@@ -119,7 +129,8 @@ class ClientWatch:
     async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None:
         """Send a whole reply. If the server raises `OSError` because the client has left, the block is cancelled."""
         try:
-            await self._reply.send_reply(status, body, headers)
+            if not self._reply.write_reply(status, body, headers):
+                await self._reply.send_reply(status, body, headers)
         except OSError:
             self._cancel_sender()
 

@@ -12,10 +12,10 @@ from msgspec import Struct
 from starlette.types import Message, Receive, Scope, Send
 
 from tidegate.api import errors
-from tidegate.api.disconnect import ClientWatch, client_of
+from tidegate.api.disconnect import ClientConnection, ClientWatch, client_of
 from tidegate.api.head import answer_headers, early_headers, trace_headers
 from tidegate.api.reply import JSON_TYPE, RawHeaders, header, send_json
-from tidegate.api.request_body import read_json_body
+from tidegate.api.request_body import read_json_body, take_json_body
 from tidegate.api.source import source_of
 from tidegate.domain.call import Call
 from tidegate.domain.ids import ulid
@@ -65,6 +65,13 @@ class ReplyProgress:
         await self._send(message)
         self.has_begun = True
 
+    def write_reply(self, status: int, body: bytes, headers: RawHeaders) -> bool:
+        """Write a whole reply in JSON. Return False if the server must wait, or is not ours."""
+        if self.client is None or not self.client.write_reply(status, body, [JSON_TYPE, *headers]):
+            return False
+        self.has_begun = self.has_ended = True
+        return True
+
     async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None:
         """Send a whole reply in JSON: in one step if the server is ours."""
         if self.client is None:
@@ -112,7 +119,7 @@ class OperationEndpoint(Struct, frozen=True):
         call: Call | None = None
         progress = ReplyProgress(self.surface, scope, send)
         try:
-            call = await self._read_call(gateway, scope, receive, headers or dict(scope["headers"]))
+            call = await self._read_call(gateway, scope, receive, progress.client, headers or dict(scope["headers"]))
             if self.only_counts:
                 await _count_tokens(gateway, call, progress)
             elif call.request.options.dry_run:
@@ -129,7 +136,14 @@ class OperationEndpoint(Struct, frozen=True):
             if not await progress.fail(errors.internal_error(), call):
                 raise
 
-    async def _read_call(self, gateway: Gateway, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> Call:
+    async def _read_call(
+        self,
+        gateway: Gateway,
+        scope: Scope,
+        receive: Receive,
+        client: ClientConnection | None,
+        headers: dict[bytes, bytes],
+    ) -> Call:
         """Return the request's call. The key is checked before the body is read: a stranger's body costs nothing."""
         started_at, call_headers = gateway.clock(), _call_headers(scope, headers)
         caller, authenticated_at = gateway.cached_caller(self.surface, headers, call_headers), started_at
@@ -143,7 +157,9 @@ class OperationEndpoint(Struct, frozen=True):
             )
             authenticated_at = gateway.clock()
         principal, workspace = caller
-        body = await read_json_body(receive, headers, self.options.max_body_bytes)
+        body = None if client is None else take_json_body(client, headers, self.options.max_body_bytes)
+        if body is None:
+            body = await read_json_body(receive, headers, self.options.max_body_bytes)
         if "path_params" in scope and DEPLOYMENT in scope["path_params"]:
             body = load("tidegate.api.azure_path", "with_deployment")(body, scope["path_params"][DEPLOYMENT])
         try:

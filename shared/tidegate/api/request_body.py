@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from starlette.types import Message, Receive
 
+from tidegate.api.disconnect import ClientConnection
 from tidegate.errors import RequestTooLarge, TidegateError, UnsupportedMediaType
 
 _JSON = b"application/json"
@@ -16,14 +17,25 @@ class ClientGone(TidegateError):
     code = "client_disconnected"
 
 
+def take_json_body(client: ClientConnection, headers: dict[bytes, bytes], limit: int) -> bytes | None:
+    """Return what `read_json_body` returns, if the whole body has come; None if it must be read.
+
+    Raises `UnsupportedMediaType` and `RequestTooLarge`.
+    """
+    if b"content-type" not in headers or headers[b"content-type"] != _JSON:
+        _check_media_type(headers)
+    body = client.take_body()
+    if body is not None and len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
 async def read_json_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
     """Return the body of a JSON request of at most `limit` bytes.
 
     Raises `UnsupportedMediaType`, `RequestTooLarge` (before reading, if `content-length` is sent) and `ClientGone`.
     """
-    media_type = headers.get(b"content-type", b"")
-    if media_type != _JSON and media_type.split(b";")[0].strip().lower() != _JSON:
-        raise UnsupportedMediaType("The body must be JSON: send the header content-type: application/json.")
+    _check_media_type(headers)
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
@@ -43,6 +55,11 @@ async def _read_rest(receive: Receive, first: bytes, limit: int) -> bytes:
             raise _too_large(limit)
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _check_media_type(headers: dict[bytes, bytes]) -> None:
+    if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != _JSON:
+        raise UnsupportedMediaType("The body must be JSON: send the header content-type: application/json.")
 
 
 def _too_large(limit: int) -> RequestTooLarge:

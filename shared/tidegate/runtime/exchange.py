@@ -45,6 +45,11 @@ class Exchange:
         """Call nothing when the client goes."""
         self._delivery.over.callback = None
 
+    def take_body(self) -> bytes | None:
+        """Take the whole request, if it was not received; None after that."""
+        body, self._body = self._body, None
+        return body
+
     async def receive(self) -> Message:
         """The whole request once; after that, `http.disconnect` when the response is over."""
         if self._body is not None:
@@ -81,6 +86,10 @@ class Exchange:
             self._unsent += data
             return False
         return self._delivery.write_at_once(data)
+
+    def write_reply(self, status: int, body: bytes, headers: Headers) -> bool:
+        """Return False: a response waits for its connection to Lambda."""
+        return False
 
     async def send_reply(self, status: int, body: bytes, headers: Headers) -> None:
         """Take a whole response, as `send` takes it in two messages. Its length is left to API Gateway."""

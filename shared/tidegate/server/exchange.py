@@ -147,6 +147,16 @@ class Exchange:
         """Call nothing when the client goes."""
         self._callback = None
 
+    def take_body(self) -> bytes | None:
+        """Take what is left of the body, if it is complete; None if it is not, or if the client has gone."""
+        if not self._is_body_complete or self._is_delivered or self.is_over:
+            return None
+        self._is_delivered = True
+        body, self._body = bytes(self._body), b""
+        if self._flow.is_reading_paused:
+            self._flow.resume_reading()
+        return body
+
     async def receive(self) -> Message:
         """The next piece of the body; after the last one, `http.disconnect` once the client has gone or its reply."""
         if self._awaits_continue and not self.has_reply_begun:
@@ -183,11 +193,20 @@ class Exchange:
             raise RuntimeError(f"The application sent {kind!r} out of turn.")
 
     async def send_reply(self, status: int, body: bytes, headers: Headers) -> None:
-        """Take a whole reply, as `send` takes it in two messages, and write it at once; adds its `content-length`."""
+        """Write a whole reply. Waits while the client has not taken what was written before."""
         if self._flow.is_writing_paused:
             await self._flow.drain()
+        self.write_reply(status, body, headers)
+
+    def write_reply(self, status: int, body: bytes, headers: Headers) -> bool:
+        """Take a whole reply, as `send` takes it in two messages, and write it at once; adds its `content-length`.
+
+        Return False if the client is slow: it must be sent with `send_reply`.
+        """
+        if self._flow.is_writing_paused:
+            return False
         if self.is_gone:
-            return
+            return True
         if self._reply is not None:
             raise RuntimeError("The application sent a whole reply out of turn.")
         length = len(body)
@@ -199,6 +218,7 @@ class Exchange:
         else:
             self._flow.write([head, body])
         self._end_reply(self._reply)
+        return True
 
     def write(self, data: bytes) -> bool:
         """Write more of a reply that has begun and not ended. Return False if the client is slow: `send` then waits."""
