@@ -109,10 +109,9 @@ def _only_handler(log: logging.Logger, level: int) -> CallHandler | None:
     logger: logging.Logger | None = log
     while logger is not None:
         for handler in logger.handlers:
-            if isinstance(handler, logging.NullHandler):
-                continue
-            if found is not None or not isinstance(handler, CallHandler) or level < handler.level or handler.filters:
+            if isinstance(handler, CallHandler) and found is None and level >= handler.level and not handler.filters:
+                found = handler
+            elif not isinstance(handler, logging.NullHandler):
                 return None
-            found = handler
         logger = logger.parent if logger.propagate else None
     return found

@@ -54,6 +54,8 @@ _SCALE = Decimal("1e-18")
 
 _DAY_SECONDS = 86_400
 
+_text_of_milliseconds = lru_cache(1000)(".{:03}Z".format)
+
 
 class CallDetails(Struct, frozen=True):
     """The part of a record that a log line has as well: where the call came from, and the path that it took."""
@@ -79,6 +81,7 @@ def call_record(outcome: Outcome) -> dict[str, RecordValue]:
     exact, so that they are rounded as by `round(seconds, 6)`, in a third of its time.
     """
     call, deployment, tokens, words = outcome.call, outcome.deployment, outcome.bill.tokens, outcome.bill.words
+    details = call_details(outcome)
     record = _NO_FIELDS.copy()  # and then field by field, which takes half the time of one literal
     record["id"] = call.id
     record["time"] = iso_time(call.started_at)
@@ -116,13 +119,6 @@ def call_record(outcome: Outcome) -> dict[str, RecordValue]:
     record["workspace_id"] = call.workspace.id
     record["key_id"] = call.principal.key_id
     record["app_id"] = call.app_id
-    _add_details(record, call_details(outcome))
-    if outcome.trace_until is not None:
-        record["trace_until"] = iso_time(outcome.trace_until)
-    return record
-
-
-def _add_details(record: dict[str, RecordValue], details: CallDetails) -> None:
     record["endpoint"] = details.endpoint
     record["session_id"] = details.session_id
     record["agent_id"] = details.agent_id
@@ -135,6 +131,9 @@ def _add_details(record: dict[str, RecordValue], details: CallDetails) -> None:
     record["held_usd"] = details.held_usd
     record["tokens_per_second"] = details.tokens_per_second
     record["timeline"] = details.timeline
+    if outcome.trace_until is not None:
+        record["trace_until"] = iso_time(outcome.trace_until)
+    return record
 
 
 def call_details(outcome: Outcome) -> CallDetails:
@@ -246,11 +245,6 @@ def iso_time(at: float) -> str:
 @lru_cache(8)
 def _text_of_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).isoformat()[: len("2026-11-21T12:00:00")]
-
-
-@lru_cache(1000)
-def _text_of_milliseconds(milliseconds: int) -> str:
-    return f".{milliseconds:03}Z"
 
 
 def _readable(name: str, value: object) -> object:
