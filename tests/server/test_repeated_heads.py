@@ -121,7 +121,7 @@ async def test_a_connection_whose_heads_all_differ_keeps_only_a_few(read: list[b
 
 async def test_a_head_and_its_secrets_are_not_in_the_representation() -> None:
     secret = post(b"abc", b"authorization: Bearer secret")[:-3]
-    head = RepeatedHead.find(secret, {"headers": [(b"content-length", b"3")]})
+    head = RepeatedHead.find(secret, {"method": "POST", "headers": [(b"content-length", b"3")]})
     assert repr(head) == "RepeatedHead(...)"
 
 

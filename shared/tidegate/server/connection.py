@@ -113,10 +113,10 @@ class Connection(asyncio.Protocol):
         is_alone = self._phase == "idle"  # nothing before it is unanswered, or parsed in part
         head = self._repeated_head if is_alone else None
         repeated = None if head is None else head.read(data, self._server.lifespan)
-        if repeated is None:
+        if head is None or repeated is None:
             self._parse(data)
         else:
-            self._begin_repeated(*repeated)
+            self._begin_repeated(head.method, *repeated)
         exchange = self._exchange
         if exchange is not None and not exchange.is_started:
             if is_alone and repeated is None and self._heads_to_keep:
@@ -173,6 +173,8 @@ class Connection(asyncio.Protocol):
             self._flow,
             scope,
             self._end_exchange,
+            method=head.method,
+            version=version,
             keeps_alive=version == "1.1" and parser.should_keep_alive(),
             awaits_continue=b"expect" in fields and head.awaits_continue(),
         )
@@ -236,11 +238,18 @@ class Connection(asyncio.Protocol):
         if self._unparsed_bytes > self._server.limits.max_head_bytes and not self._is_deaf:
             self._refuse(HEAD_TOO_LARGE)
 
-    def _begin_repeated(self, scope: Scope, body: bytes) -> None:
+    def _begin_repeated(self, method: str, scope: Scope, body: bytes) -> None:
         """Take a whole request without the parser, which goes on with the one behind it."""
         self._phase = ""
         self._exchange = exchange = Exchange(
-            self._server, self._flow, scope, self._end_exchange, keeps_alive=True, awaits_continue=False
+            self._server,
+            self._flow,
+            scope,
+            self._end_exchange,
+            method=method,
+            version="1.1",
+            keeps_alive=True,
+            awaits_continue=False,
         )
         exchange.add_body(body)
         exchange.end_body()

@@ -59,11 +59,13 @@ class Exchange:
         scope: Scope,
         on_reply_end: "Callable[[Exchange], None]",
         *,
+        method: str,
+        version: str,
         keeps_alive: bool,
         awaits_continue: bool,
     ) -> None:
         self._scope: Scope | None = scope
-        self._method, self._version = cast("str", scope["method"]), cast("str", scope["http_version"])
+        self._method, self._version = method, version
         self.is_started = False
         """True once the application has the request."""
         self.keeps_alive = keeps_alive

@@ -149,10 +149,12 @@ class RepeatedHead(Redacted, Struct, frozen=True):
 
     size_without_digits: int
     scope: Scope
-    """The scope without extensions. Never change it."""
+    """The scope without headers, state and extensions."""
 
+    method: str
+    headers: Headers
     length_at: int
-    """The index of `content-length` in the scope's headers."""
+    """The index of `content-length` in `headers`."""
 
     @classmethod
     def find(cls, head: bytes, scope: Scope) -> "RepeatedHead | None":
@@ -166,10 +168,10 @@ class RepeatedHead(Redacted, Struct, frozen=True):
         names, line = [name for name, _ in headers], _CONTENT_LENGTH.search(head)
         if line is None or names.count(b"content-length") != 1:
             return None
-        kept = {name: value for name, value in scope.items() if name not in ("extensions", "state")}
-        kept["headers"] = headers
+        kept = {name: value for name, value in scope.items() if name not in ("headers", "state", "extensions")}
         before, after = head[: line.start(1)], head[line.end(1) :]
-        return cls(before, after, len(before) + len(after), kept, names.index(b"content-length"))
+        method, length_at = cast("str", scope["method"]), names.index(b"content-length")
+        return cls(before, after, len(before) + len(after), kept, method, headers, length_at)
 
     def read(self, data: bytes, state: dict[str, object]) -> tuple[Scope, bytes] | None:
         """Return the scope and the body, if `data` is one request: this head, and a body as long as it says."""
@@ -179,7 +181,7 @@ class RepeatedHead(Redacted, Struct, frozen=True):
         head = b"%b%d%b" % (self.before, length, self.after)
         if len(head) + length != size or not data.startswith(head):
             return None
-        headers = [*cast("Headers", self.scope["headers"])]
+        headers = [*self.headers]
         headers[self.length_at] = (b"content-length", b"%d" % length)
         return {**self.scope, "headers": headers, "state": {**state}}, data[size - length :]
 
