@@ -10,6 +10,8 @@ from tidegate.api.console.static_files import PATH as CONSOLE
 from tidegate.local.openapi_routes import ADMIN_DOCS
 
 _ADMIN_PATHS = f"{PREFIX}/", CONSOLE
+_BEGINNINGS = PREFIX, CONSOLE.rstrip("/")
+"""How the paths of `admin` begin, and few others."""
 
 
 class PlaneRouter(Struct, frozen=True):
@@ -19,6 +21,10 @@ class PlaneRouter(Struct, frozen=True):
     admin: ASGIApp
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        is_http = scope["type"] == "http" and scope["path"] != ADMIN_DOCS
-        is_admin = is_http and f"{scope['path']}/".startswith(_ADMIN_PATHS)
-        return (self.admin if is_admin else self.gateway)(scope, receive, send)
+        if scope["type"] == "http" and scope["path"].startswith(_BEGINNINGS) and _is_admin_path(scope["path"]):
+            return self.admin(scope, receive, send)
+        return self.gateway(scope, receive, send)
+
+
+def _is_admin_path(path: str) -> bool:
+    return path != ADMIN_DOCS and f"{path}/".startswith(_ADMIN_PATHS)
