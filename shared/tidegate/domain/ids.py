@@ -1,6 +1,7 @@
 """Identifiers of calls and completions. The caller passes the time."""
 
 import hashlib
+from functools import lru_cache
 from os import urandom
 
 _CROCKFORD = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -46,11 +47,16 @@ def random_letters(length: int) -> str:
 
 def _time_part(milliseconds: int) -> bytes:
     """Return the first ten characters of a ULID: 48 bits, in pairs of characters."""
+    return _beginning(milliseconds >> 10) + _PAIRS[milliseconds & 1023]
+
+
+@lru_cache(maxsize=16)
+def _beginning(seconds: int) -> bytes:
+    """Return the first eight characters of a ULID from one of these seconds, which have 1,024 milliseconds each."""
     pairs = _PAIRS
     return (
-        pairs[(milliseconds >> 40) & 1023]
-        + pairs[(milliseconds >> 30) & 1023]
-        + pairs[(milliseconds >> 20) & 1023]
-        + pairs[(milliseconds >> 10) & 1023]
-        + pairs[milliseconds & 1023]
+        pairs[(seconds >> 30) & 1023]
+        + pairs[(seconds >> 20) & 1023]
+        + pairs[(seconds >> 10) & 1023]
+        + pairs[seconds & 1023]
     )
