@@ -10,10 +10,9 @@ from tidegate.errors import ProviderMalformed, UpstreamError
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import failure, normalise, think_tags, toolcalls, usage
 from tidegate.providers.openai.plain import (
-    AnyUsageCompletion,
     PlainAnswer,
     PlainCompletion,
-    PlainUsage,
+    PlainUsageCompletion,
     decode_any_usage,
     decode_completion,
     plain_completion,
@@ -52,7 +51,7 @@ def parse_plain(raw: bytes) -> Completion | None:
     return _parse_plain(plain)
 
 
-def _parse_plain(plain: PlainCompletion[PlainUsage] | AnyUsageCompletion) -> Completion:
+def _parse_plain(plain: PlainCompletion | PlainUsageCompletion) -> Completion:
     completion: JsonObject = {"id": plain.id, "created": plain.created, "model": plain.model}
     if plain.provider is not None:
         completion["provider"] = plain.provider

@@ -3,7 +3,7 @@
 Sources: as in `stream.py` and `completion.py`. A reply that a schema refuses is not wrong: it is cleaned as a whole.
 """
 
-from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -78,12 +78,7 @@ class PlainUsage(Struct, forbid_unknown_fields=True, gc=False):
     completion_tokens_details: dict[str, _Count] | None = None
 
 
-_UsageT = TypeVar("_UsageT")
-
-
-class PlainCompletion(Struct, Generic[_UsageT], forbid_unknown_fields=True, gc=False):
-    """A completion without any other field."""
-
+class _Completion(Struct, forbid_unknown_fields=True, gc=False):
     id: _Word
     created: int
     model: _Word
@@ -91,18 +86,25 @@ class PlainCompletion(Struct, Generic[_UsageT], forbid_unknown_fields=True, gc=F
     object: Literal["chat.completion"] = "chat.completion"
     provider: _Word | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
-    usage: _UsageT | None = None
     system_fingerprint: str | None = None
 
 
-AnyUsageCompletion: TypeAlias = PlainCompletion[dict[str, Any]]
-"""A plain completion with any usage."""
+class PlainCompletion(_Completion):
+    """A completion without any other field, and with any usage."""
+
+    usage: dict[str, Any] | None = None
 
 
-def plain_completion(body: Json) -> AnyUsageCompletion | None:
+class PlainUsageCompletion(_Completion):
+    """A completion without any other field, and with a plain usage."""
+
+    usage: PlainUsage | None = None
+
+
+def plain_completion(body: Json) -> PlainCompletion | None:
     """Return the completion in `body`, None if it is not plain."""
     try:
-        return msgspec.convert(body, AnyUsageCompletion)
+        return msgspec.convert(body, PlainCompletion)
     except msgspec.ValidationError:
         return None
 
@@ -115,10 +117,10 @@ def plain_usage(raw: JsonObject) -> PlainUsage | None:
         return None
 
 
-decode_completion = msgspec.json.Decoder(PlainCompletion[PlainUsage]).decode
+decode_completion = msgspec.json.Decoder(PlainUsageCompletion).decode
 """Decode a completion. Raises `msgspec.DecodeError` for one that is not plain, or whose usage is not."""
 
-decode_any_usage = msgspec.json.Decoder(AnyUsageCompletion).decode
+decode_any_usage = msgspec.json.Decoder(PlainCompletion).decode
 """Decode a completion. Raises `msgspec.DecodeError` for one that is not plain, whatever its usage."""
 
 decode_chunk = msgspec.json.Decoder(PlainChunk).decode
