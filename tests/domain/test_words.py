@@ -84,6 +84,13 @@ def test_a_megabyte_of_it_is_counted_in_passing(text: str) -> None:
     assert count_words(text * (1_000_000 // len(text))) >= 0
 
 
+@settings(max_examples=300)
+@given(st.lists(ascii_text | mixed))
+@example(["can'", "t", "1,", "000", "_", "_a"])
+def test_lines_have_the_words_of_their_texts(texts: list[str]) -> None:
+    assert count_words("\n".join(texts)) == sum(map(count_words, texts))
+
+
 @pytest.mark.parametrize("end", [" ", "\n", "。"])
 @pytest.mark.parametrize(
     "text", ["a.", ".a", "can't", "1,000", "_", "\u0301e", "\u200dℹ", "👩\u200d", 'א"א', "カタ_", "漢字", "Ⓜé"]

@@ -69,6 +69,12 @@ def test_a_workspace_may_be_charged_for_its_input() -> None:
     assert charged == WordCounts(used=19, input=10, output=9, method="tokens")
 
 
+@pytest.mark.parametrize(("texts", "words"), [((), 0), (("It's", "3.", "14"), 3), (("It's", "naïve", "日本"), 4)])
+def test_input_words_are_the_sum_of_those_of_all_texts(texts: tuple[str, ...], words: int) -> None:
+    request = asked(PROMPT, *texts)
+    assert calculate_bill(usage(15, 12), request, GeneratedText(), WORKSPACE, None).words.input == 8 + words
+
+
 def test_details_are_read_and_priced_once() -> None:
     reported = usage(
         1000,
