@@ -158,9 +158,8 @@ class RepeatedHead(Redacted, Struct, frozen=True):
 
     @classmethod
     def find(cls, head: bytes, scope: Scope) -> "RepeatedHead | None":
-        """Return the parts of `head`, which was parsed to `scope`; None if it is long, or has no length or not only it.
-
-        What was sent behind a request is not a part of its head: a head ends with its first empty line.
+        """Return the parts of a head that was parsed to `scope`. None if it is long or has no usual length, or if `head`
+        is more than the head: it ends with its first empty line.
         """
         if len(head) > _MOST_REPEATED_BYTES or head.find(b"\r\n\r\n") + 4 != len(head):
             return None
@@ -178,11 +177,12 @@ class RepeatedHead(Redacted, Struct, frozen=True):
         size = len(data)
         body_and_digits = size - self.size_without_digits
         length = body_and_digits - len(b"%d" % body_and_digits)  # too small below a power of ten: then None is returned
-        head = b"%b%d%b" % (self.before, length, self.after)
+        digits = b"%d" % length
+        head = self.before + digits + self.after
         if len(head) + length != size or not data.startswith(head):
             return None
         headers = [*self.headers]
-        headers[self.length_at] = (b"content-length", b"%d" % length)
+        headers[self.length_at] = (b"content-length", digits)
         return {**self.scope, "headers": headers, "state": {**state}}, data[size - length :]
 
 
