@@ -158,8 +158,9 @@ class RepeatedHead(Redacted, Struct, frozen=True):
 
     @classmethod
     def find(cls, head: bytes, scope: Scope) -> "RepeatedHead | None":
-        """Return the parts of a head that was parsed to `scope`. None if it is long or has no usual length, or if `head`
-        is more than the head: it ends with its first empty line.
+        """Return the parts of a head that was parsed to `scope`; None for one that is long, or has no usual length.
+
+        None also if `head` is more than a head, which ends with its first empty line.
         """
         if len(head) > _MOST_REPEATED_BYTES or head.find(b"\r\n\r\n") + 4 != len(head):
             return None
