@@ -109,7 +109,8 @@ class _Pieces(StreamedResponse, SelfTimed):
 class _Client:
     """The `tidegate.client` of a request, as our own server gives it. Its client stays, and takes what it is sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, body: bytes) -> None:
+        self._body: bytes | None = body
         self.status = 0
         self.pieces: list[bytes] = []
 
@@ -123,9 +124,17 @@ class _Client:
         self.pieces.append(data)
         return True
 
-    async def send_reply(self, status: int, body: bytes, headers: object) -> None:
+    def take_body(self) -> bytes | None:
+        body, self._body = self._body, None
+        return body
+
+    def write_reply(self, status: int, body: bytes, headers: object) -> bool:
         self.status = status
         self.pieces.append(body)
+        return True
+
+    async def send_reply(self, status: int, body: bytes, headers: object) -> None:
+        self.write_reply(status, body, headers)
 
     async def send(self, message: Any) -> None:
         """Take a message of the application."""
@@ -169,7 +178,7 @@ class InProcess(Struct):
     async def drive(self, call: Call, body: bytes) -> None:
         """Make a call, and return when it is answered. Raises `RuntimeError` if it is refused."""
         headers = [(b"authorization", b"Bearer " + call.secret.encode()), (b"content-type", b"application/json")]
-        client = _Client()
+        client, stays = _Client(body), asyncio.Event()
         scope = {
             **{"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http"},
             **{"path": call.path, "raw_path": call.path.encode(), "query_string": b"", "root_path": ""},
@@ -177,11 +186,11 @@ class InProcess(Struct):
             "extensions": {"tidegate.client": client},
             "state": dict(self.state),
         }
-        requests, stays = [{"type": "http.request", "body": body, "more_body": False}], asyncio.Event()
 
         async def receive() -> Any:
-            if requests:
-                return requests.pop()
+            rest = client.take_body()
+            if rest is not None:
+                return {"type": "http.request", "body": rest, "more_body": False}
             await stays.wait()
             return {"type": "http.disconnect"}
 

@@ -63,6 +63,12 @@ class Direct:
             self.written.clear()
         await self._send(message)
 
+    def take_body(self) -> bytes | None:
+        return None
+
+    def write_reply(self, status: int, body: bytes, headers: Any) -> bool:
+        return False
+
     async def send_reply(self, status: int, body: bytes, headers: Any) -> None:
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
