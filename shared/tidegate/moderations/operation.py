@@ -10,9 +10,9 @@ from tidegate.texts.operation import TextsOperation
 class ModerationOperation(TextsOperation, frozen=True):
     """The `Operation` of `POST …/moderations`."""
 
-    def stamped(self, reply: Reply, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
-        """See `TextsOperation.stamped`. The ids of OpenAI's moderations begin with `modr-`."""
-        stamped = super().stamped(reply, stamp, usage)
+    def with_stamp(self, reply: Reply, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
+        """See `TextsOperation.with_stamp`. The ids of OpenAI's moderations begin with `modr-`."""
+        stamped = super().with_stamp(reply, stamp, usage)
         return {**stamped, "id": f"modr-{stamped['id']}"}
 
 

@@ -10,8 +10,8 @@ from tidegate.texts.operation import TextsOperation
 class RerankOperation(TextsOperation, frozen=True):
     """The `Operation` of `POST …/rerank`."""
 
-    def stamped(self, reply: Reply, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
-        """See `TextsOperation.stamped`. What is charged stands where Cohere's clients look for it, too."""
+    def with_stamp(self, reply: Reply, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
+        """See `TextsOperation.with_stamp`. What is charged stands where Cohere's clients look for it, too."""
         shown = {name: value for name, value in usage.items() if name not in ("server_tool_use", "num_search_queries")}
         searches = usage.get("num_search_queries", usage.get("search_units"))
         billed: dict[str, object] = {"input_tokens": usage.get("prompt_tokens")}
@@ -19,7 +19,7 @@ class RerankOperation(TextsOperation, frozen=True):
             billed = {"search_units": searches}
             shown |= billed
         return {
-            **super().stamped(reply, stamp, shown),
+            **super().with_stamp(reply, stamp, shown),
             "meta": {"api_version": {"version": "2"}, "billed_units": billed},
         }
 

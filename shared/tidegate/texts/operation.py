@@ -31,14 +31,18 @@ class TextsOperation(Struct, frozen=True):
         log.finish_reason = "stop"
 
     def stamp_reply(self, reply: Reply, request: Request, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
-        return _stamped(reply, stamp, usage)
+        return self.with_stamp(reply, stamp, usage)
+
+    def with_stamp(self, reply: Reply, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
+        """Return the reply with the call's id, model and usage."""
+        return {**reply, "id": stamp.id.removeprefix(CHAT_ID), "model": stamp.model, "usage": usage}
 
     def stamper(self, request: Request, stamp: Stamp) -> NoReturn:
         self.refuse_stream()
 
     def renew(self, reply: Reply, stamp: Stamp) -> Reply:
         usage = cast("Mapping[str, object]", reply.get("usage") or {})
-        return _stamped(reply, stamp, {**usage, "words_used": 0, "cost": 0})
+        return self.with_stamp(reply, stamp, {**usage, "words_used": 0, "cost": 0})
 
     def is_reply(self, reply: Reply) -> bool:
         return isinstance(reply.get(self.answers), list)
@@ -102,10 +106,6 @@ class NoReasoning:
 
     def signed_reasoning(self) -> tuple[str, list[Json]] | None:
         return None
-
-
-def _stamped(reply: Reply, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
-    return {**reply, "id": stamp.id.removeprefix(CHAT_ID), "model": stamp.model, "usage": usage}
 
 
 def _texts(request: Request) -> TextsRequest:
