@@ -83,25 +83,25 @@ class _Pieces(StreamedResponse, SelfTimed):
         while (piece := await self.next_chunk()) is not None:
             yield piece
 
-    async def push_chunks(self, take: Callable[[bytes], bool]) -> bool:
+    async def push_chunks(self, receive: Callable[[bytes], bool]) -> bool:
         """See `TimedResponse.push_chunks`."""
         ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._deliver(take, ended)
+        self._deliver(receive, ended)
         return await ended
 
-    def _deliver(self, take: Callable[[bytes], bool], ended: asyncio.Future[bool]) -> None:
+    def _deliver(self, receive: Callable[[bytes], bool], ended: asyncio.Future[bool]) -> None:
         """Push the next piece in the next turn of the event loop, as a connection does."""
-        asyncio.get_running_loop().call_soon(self._push, take, ended)
+        asyncio.get_running_loop().call_soon(self._push, receive, ended)
 
-    def _push(self, take: Callable[[bytes], bool], ended: asyncio.Future[bool]) -> None:
+    def _push(self, receive: Callable[[bytes], bool], ended: asyncio.Future[bool]) -> None:
         piece = next(self._pieces, None)
         try:
-            wants_more = piece is not None and take(piece)
+            wants_more = piece is not None and receive(piece)
         except Exception as error:  # for the task that waits
             ended.set_exception(error)
             return
         if wants_more:
-            self._deliver(take, ended)
+            self._deliver(receive, ended)
         else:
             ended.set_result(piece is not None)
 
