@@ -354,6 +354,10 @@ def _rate(what: str, rates: Mapping[str, float], least: float | None = None) -> 
     )
 
 
+_TOO_LONG = "hostile"
+"""The part with a row for each of two hundred bodies, which the page has no place for."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the gateway's own share.")
     parser.add_argument("--quick", action="store_true", help="measure less often: a minute instead of five")
@@ -363,13 +367,15 @@ def main() -> None:
     effort = QUICK if arguments.quick else FULL
     facts = report.machine(throughput.GENERATOR)
     rows: list[Row | Comparison] = []
+    page: list[Row | Comparison] = []
     for name in arguments.only or PARTS:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
-        rows += PARTS[name](effort)
-    measured = report.render(rows, facts)
-    print(measured)
+        found = PARTS[name](effort)
+        rows += found
+        page += found if name != _TOO_LONG else ()
+    print(report.render(rows, facts))
     if arguments.write:
-        report.write(SPEED, measured)
+        report.write(SPEED, report.render(page, facts))
 
 
 if __name__ == "__main__":
