@@ -69,6 +69,21 @@ async def test_the_rest_waits_for_whoever_wants_no_more(make: type[Transport]) -
 
 
 @transports
+async def test_pushed_content_is_recorded_before_it_is_taken(make: type[Transport]) -> None:
+    events: list[tuple[str, bytes]] = []
+
+    def take(piece: bytes) -> bool:
+        events.append(("taken", piece))
+        return True
+
+    async with opened(make, HEAD + b"ab", b"cd", b"ef", b"gh") as response:
+        response.record = lambda piece: events.append(("recorded", piece))
+        assert not await response.push_chunks(take)
+    assert [kind for kind, _ in events] == ["recorded", "taken"] * (len(events) // 2)
+    assert b"".join(piece for _, piece in events[::2]) == b"".join(piece for _, piece in events[1::2]) == b"abcdefgh"
+
+
+@transports
 async def test_what_the_taker_raises_is_raised(make: type[Transport]) -> None:
     def take(piece: bytes) -> bool:
         raise ValueError(piece.decode())

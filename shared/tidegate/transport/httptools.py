@@ -8,6 +8,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import partial
 from types import TracebackType
 
 from tidegate.errors import ProviderTimeout, UpstreamError
@@ -23,7 +24,7 @@ from tidegate.transport.dialer import Dialer, DialLimits
 from tidegate.transport.exchange import Exchange, ExchangeError
 from tidegate.transport.origin import Origin, parse_origin, split_url
 from tidegate.transport.proxies import read_proxies
-from tidegate.transport.silence import SelfTimed, push_pulled, silence_message
+from tidegate.transport.silence import SelfTimed, silence_message
 
 
 class HttptoolsTransport:
@@ -194,7 +195,7 @@ class HttptoolsResponse(Exchange, SelfTimed):
     async def push_chunks(self, receive: Callable[[bytes], bool]) -> bool:
         """See `TimedResponse.push_chunks`."""
         if self.record is not None:
-            return await push_pulled(self, receive)
+            receive = partial(_record_and_receive, self.record, receive)
         self._start_waiting(times_arrivals=True)
         try:
             return await self.push(receive)
@@ -249,3 +250,8 @@ def _decode(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
+
+
+def _record_and_receive(record: Callable[[bytes], None], receive: Callable[[bytes], bool], chunk: bytes) -> bool:
+    record(chunk)
+    return receive(chunk)

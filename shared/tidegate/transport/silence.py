@@ -59,14 +59,6 @@ def silence_message(timeouts: Timeouts, has_first_byte: bool) -> str:
     return f"The provider did not start to respond within {timeouts.first_byte:g} seconds."
 
 
-async def push_pulled(response: TimedResponse, receive: Callable[[bytes], bool]) -> bool:
-    """Implements `TimedResponse.push_chunks` with `next_chunk`."""
-    while (chunk := await response.next_chunk()) is not None:
-        if not receive(chunk):
-            return True
-    return False
-
-
 class _WatchedRequest:
     """The context of a library's response, and the timer that watches it. A generator would cost more."""
 
@@ -210,7 +202,10 @@ class _WatchedResponse(StreamedResponse):
 
     async def push_chunks(self, receive: Callable[[bytes], bool]) -> bool:
         """See `TimedResponse.push_chunks`."""
-        return await push_pulled(self, receive)
+        while (chunk := await self.next_chunk()) is not None:
+            if not receive(chunk):
+                return True
+        return False
 
     async def close_chunks(self) -> None:
         """Close the content that `next_chunk` reads."""
