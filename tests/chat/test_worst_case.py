@@ -204,7 +204,7 @@ _CLASSES = [b"a", b"q", b"A", b"1", b".", b" ", b"\t", b"\x01", b"\xff"]
 
 
 def test_no_text_takes_more_tokens_than_this_for_each_byte() -> None:
-    """What a byte takes depends on the two before it alone: the longest path over them is the dearest text."""
+    """The tokens of a byte depend on the two bytes before it alone: the longest path over them is the dearest text."""
     dearest: dict[tuple[bytes, bytes], float] = {(b"", b""): 0.0}
     for length in range(1, 40):
         longer: dict[tuple[bytes, bytes], float] = {}

@@ -1,4 +1,4 @@
-"""What attempts have opened is closed at the end of a call."""
+"""Connections of attempts are closed at the end of a call."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager

@@ -50,7 +50,7 @@ def _no_rates(*_: object) -> SimpleNamespace:
 
 
 async def _outcomes(bodies: Sequence[Any], workspace: Workspace) -> list[Any]:
-    """What calls that are answered with these bodies leave behind, one after the other."""
+    """Return the replies, records and log lines of calls that a provider answers with these bodies in turn."""
     answer: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tidegate.gateway.ulid", _same_id)

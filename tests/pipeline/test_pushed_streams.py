@@ -87,7 +87,7 @@ class Directly:
 
 
 async def outcome_of(provider: Handler, body: Any, room: int = 0, path: str = "/v1/chat/completions") -> dict[str, Any]:
-    """What a call leaves behind: pulled, or with a `room`, pushed."""
+    """Return the reply, records and events of a call whose stream is pulled, or with a `room`, pushed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tidegate.gateway.ulid", partial(_next_id, itertools.count()))
         async with world(provider, **ENVIRONMENT) as client:

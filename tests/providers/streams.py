@@ -21,5 +21,5 @@ def parsed(parser: StreamParser, batches: Iterable[Sequence[StreamEvent]]) -> It
 
 
 def translated(stream: StreamTranslator, batches: Iterable[Sequence[StreamEvent]]) -> Iterator[list[Any]]:
-    """The same of a provider's translator."""
+    """Yield the chunks that a provider's stream translator makes of each batch of events, and of the end."""
     return parsed(StreamLoop(stream), batches)

@@ -75,19 +75,21 @@ def models(provider: str) -> list[str]:
     return ["m", "some/model", *(name for owner, _, name in ids if owner == catalogued)]
 
 
-def built(translator: Translator, asked: ChatCall, deployment: Deployment) -> dict[str, Any] | tuple[str, str | None]:
-    """What is sent, and what is needed to read the reply; but not the quick reader of plain replies."""
+def request_fields(
+    translator: Translator, call: ChatCall, deployment: Deployment
+) -> dict[str, Any] | tuple[str, str | None]:
+    """Return the fields of the request without `parse_plain`, or the message and the parameter of its error."""
     try:
-        request = translator.build_request(asked, deployment)
+        request = translator.build_request(call, deployment)
     except InvalidRequest as error:
         return error.message, error.param
     return {name: value for name, value in structs.asdict(request).items() if name != "parse_plain"}
 
 
-def check(translator: Translator, asked: ChatCall, deployment: Deployment) -> None:
-    expected = general(asked)
-    assert built(translator, asked, deployment) == built(translator, expected, deployment)
-    assert translator.signs_reasoning(asked, deployment) == translator.signs_reasoning(expected, deployment)
+def check(translator: Translator, call: ChatCall, deployment: Deployment) -> None:
+    expected = general(call)
+    assert request_fields(translator, call, deployment) == request_fields(translator, expected, deployment)
+    assert translator.signs_reasoning(call, deployment) == translator.signs_reasoning(expected, deployment)
     assert translator.media_urls(expected, deployment) == {}
 
 
@@ -128,9 +130,9 @@ def test_every_provider_of_the_dialect_takes_plain_texts_as_they_came(provider: 
 def test_a_request_of_another_dialect_is_checked_for_what_its_translation_lost() -> None:
     plain = plain_call(json.dumps({"model": "m", "messages": [USER]}))
     origin = Origin("messages", None, refusals={"x": "it is not known"})
-    asked = replace(plain, request=replace(plain.request, origin=origin))
+    call = replace(plain, request=replace(plain.request, origin=origin))
     with pytest.raises(InvalidRequest, match="cannot take x"):
-        REGISTRY.translator("openai", CHAT.name).build_request(asked, Deployment("openai", "m", HOST))
+        REGISTRY.translator("openai", CHAT.name).build_request(call, Deployment("openai", "m", HOST))
 
 
 def test_rows_of_one_name_do_not_share_what_is_known_of_their_models() -> None:

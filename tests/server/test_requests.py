@@ -72,13 +72,13 @@ async def test_a_target_in_each_form(target: bytes, path: str, raw_path: bytes, 
 
 async def test_each_request_of_a_connection_has_its_own_head() -> None:
     """The server remembers the target of the request before, and names of headers."""
-    seen: list[Any] = []
+    scopes: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         scope["state"]["mine"] = True
         scope["headers"].append((b"x-added", b"1"))
         head = scope["method"], scope["path"], scope["query_string"], scope["headers"][1:], dict(scope["state"])
-        seen.append(head)
+        scopes.append(head)
         await answer(send)
 
     heads = [
@@ -95,7 +95,7 @@ async def test_each_request_of_a_connection_has_its_own_head() -> None:
             await read_replies(reader, (method,))
         writer.close()
     added, state = (b"x-added", b"1"), {"started": True, "mine": True}
-    assert seen == [
+    assert scopes == [
         ("GET", "/a", b"b", [(b"x", b"1"), added], state),
         ("GET", "/a", b"b", [(b"x", b"2"), added], state),
         ("HEAD", "/a", b"", [(b"x", b"1"), added], state),

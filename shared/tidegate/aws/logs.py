@@ -143,7 +143,8 @@ class LineHandler(CallHandler):
         try:
             line = self._lines.call_line(level, event, fields, created)
             lock = self.lock
-            assert lock is not None  # noqa: S101  # every handler has one
+            # Every handler has one.
+            assert lock is not None  # noqa: S101
             with lock:
                 stream, buffer = self.stream, self._buffer
                 if buffer is None or stream is not self._first_stream:
@@ -155,6 +156,7 @@ class LineHandler(CallHandler):
                 if rest:
                     buffer.write(rest)
                     buffer.flush()
+        # As in `emit`: a line that cannot be written must not fail its call.
         except Exception:
             self.handleError(CallLine(__name__, level, event, fields, created))
 

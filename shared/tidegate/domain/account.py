@@ -355,9 +355,7 @@ def overdue_holds(account: Account, now: float) -> list[Hold]:
 
 def rate_statuses(account: Account, scope: AccountScope, now: float) -> dict[str, RateStatus]:
     """The limits per minute by unit, "requests" and "tokens"; units without a limit are absent."""
-    minute = minute_of(now)
-    if account.minute > minute:
-        minute = account.minute
+    minute = max(minute_of(now), account.minute)
     calls, tokens = minute_usage(account, minute)
     statuses: dict[str, RateStatus] = {}
     for unit, limit, share in scope.rates:
@@ -381,5 +379,6 @@ def _add_minute_tokens(account: Account, minute: int, tokens: int) -> None:
 def add_amounts(sums: dict[str, Number], amounts: Bookings) -> None:
     """Add each amount to the sum of its name. Money is added exactly."""
     for name, amount in amounts.items():
-        total = sums[name] if name in sums else 0  # noqa: SIM401  # `get` would be a call for each of some ten counters
+        # `get` would be a call for each of some ten counters.
+        total = sums[name] if name in sums else 0  # noqa: SIM401
         sums[name] = MONEY.add(total, amount) if type(amount) is Decimal or type(total) is Decimal else total + amount

@@ -114,7 +114,8 @@ class NativeStream:
         events, self._arrived = self._arrived, []
         for chunk in chunks:
             if chunk["choices"]:
-                chunk[NATIVE] = events  # pyright: ignore[reportGeneralTypeIssues]  # unknown fields pass through a TypedDict
+                # Unknown fields pass through a TypedDict.
+                chunk[NATIVE] = events  # pyright: ignore[reportGeneralTypeIssues]
                 return chunks
         return [cast(Chunk, {**_NOTHING, NATIVE: events}), *chunks]
 
