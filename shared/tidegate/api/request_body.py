@@ -1,6 +1,7 @@
 """Reads the body of a request, within its limit."""
 
 from collections.abc import AsyncIterator
+from io import BytesIO
 
 from starlette.types import Message, Receive
 
@@ -46,15 +47,19 @@ async def read_json_body(receive: Receive, headers: dict[bytes, bytes], limit: i
 
 
 async def _read_rest(receive: Receive, first: bytes, limit: int) -> bytes:
-    """Return a body of several pieces. Raises `RequestTooLarge` and `ClientGone`."""
-    pieces, size, more = [first], len(first), True
+    """Return a body of several pieces. Raises `RequestTooLarge` and `ClientGone`.
+
+    They are collected in a `BytesIO`, which gives its bytes away. To join 10 MB at the end would delay other calls by
+    5 to 20 ms: most of that is the time in which Linux finds the memory (2026-11).
+    """
+    body, more = BytesIO(), True
+    size = body.write(first)
     while more:
         piece, more = _piece(await receive())
-        size += len(piece)
+        size += body.write(piece)
         if size > limit:
             raise _too_large(limit)
-        pieces.append(piece)
-    return b"".join(pieces)
+    return body.getvalue()
 
 
 def _check_media_type(headers: dict[bytes, bytes]) -> None:
