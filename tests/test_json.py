@@ -12,6 +12,7 @@ from tidegate.json import (
     MAX_NESTING,
     JsonTooComplex,
     check_complexity,
+    count_containers,
     decode_bounded,
     decode_bounded_or_none,
     decode_or_none,
@@ -55,6 +56,18 @@ def test_json_with_many_objects_is_refused() -> None:
 def test_brackets_in_texts_and_their_escapes_count_for_nothing() -> None:
     texts = {"{[" * 50_000: "[" * 300, "\\": '"' + "{" * 300, '\\"': "\\\\" + "[" * 300, "a": [["]"], "[["]}
     assert decode_bounded(json.dumps(texts)) == texts
+
+
+@pytest.mark.parametrize("size", [0, 100_000])
+@pytest.mark.parametrize("brackets", [0, 1, 99, 100, 101, 250])
+@pytest.mark.parametrize("bracket", ["{", "[", "{[", "[{{"])
+def test_few_containers_are_counted_at_least_once_in_short_and_in_long_texts(
+    bracket: str, brackets: int, size: int
+) -> None:
+    text = json.dumps("-".join([bracket] * brackets) + "x" * size)
+    found = brackets * len(bracket)
+    assert count_containers(text) == (found if found <= MAX_NESTING else 0)
+    assert count_containers(f"[{text}]") == (found + 1 if found + 1 <= MAX_NESTING else 1)
 
 
 @given(VALUES, st.integers(0, MAX_NESTING + 20))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -10,6 +10,7 @@ from tidegate.lazy import late_pattern
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 JsonObject: TypeAlias = dict[str, Json]
+_Text = TypeVar("_Text", bytes, str)
 
 MAX_NESTING = 100
 """The most objects and arrays within each other in a caller's JSON: no walk over it reaches Python's limit of 1,000
@@ -30,6 +31,9 @@ _STRING_OR_NOT_A_NUMBER = late_pattern(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|-?\b
 _ESCAPE = late_pattern(
     r"\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][\da-fA-F]{2})|\\.", re.S
 )
+
+_SHORT = 4096
+"""Data of which all brackets are counted: with `find`, each of them would take as long as a kilobyte."""
 
 _PARENTHESES = bytes.maketrans(b"[]{}", b"()()")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -87,7 +91,23 @@ def count_containers(text: str) -> int:
 
 
 def _count_brackets(data: bytes | str) -> int:
-    return data.count("{") + data.count("[") if isinstance(data, str) else data.count(b"{") + data.count(b"[")
+    """The number of opening brackets, those in strings included; of many in long data, `MAX_NESTING` + 1 are counted.
+
+    In 10 MB with few, `find` takes 0.5 ms, and `count` 11 ms, in which no other thread runs (2026-11).
+    """
+    if isinstance(data, str):
+        return data.count("{") + data.count("[") if len(data) <= _SHORT else _count_first(data.find, "{", "[")
+    return data.count(b"{") + data.count(b"[") if len(data) <= _SHORT else _count_first(data.find, b"{", b"[")
+
+
+def _count_first(find: Callable[[_Text, int], int], *brackets: _Text) -> int:
+    found = 0
+    for bracket in brackets:
+        at = find(bracket, 0)
+        while at >= 0 and found <= MAX_NESTING:
+            found += 1
+            at = find(bracket, at + 1)
+    return found
 
 
 def check_complexity(data: bytes | str) -> None:
