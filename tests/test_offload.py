@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from tidegate.offload import LONG_BYTES, offload, run_in_thread
+from tidegate.domain.words import count_words
+from tidegate.offload import LONG_BYTES, REST_SECONDS, in_turns, offload, run_in_thread
 
 
 async def test_only_long_work_runs_in_a_thread() -> None:
@@ -36,6 +37,22 @@ async def test_a_cancelled_caller_leaves_at_once_and_its_work_goes_on() -> None:
     assert not has_ended.is_set()
     may_end.set()
     assert has_ended.wait(10)
+
+
+async def test_only_a_thread_rests_between_the_pieces_of_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr("time.sleep", rests.append)
+    pieces = ["one", "two", "three"]
+    assert in_turns(pieces) is pieces
+    assert await run_in_thread(lambda: list(in_turns(pieces))) == pieces
+    assert rests == [REST_SECONDS] * 3
+
+
+async def test_a_long_text_is_counted_with_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr("time.sleep", rests.append)
+    assert await run_in_thread(lambda: count_words("a word. " * 100_000)) == 200_000
+    assert len(rests) == 13
 
 
 async def test_lookups_of_addresses_do_not_wait_for_long_work() -> None:

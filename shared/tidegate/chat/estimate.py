@@ -28,6 +28,7 @@ from tidegate.chat.messages import (
 from tidegate.domain.usage import TokenCounts
 from tidegate.json import encode
 from tidegate.lazy import load
+from tidegate.offload import in_turns
 
 TOKENS_PER_WORD, TOKENS_PER_LETTER, TOKENS_PER_DIGIT = 0.66, 0.04, 0.45
 TOKENS_PER_MARK, TOKENS_PER_SPACE, TOKENS_PER_BYTE = 0.87, 0.2, 0.3
@@ -58,7 +59,7 @@ def estimate_text(text: str) -> int:
     """The estimated tokens of a text; 0 only for the empty text."""
     if not text:
         return 0
-    tokens = _text_tokens(text) if len(text) <= PIECE_CHARACTERS else sum(map(_text_tokens, _pieces(text)))
+    tokens = _text_tokens(text) if len(text) <= PIECE_CHARACTERS else sum(map(_text_tokens, in_turns(_pieces(text))))
     return round(tokens) or 1
 
 

@@ -12,6 +12,8 @@ size alone: about 10 ms for a megabyte.
 import math
 from collections.abc import Iterable
 
+from tidegate.offload import in_turns
+
 LETTER, THIRD_LETTER, WORD, WORD_ALONE = 0.05, 0.29, 0.72, 0.65
 UNUSUAL_PAIR, AFTER_CAPITAL, CAPITAL_INSIDE = 0.3, 0.08, 0.44
 DIGIT, NUMBER, NUMBER_AFTER_BLANK, MARK = 0.34, 0.52, 0.82, 0.76
@@ -118,7 +120,7 @@ def bound_utf8(text: bytes) -> int:
     if len(text) <= _BLOCK_BYTES:
         return math.ceil(_bound_block(text))
     blocks = range(0, len(text), _BLOCK_BYTES)
-    return math.ceil(sum([_bound_block(text[start : start + _BLOCK_BYTES]) for start in blocks]))
+    return math.ceil(sum([_bound_block(text[start : start + _BLOCK_BYTES]) for start in in_turns(blocks)]))
 
 
 def _bound_block(text: bytes) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from tidegate.lazy import late_pattern, load
+from tidegate.offload import in_turns
 
 # ASCII needs no table: a word is a run of letters, digits and underscores ("a"). A mark (".") between two letters or
 # two digits joins two runs (it's, 3.14); a run of underscores alone is not a word.
@@ -81,7 +82,7 @@ def _words() -> re.Pattern[str]:
 def count_words(text: str) -> int:
     """The number of words in the text, in linear time. Other threads can run between the pieces of a long text."""
     if len(text) > _PIECE_CHARACTERS:
-        return sum(map(_count_piece, _pieces(text)))
+        return sum(map(_count_piece, in_turns(_pieces(text))))
     return _count_ascii(text) if text.isascii() else _count_any(text)
 
 
