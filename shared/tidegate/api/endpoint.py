@@ -120,6 +120,7 @@ class OperationEndpoint(Struct, frozen=True):
         progress = ReplyProgress(self.surface, scope, send)
         try:
             call = await self._read_call(gateway, scope, receive, progress.client, headers or dict(scope["headers"]))
+            del scope, headers  # an open stream keeps nothing that it does not need
             if self.only_counts:
                 await _count_tokens(gateway, call, progress)
             elif call.request.options.dry_run:

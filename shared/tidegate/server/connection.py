@@ -61,7 +61,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: ServerState) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
-        self._parser = HttpRequestParser(self)
+        self._parser: HttpRequestParser | None = None
+        """Reads a request while it arrives: a connection that waits, or whose reply is made, keeps no kilobyte for it."""
         self._headers: Headers = []
         self._target = b""
         self._last_target: Target | None = None
@@ -105,7 +106,7 @@ class Connection(asyncio.Protocol):
         if exchange is not None:
             exchange.lose_client()
         self._queue.clear()
-        del self._parser  # it refers to this connection
+        self._parser = None  # it refers to this connection
 
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
@@ -154,6 +155,8 @@ class Connection(asyncio.Protocol):
             self._unparsed_bytes = 0
             return
         parser, fields = self._parser, dict(headers)
+        # The parser calls this.
+        assert parser is not None  # noqa: S101
         version = parser.get_http_version()
         head = Head(parser.get_method().decode("ascii"), version, headers, fields)
         try:
@@ -228,8 +231,11 @@ class Connection(asyncio.Protocol):
     def _parse(self, data: bytes) -> None:
         """Read requests, or parts of them."""
         self._unparsed_bytes += len(data)
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = HttpRequestParser(self)
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
             self._parse_without_upgrade(data[cast("int", upgrade.args[0]) :])
         except HttpParserError:
@@ -237,6 +243,8 @@ class Connection(asyncio.Protocol):
                 self._refuse(self._refusal or BAD_REQUEST)
         if self._unparsed_bytes > self._server.limits.max_head_bytes and not self._is_deaf:
             self._refuse(HEAD_TOO_LARGE)
+        if self._incoming is None and not self._has_begun:
+            self._parser = None
 
     def _begin_repeated(self, method: str, scope: Scope, body: bytes) -> None:
         """Take a whole request without the parser, which goes on with the one behind it."""
@@ -257,8 +265,8 @@ class Connection(asyncio.Protocol):
     def _parse_without_upgrade(self, rest: bytes) -> None:
         """Go on with the body as HTTP/1.1: the parser stops at each upgrade, also of clients that only offer HTTP/2."""
         framing = self._upgrade or b""
-        self._parser = HttpRequestParser(self)
-        self._parser.feed_data(_BLANK_HEAD % framing)
+        self._parser = parser = HttpRequestParser(self)
+        parser.feed_data(_BLANK_HEAD % framing)
         self._upgrade = None
         if not framing:
             self.on_message_complete()

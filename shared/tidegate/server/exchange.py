@@ -288,7 +288,9 @@ class Exchange:
         try:
             if server.unsettled >= server.limits.max_unsettled:
                 await server.wait_for_settlement()
-            await server.app(scope, self.receive, self.send)
+            reply = server.app(scope, self.receive, self.send)
+            del scope  # an open stream keeps nothing that it does not need
+            await reply
             if not self.is_over and not server.is_stopping:
                 log.error("reply.incomplete")
         # The edge of the server: whatever the application raises, the connections of others go on.
