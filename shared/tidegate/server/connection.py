@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._parser: HttpRequestParser | None = None
-        """Reads a request while it arrives: a connection that waits, or whose reply is made, keeps no kilobyte for it."""
+        """Reads a request while it arrives; made for it, because it takes a kilobyte."""
         self._headers: Headers = []
         self._target = b""
         self._last_target: Target | None = None
