@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from functools import partial
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -13,6 +12,7 @@ from tidegate.api.reply import RawHeaders
 from tidegate.domain.operation import ReplyChunk
 from tidegate.domain.surface import SurfaceStream
 from tidegate.errors import TidegateError
+from tidegate.timer import LOOP_TIMERS
 
 Push: TypeAlias = Callable[[Callable[[Sequence[ReplyChunk]], bool], Callable[[], Awaitable[None]]], Awaitable[None]]
 """See `pipeline.respond.StampedStream.push`."""
@@ -22,6 +22,9 @@ _HEADERS: RawHeaders = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
+
+_NEARLY = 15 / 16
+"""The share of the time to a comment after which it is due: then one look at all streams serves many of them."""
 
 
 def error_end(stream: SurfaceStream, error: TidegateError) -> Message:
@@ -37,6 +40,13 @@ class EventStream:
     and ends without an error.
     """
 
+    __slots__ = (
+        *("_before_end", "_began", "_client", "_comment", "_headers", "_is_sending", "_keep_alive_seconds"),
+        *("_last_sent", "_surface_stream", "_timer", "_unsent", "_write_more"),
+    )
+    _write_more: Callable[[bytes], bool]
+    """Set while batches are pushed."""
+
     def __init__(
         self,
         surface_stream: SurfaceStream,
@@ -51,21 +61,24 @@ class EventStream:
         self._headers = [(b"content-type", getattr(surface_stream, "content_type", _EVENT_STREAM)), *headers]
         self._keep_alive_seconds = keep_alive_seconds
         self._before_end = before_end
-        self._loop = asyncio.get_running_loop()
-        self._last_sent = self._loop.time()
+        self._timer = LOOP_TIMERS[asyncio.get_running_loop()]
+        self._last_sent = self._timer.time()
         self._began = self._is_sending = False
         self._comment: asyncio.Task[None] | None = None
         self._unsent = b""
 
     def __enter__(self) -> Self:
         self._client.__enter__()
-        self._timer = self._loop.call_later(self._keep_alive_seconds, self._on_timer)
+        timer, due = self._timer, self._last_sent + self._keep_alive_seconds
+        timer.watched.add(self)
+        if due < timer.fires_at:
+            timer.fire_at(due)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        self._timer.cancel()
+        self._timer.watched.discard(self)
         if self._comment is not None:
             self._comment.cancel()
         return self._client.__exit__(kind, error, traceback)
@@ -77,10 +90,14 @@ class EventStream:
         """
         try:
             await self._begin(self._headers + headers)
+            del headers  # an open stream keeps nothing that was sent
+            self._headers = []
             push: Push | None = getattr(batches, "push", None)
+            write_more = self._client.write
             try:
-                if push is not None and self._client.write is not None:
-                    await push(partial(self._write_at_once, self._client.write), self._drain)
+                if push is not None and write_more is not None:
+                    self._write_more = write_more
+                    await push(self._write_at_once, self._drain)
                 else:
                     async for batch in batches:
                         await self._write(self._surface_stream.events(batch))
@@ -94,18 +111,18 @@ class EventStream:
                 await self._before_end()
             await self._write(end, more=False)
 
-    def _on_timer(self) -> None:
-        now = self._loop.time()
+    def check_time(self, now: float) -> float:
+        """See `timer.Watched`: send a comment if it is due, or nearly: silent streams get theirs in groups."""
         if self._is_sending:  # a slow client has not yet taken the last message
             self._last_sent = now
-        due = self._last_sent + self._keep_alive_seconds
-        if due <= now:
-            due = now + self._keep_alive_seconds
-            self._comment = self._loop.create_task(self._send_comment())
-        self._timer = self._loop.call_at(due, self._on_timer)
+        seconds = self._keep_alive_seconds
+        if now - self._last_sent >= seconds * _NEARLY:
+            self._last_sent = now
+            self._comment = asyncio.get_running_loop().create_task(self._send_comment())
+        return self._last_sent + seconds
 
     async def _send_comment(self) -> None:
-        self._is_sending, self._last_sent = True, self._loop.time()
+        self._is_sending, self._last_sent = True, self._timer.time()
         try:
             if not self._began:
                 await self._send_head(self._headers)
@@ -123,7 +140,7 @@ class EventStream:
         self._began = True
         await self._client.send({"type": "http.response.start", "status": 200, "headers": _HEADERS + headers})
 
-    def _write_at_once(self, write: Callable[[bytes], bool], batch: Sequence[ReplyChunk]) -> bool:
+    def _write_at_once(self, batch: Sequence[ReplyChunk]) -> bool:
         """Send a batch without waiting. Return False if `_drain` must be awaited before the next one."""
         if not batch:
             return True
@@ -131,8 +148,8 @@ class EventStream:
         if self._comment is not None and not self._comment.done():
             self._unsent += data
             return False
-        self._last_sent = self._loop.time()
-        return write(data)
+        self._last_sent = self._timer.time()
+        return self._write_more(data)
 
     async def _drain(self) -> None:
         await self._write(b"")
@@ -142,13 +159,13 @@ class EventStream:
         if self._comment is not None and not self._comment.done():
             await asyncio.wait({self._comment})
         data, self._unsent = self._unsent + data, b""
-        self._is_sending, self._last_sent = True, self._loop.time()
+        self._is_sending, self._last_sent = True, self._timer.time()
         try:
             await self._client.send(_body(data, more=more))
         finally:
             self._is_sending = False
         if not more:
-            self._timer.cancel()
+            self._timer.watched.discard(self)
             self._client.stop()
 
 
