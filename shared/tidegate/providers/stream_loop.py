@@ -21,6 +21,8 @@ class _Pairs(Protocol):
 class StreamLoop:
     """Translates one stream, batch by batch. See `StreamParser`."""
 
+    __slots__ = ("_pairs", "_stream", "done", "failure")
+
     def __init__(self, stream: StreamTranslator) -> None:
         self.done = False
         self.failure: UpstreamError | None = None

@@ -16,6 +16,11 @@ class SseDecoder:
     Comments, `id` and `retry` are skipped. Invalid UTF-8 is replaced, as the specification says.
     """
 
+    __slots__ = (
+        *("_data_bytes", "_data_lines", "_event_type", "_is_at_start", "_is_between_events", "_partial_line"),
+        *("_partial_line_bytes", "_skip_line_feed", "_type", "_type_line"),
+    )
+
     broken = None
     """As in `EventStreamDecoder`; always None, because no bytes are invalid server-sent events."""
 

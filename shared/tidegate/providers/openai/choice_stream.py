@@ -22,8 +22,8 @@ class OpenAIChoiceStream:
         self._reason: Json = None
         self._native_reason: Json = None
         self._has_started = self._has_content = self._has_function_call = False
-        self._extras: JsonObject = {}
-        self._calls = ToolCallStream()
+        self._extras: JsonObject | None = None
+        self._calls: ToolCallStream | None = None
         self._tags = ThinkTagParser() if think_tags else None
 
     def add(self, raw_delta: JsonObject) -> JsonObject | None:
@@ -54,6 +54,8 @@ class OpenAIChoiceStream:
         if not delta.get("content", True):
             del delta["content"]
         if "tool_calls" in delta:
+            if self._calls is None:
+                self._calls = ToolCallStream()
             calls = self._calls.deltas(delta.pop("tool_calls"))
             if calls:
                 delta["tool_calls"] = calls  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
@@ -81,7 +83,7 @@ class OpenAIChoiceStream:
         """Store the finish for the end. Raises `ProviderFailed` if the reason says that the reply is broken."""
         self.finish_reason, _ = normalise.finish_reason(reason, bool(self._calls))
         self._reason, self._native_reason = reason, native
-        self._extras.update(extras)
+        self._extras = {**(self._extras or {}), **extras}
 
     def pending(self, sources: list[Json]) -> list[JsonObject]:
         """Return the last deltas: text held back as a possible tag, arguments of calls without any, sources."""
@@ -93,7 +95,7 @@ class OpenAIChoiceStream:
             if thinking:
                 delta["reasoning"] = thinking
                 normalise.normalise_reasoning(delta)
-        calls = self._calls.pending()
+        calls = self._calls.pending() if self._calls is not None else []
         if calls:
             delta["tool_calls"] = calls  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
         if sources:
@@ -105,11 +107,11 @@ class OpenAIChoiceStream:
 
         Raises `ProviderMalformed` if the reply is nothing but a tool call without a name.
         """
-        if self._calls.has_nameless and not self._calls and not self._has_content:
+        if self._calls is not None and self._calls.has_nameless and not self._calls and not self._has_content:
             raise ProviderMalformed("The provider called a tool without a name.")
         reason, own = normalise.finish_reason(self._reason, bool(self._calls), self._has_function_call)
         native = self._native_reason if isinstance(self._native_reason, str) and self._native_reason else own
-        ending: JsonObject = {**self._extras, "finish_reason": reason}
+        ending: JsonObject = {**(self._extras or {}), "finish_reason": reason}
         if native and native != reason:
             ending["native_finish_reason"] = native
         return ending

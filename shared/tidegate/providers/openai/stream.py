@@ -29,6 +29,7 @@ _OF_CHOICE = frozenset(
     {"index", "delta", "finish_reason", "native_finish_reason", "logprobs", "message", "text", "usage", "error"}
 )
 _NO_FIELDS: JsonObject = {}
+"""Shared by all streams: never changed."""
 
 _MAX_MISSES = 8
 """After so many chunks in a row that are not plain, the next ones of the stream are not tried."""
@@ -46,18 +47,19 @@ class _OpenAIStreamTranslator:
     the envelope is not cleaned again, but copied from `_plain_chunk`, which became of that one.
     """
 
+    __slots__ = (
+        *("_done_ends", "_envelope", "_misses", "_other_fields", "_plain_chunk", "_plain_envelope", "_provider"),
+        *("_sources", "_streams", "_think_tags", "_usage", "done"),
+    )
+
     def __init__(self, provider: str, quirks: Quirks) -> None:
         self.done = False
         self._provider = provider
         self._think_tags = quirks.think_tags
         self._done_ends = quirks.done_ends
         self._streams: dict[int, OpenAIChoiceStream] = {}
-        self._usage: JsonObject = {}
-        self._sources: JsonObject = {}
-        self._envelope: JsonObject = {}
-        self._other_fields: JsonObject = {}
+        self._usage = self._sources = self._envelope = self._other_fields = self._plain_chunk = _NO_FIELDS
         self._plain_envelope: tuple[str | None, ...] = ()
-        self._plain_chunk: JsonObject = {}
         self._misses = 0
 
     def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
@@ -172,15 +174,17 @@ class _OpenAIStreamTranslator:
 
     def _store_fields(self, raw: JsonObject) -> None:
         """Store a chunk's fields other than its choices: they go into the last chunks if this one is not passed on."""
+        envelope, sources, other_fields = self._envelope or {}, self._sources or {}, self._other_fields or {}
         for name, value in raw.items():
             if value in normalise.EMPTY_VALUES:
                 continue
             if name in _ENVELOPE:
-                self._envelope[name] = value
+                envelope[name] = value
             elif name in ("citations", "search_results"):
-                self._sources[name] = value
+                sources[name] = value
             elif name not in _NOISE:
-                self._other_fields[name] = value
+                other_fields[name] = value
+        self._envelope, self._sources, self._other_fields = envelope, sources or _NO_FIELDS, other_fields or _NO_FIELDS
 
     def _choice(self, raw: JsonObject, position: int) -> JsonObject | None:
         index, delta = raw.get("index"), raw.get("delta")
@@ -234,7 +238,7 @@ class _OpenAIStreamTranslator:
             chunks += [self._last_chunk({"index": index, "delta": each, "finish_reason": None}) for each in deltas]
         for index, stream in sorted(self._streams.items()):
             chunks.append(self._last_chunk({"index": index, "delta": {}, **stream.finish_fields()}, self._other_fields))
-            self._other_fields = {}
+            self._other_fields = _NO_FIELDS
         if self._usage:
             chunks.append({**self._last_chunk(None), "usage": usage.normalise(self._usage)})
         return chunks
