@@ -27,8 +27,8 @@ SLOW_PAUSE_SECONDS = 0.25
 
 
 _KEPT_PIECES = 4
-"""The pieces of a request that are read. More are only counted: to join and search 10 MB takes 20 ms, in which no stream
-would get a chunk (2026-11)."""
+"""The pieces of a request that are read. More are only counted: to join and search 10 MB takes 20 ms, in which no
+stream would get a chunk (2026-11)."""
 
 
 def _chunk(data: bytes) -> bytes:
