@@ -548,6 +548,7 @@ async def test_a_long_prompt_keeps_no_other_call_waiting(client: Client) -> None
     while not long.done():
         assert (await client.post(CALL)).status == 200
         others += 1
+        await asyncio.sleep(0)  # on Python 3.13, the other call never waits
     assert long.result().json["usage"]["words_details"]["input_words"] == 500_000
     assert others > 2
 
