@@ -11,8 +11,8 @@ from tidegate.aws.full_shards import FULL_SHARDS_TRIED, TRUST_SECONDS, FullShard
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.store import Store
 from tidegate.aws.table import create_table
-from tidegate.domain.account import AccountScope, ExceededLimit, Reservation
-from tidegate.domain.limits import Amounts, Limits
+from tidegate.domain.account import AccountScope, Reservation
+from tidegate.domain.limits import Amounts, ExceededLimit, Limits
 from tidegate.errors import LimitReached
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts
 from tidegate.transport.reqwest import ReqwestTransport

@@ -23,11 +23,11 @@ from tests.batch.world import NOON, Provider
 from tests.jumping import JumpingLoop
 from tests.world import KEY, completion
 from tidegate.batch.feeder import feed_parts
-from tidegate.domain.account import AccountScope, Hold, Reservation, booking_name
+from tidegate.domain.account import AccountScope, Hold, Reservation
 from tidegate.domain.batch import BatchUsage
 from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.ids import ulid
-from tidegate.domain.limits import Amounts, Limits, period_at
+from tidegate.domain.limits import Amounts, Limits, booking_name, period_at
 from tidegate.errors import LimitReached
 
 BOOKED = booking_name("tokens", period_at("month", NOON).name)

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.store_worlds import NOON
-from tidegate.domain.account import Account, AccountScope, Hold, add_hold
+from tidegate.domain.account import Account, AccountScope, Hold, add_hold, fit_hold
 from tidegate.domain.budget_alerts import (
     AccountSnapshot,
     BudgetAlert,
@@ -75,8 +75,10 @@ def test_without_a_budget_nothing_is_crossed() -> None:
 
 def test_what_open_calls_hold_is_not_used_and_what_the_call_itself_has_used_is() -> None:
     account = Account({"tokens#D#2026-11-21": 30, "tokens#M#2026-11-01": 30})
-    add_hold(account, HOLD)
     seen = watched(account, tokens_per_day=100)
+    sums = fit_hold(account, seen.scope, HOLD)
+    assert isinstance(sums, dict)
+    add_hold(account, HOLD, sums)
     assert find_crossings(seen) == []
     assert find_crossings(seen, HOLD, Amounts(tokens=19)) == []
     [found] = find_crossings(seen, HOLD, Amounts(tokens=20))

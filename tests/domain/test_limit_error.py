@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from tidegate.domain.account import AccountScope, ExceededLimit
+from tidegate.domain.account import AccountScope
 from tidegate.domain.limit_error import limit_error
-from tidegate.domain.limits import NO_LIMITS
+from tidegate.domain.limits import NO_LIMITS, ExceededLimit
 from tidegate.errors import QuotaExhausted, RateLimited
 
 SCOPE = AccountScope("workspace", "ws", NO_LIMITS)

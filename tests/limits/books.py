@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from tests.store_worlds import World
-from tidegate.domain.account import Account, AccountScope, booking_name
-from tidegate.domain.limits import SPANS, UNITS, Amounts, period_at
+from tidegate.domain.account import Account, AccountScope
+from tidegate.domain.limits import SPANS, UNITS, Amounts, booking_name, period_at
 from tidegate.domain.record import counter_periods
 
 _Row: TypeAlias = Mapping[str, object]

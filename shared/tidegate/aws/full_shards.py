@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from tidegate.domain.account import AccountScope, ExceededLimit, Hold
-from tidegate.domain.limits import Number, Unit
+from tidegate.domain.account import AccountScope, Hold
+from tidegate.domain.limits import ExceededLimit, Number, Unit
 
 TRUST_SECONDS = 1.0
 """How long a shard is taken to be full. Short, because calls that end in other processes free headroom, too."""

@@ -13,7 +13,7 @@ explains it, or another process wrote first and the write is tried again.
 
 import math
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
@@ -31,21 +31,25 @@ from tidegate.domain.account import (
     MINUTE_SLOTS,
     Account,
     AccountScope,
-    ExceededLimit,
     Hold,
     Reservation,
     ScopeKind,
     add_amounts,
-    booking_name,
-    booking_names,
     bookings,
     exceeded_limit,
-    merge_shards,
-    part_of_shard,
     refunds_minute_tokens,
     settlement_bookings,
 )
-from tidegate.domain.limits import UNITS, Amounts, Number, minute_of, period_at
+from tidegate.domain.limits import (
+    UNITS,
+    Amounts,
+    ExceededLimit,
+    Number,
+    booking_name,
+    booking_names,
+    minute_of,
+    period_at,
+)
 from tidegate.domain.money import exact_money
 from tidegate.domain.record import plain_decimal
 from tidegate.errors import LimitReached, StoreUnavailable
@@ -106,6 +110,7 @@ class DynamoLedger(Struct, frozen=True):
         if missing and scope.kind == "workspace":
             used_before = await self._usage_before_limits(scope, self.store.clock(), first_day)
             accounts += [Account(booked=dict(used_before)) for _ in range(missing)]
+        merge_shards: Callable[[Sequence[Account]], Account] = load("tidegate.domain.shards", "merge_shards")
         return merge_shards(accounts)
 
     def _shard_candidates(self, reservation: Reservation) -> Iterator[Reservation]:
@@ -198,8 +203,7 @@ class DynamoLedger(Struct, frozen=True):
             conditions.append(Attr("holds").size().lt(scope.parallel_calls))
         needed, names = hold.amounts.by_unit(), booking_names(hold.at, hold.first_day)
         for budget in scope.budgets:
-            name = names[budget.unit][budget.span]
-            conditions.append(Attr(name).is_at_most(budget.share - needed[budget.unit]))
+            conditions.append(Attr(names[budget.place]).is_at_most(budget.share - needed[budget.unit]))
         return Update(self.store.table, dict(item_key._asdict()), update, all_of(conditions))
 
     async def _open_accounts(self, scope: AccountScope, hold: Hold) -> None:
@@ -231,6 +235,7 @@ class DynamoLedger(Struct, frozen=True):
             for span in [month] + [today] * (day == day_name):
                 for used in map(_used_amounts, items):
                     add_amounts(booked, {booking_name(unit, span.name): amount for unit, amount in used.items()})
+        part_of_shard = load("tidegate.domain.shards", "part_of_shard")
         return {name: part_of_shard(amount, scope.shards) for name, amount in booked.items() if amount}
 
 

@@ -4,29 +4,42 @@ The rules of reservations, for both stores: the one in memory calls them directl
 the condition of its write, and calls `exceeded_limit` to find out why the condition failed.
 """
 
-from collections.abc import Mapping, Sequence
-from decimal import ROUND_UP, Decimal
-from functools import cached_property, lru_cache
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cached_property
+from operator import gt
 from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.domain.limits import (
-    DAY_SECONDS,
-    SPANS,
-    UNITS,
+    BOOKINGS,
     Amounts,
+    ExceededLimit,
     Limits,
     Number,
     Span,
     Unit,
+    booking_name,
+    booking_names,
     minute_of,
     period_at,
 )
 from tidegate.domain.money import MONEY, exact_money
+from tidegate.lazy import load
 
 ScopeKind = Literal["workspace", "key"]
+
+Bound: TypeAlias = Number | float
+"""A shard's share of a limit; infinite without that limit."""
+
+_UNBOUNDED: Mapping[Unit, Bound] = {"tokens": math.inf, "words": math.inf, "usd": Decimal("Infinity")}
+
+_LIMIT_ERROR = "tidegate.domain.limit_error"
+
+_add_money, _divide = MONEY.add, MONEY.divide
 
 MINUTE_SLOTS = 16
 """Minutes whose tokens an account counts. A call that ends within them gives unused tokens back to its first minute."""
@@ -47,13 +60,14 @@ class RateShare(NamedTuple):
 
 
 class BudgetShare(NamedTuple):
-    """A budget, and a shard's share of its maximum. `name` is the field of `Limits`."""
+    """A budget, and a shard's share of it. `name` is the field of `Limits`, `place` its index in `BOOKINGS`."""
 
     name: str
     unit: Unit
     span: Span
     maximum: Number
     share: Number
+    place: int
 
 
 class AccountScope(Struct, frozen=True, dict=True):
@@ -99,12 +113,41 @@ class AccountScope(Struct, frozen=True, dict=True):
         return None if self.limits.parallel_calls is None else self.share(self.limits.parallel_calls)
 
     @cached_property
+    def rate_shares(self) -> tuple[Bound, Bound, Bound]:
+        """This shard's shares of requests and tokens per minute, and of parallel calls."""
+        shares, parallel = {rate.unit: rate.share for rate in self.rates}, self.parallel_calls
+        requests, tokens = shares.get("requests", math.inf), shares.get("tokens", math.inf)
+        return requests, tokens, math.inf if parallel is None else parallel
+
+    @cached_property
     def budgets(self) -> tuple[BudgetShare, ...]:
         """The budgets, with this shard's shares."""
         return tuple(
-            BudgetShare(budget.name, budget.unit, budget.span, budget.maximum, self.share(budget.maximum))
-            for budget in self.limits.budgets()
+            BudgetShare(each.name, *each, self.share(each.maximum), BOOKINGS.index((each.unit, each.span)))
+            for each in self.limits.budgets()
         )
+
+    @cached_property
+    def budget_shares(self) -> tuple[Bound, ...]:
+        """This shard's shares of the budgets, in the order of `BOOKINGS`."""
+        return _in_order({budget.place: budget.share for budget in self.budgets})
+
+    @cached_property
+    def smallest_shares(self) -> tuple[Bound, Bound, Bound]:
+        """The smaller share of each unit's two budgets: of tokens, words and USD."""
+        shares = self.budget_shares
+        return min(shares[:2]), min(shares[2:4]), min(shares[4:])
+
+    @cached_property
+    def thirds(self) -> tuple[Bound, ...]:
+        """A third of each budget of the whole account, in the order of `BOOKINGS`."""
+        maxima = {budget.place: budget.maximum for budget in self.budgets}
+        return _in_order({n: -(-most // 3) if type(most) is int else _divide(most, 3) for n, most in maxima.items()})
+
+
+def _in_order(bounds: Mapping[int, Number]) -> tuple[Bound, ...]:
+    """A bound for each of `BOOKINGS`, by its index; infinite where there is none."""
+    return tuple(bounds.get(index, _UNBOUNDED[unit]) for index, (unit, _) in enumerate(BOOKINGS))
 
 
 class Hold(Struct, frozen=True):
@@ -151,23 +194,7 @@ class Account(Struct):
     alerted_thresholds: dict[str, int] = {}
 
 
-class ExceededLimit(NamedTuple):
-    """The limit that refuses a call: its field of `Limits`, its value, what remains, and its reset (UTC seconds).
-
-    `needed` is what the call may use, `largest` the most that the limit can allow a call. Of what is not remaining,
-    open calls hold `held`, and give back what they do not use.
-    """
-
-    limit: str
-    maximum: Number
-    remaining: Number
-    resets_at: float
-    needed: Number = 0
-    largest: Number = 0
-    held: Number = 0
-
-
-class RateStatus(NamedTuple):
+class RateStatus(Struct, frozen=True, gc=False):
     """A limit per minute: its value, what remains of it in this minute, and the seconds until the next minute."""
 
     limit: int
@@ -178,87 +205,78 @@ class RateStatus(NamedTuple):
 Bookings: TypeAlias = Mapping[str, Number]
 
 
-def booking_name(unit: str, period_name: str) -> str:
-    return f"{unit}#{period_name}"
-
-
-def booking_names(at: float, first_day: int) -> Mapping[Unit, Mapping[Span, str]]:
-    """The names under which amounts are booked at the time `at` (UTC seconds), by unit and span."""
-    return _booking_names_of_day(int(at // DAY_SECONDS), first_day)
-
-
-@lru_cache(64)
-def _booking_names_of_day(day: int, first_day: int) -> Mapping[Unit, Mapping[Span, str]]:
-    periods: dict[Span, str] = {span: period_at(span, day * DAY_SECONDS, first_day).name for span in SPANS}
-    return {unit: {span: booking_name(unit, periods[span]) for span in SPANS} for unit in UNITS}
-
-
 def bookings(hold: Hold, amounts: Amounts) -> dict[str, Number]:
     """The amounts to add to `Account.booked`, by name: each unit once for the hold's day and once for its month."""
     names, by_unit = booking_names(hold.at, hold.first_day), amounts.by_unit()
-    added: dict[str, Number] = {}
-    for unit in UNITS:
-        amount = by_unit[unit]
-        if amount:
-            added[names[unit]["day"]] = added[names[unit]["month"]] = amount
-    return added
+    return {name: by_unit[unit] for name, (unit, _) in zip(names, BOOKINGS, strict=True) if by_unit[unit]}
 
 
-@exact_money
 def exceeded_limit(
     account: Account, scope: AccountScope, hold: Hold, replaced: Hold | None = None
 ) -> ExceededLimit | None:
-    """The first limit of the account that does not allow the hold; None if all do.
+    """The first limit of the account that does not allow the hold; None if all do. See `fit_hold`."""
+    fitted = fit_hold(account, scope, hold, replaced)
+    return fitted if isinstance(fitted, ExceededLimit) else None
+
+
+def fit_hold(
+    account: Account, scope: AccountScope, hold: Hold, replaced: Hold | None = None
+) -> dict[str, Number] | ExceededLimit:
+    """The sums of `Account.booked` with the hold, by name; or the first limit of the account that does not allow it.
 
     `replaced` is the open hold of the same call that the new one replaces: the call is counted already, and what that
     hold has booked is available to the new one.
     """
-    if not hold.is_batch:
-        if replaced is None:
-            exceeded = _exceeded_rate(account, scope, hold)
-        else:
-            exceeded = _exceeded_tokens(account, scope, hold, replaced)
+    amounts = hold.amounts
+    tokens, words, usd = amounts.tokens, amounts.words, amounts.usd
+    if replaced is None:
+        if not hold.is_batch and _exceeds_rate(account, scope, hold):
+            return load(_LIMIT_ERROR, "exceeded_rate")(account, scope, hold)
+    else:
+        held = replaced.amounts
+        tokens, words, usd = tokens - held.tokens, words - held.words, MONEY.subtract(usd, held.usd)
+        exceeded = None if hold.is_batch else _exceeded_tokens(account, scope, hold, replaced)
         if exceeded is not None:
             return exceeded
-    booked, names = account.booked, booking_names(hold.at, hold.first_day)
-    needed, own = hold.amounts.by_unit(), None if replaced is None else replaced.amounts.by_unit()
-    for budget in scope.budgets:
-        amount, name = needed[budget.unit], names[budget.unit][budget.span]
-        available = budget.share - booked[name] if name in booked else budget.share
-        if own is not None:
-            available += own[budget.unit]
-        if amount > available and (own is None or amount > own[budget.unit]):
-            return _exceeded_budget(account, scope, budget, hold, available)
-    return None
+    sums = _sums_with(account.booked, booking_names(hold.at, hold.first_day), tokens, words, usd)
+    if any(map(gt, sums.values(), scope.budget_shares)):
+        exceeded = load(_LIMIT_ERROR, "exceeded_budget")(account, scope, hold, replaced)
+        return sums if exceeded is None else exceeded
+    return sums
 
 
-def _exceeded_budget(
-    account: Account, scope: AccountScope, budget: BudgetShare, hold: Hold, available: Number
-) -> ExceededLimit:
-    """The budget that does not allow the hold, and what it has `available` for the call."""
-    needed, largest = hold.amounts.of(budget.unit), scope.largest_share(budget.maximum)
-    held = budget.share - available - used_amount(account, budget.unit, budget.span, hold.at, hold.first_day)
-    ends_at = period_at(budget.span, hold.at, hold.first_day).ends_at
-    return ExceededLimit(budget.name, budget.maximum, max(0, available), ends_at, needed, largest, held)
+def _sums_with(
+    booked: Mapping[str, Number],
+    names: tuple[str, str, str, str, str, str],
+    tokens: int,
+    words: int,
+    usd: Decimal,
+) -> dict[str, Number]:
+    """The sums that are booked under `names` with these amounts added, in the order of `BOOKINGS`. Money is exact."""
+    tokens_day, tokens_month, words_day, words_month, usd_day, usd_month = names
+    try:
+        return {
+            tokens_day: booked[tokens_day] + tokens,
+            tokens_month: booked[tokens_month] + tokens,
+            words_day: booked[words_day] + words,
+            words_month: booked[words_month] + words,
+            usd_day: _add_money(booked[usd_day], usd),
+            usd_month: _add_money(booked[usd_month], usd),
+        }
+    except KeyError:  # the first call of a day
+        return _sums_with({**dict.fromkeys(names, 0), **booked}, names, tokens, words, usd)
 
 
-def _exceeded_rate(account: Account, scope: AccountScope, hold: Hold) -> ExceededLimit | None:
-    """The first limit per minute, or of parallel calls, that does not allow a call which is not counted yet."""
-    minute = minute_of(hold.at)
-    if account.minute > minute:
-        minute = account.minute
-    calls, tokens = minute_usage(account, minute)
-    for unit, limit, share in scope.rates:
-        used, requested = (calls, 1) if unit == "requests" else (tokens, hold.amounts.tokens)
-        if used + requested > share:
-            largest = scope.largest_share(limit)
-            name, remaining = f"{unit}_per_minute", max(0, share - used)
-            return ExceededLimit(name, limit, remaining, (minute + 1) * 60.0, requested, largest)
-    parallel = scope.parallel_calls
-    if parallel is not None and len(account.holds) >= parallel and parallel_calls(account) >= parallel:
-        limit = scope.limits.parallel_calls or 0
-        return ExceededLimit("parallel_calls", limit, 0, hold.at + 1, 1, scope.largest_share(limit))
-    return None
+def _exceeds_rate(account: Account, scope: AccountScope, hold: Hold) -> bool:
+    """True if a limit per minute, or of parallel calls, does not allow a call which is not counted yet."""
+    requests_share, tokens_share, parallel_share = scope.rate_shares
+    minute = int(hold.at // 60)
+    calls, tokens = minute_usage(account, minute if minute > account.minute else account.minute)
+    return (
+        calls >= requests_share
+        or tokens + hold.amounts.tokens > tokens_share
+        or (len(account.holds) >= parallel_share and parallel_calls(account) >= parallel_share)
+    )
 
 
 def _exceeded_tokens(account: Account, scope: AccountScope, hold: Hold, replaced: Hold) -> ExceededLimit | None:
@@ -284,26 +302,27 @@ def replace_hold(account: Account, replaced: Hold, hold: Hold, now: float) -> No
     account.holds[hold.call_id] = hold
 
 
-def add_hold(account: Account, hold: Hold) -> None:
-    """Book the hold. `exceeded_limit` must have returned None for it."""
+def add_hold(account: Account, hold: Hold, sums: Bookings) -> None:
+    """Book the hold, for which `fit_hold` has returned the sums."""
     if not hold.is_batch:
-        minute = minute_of(hold.at)
+        minute = int(hold.at // 60)
         if minute > account.minute:
             account.minute, account.minute_calls = minute, 0
             account.minute_tokens[minute % MINUTE_SLOTS] = 0
         account.minute_calls += 1
-        _add_minute_tokens(account, account.minute, hold.amounts.tokens)
+        add_minute_tokens(account, account.minute, hold.amounts.tokens)
     account.holds[hold.call_id] = hold
-    add_amounts(account.booked, bookings(hold, hold.amounts))
+    account.booked.update(sums)
 
 
 def settle_hold(account: Account, hold: Hold, actual: Amounts, now: float) -> None:
     """Replace the hold with the amounts that the call actually used."""
     del account.holds[hold.call_id]
-    add_amounts(account.booked, settlement_bookings(hold, actual))
-    unused = hold.amounts.tokens - actual.tokens
-    if unused and refunds_minute_tokens(hold, now):
-        _add_minute_tokens(account, minute_of(hold.at), -unused)
+    held, booked, names = hold.amounts, account.booked, booking_names(hold.at, hold.first_day)
+    tokens, words, usd = actual.tokens - held.tokens, actual.words - held.words, MONEY.subtract(actual.usd, held.usd)
+    booked.update(_sums_with(booked, names, tokens, words, usd))
+    if tokens and refunds_minute_tokens(hold, now):
+        add_minute_tokens(account, minute_of(hold.at), tokens)
 
 
 def settlement_bookings(hold: Hold, actual: Amounts) -> dict[str, Number]:
@@ -314,30 +333,7 @@ def settlement_bookings(hold: Hold, actual: Amounts) -> dict[str, Number]:
 
 def refunds_minute_tokens(hold: Hold, now: float) -> bool:
     """True while the account still counts the hold's minute. One slot is spare, for clocks that differ."""
-    return not hold.is_batch and minute_of(now) - minute_of(hold.at) < MINUTE_SLOTS - 1
-
-
-def merge_shards(shards: Sequence[Account]) -> Account:
-    """One account of all shards: amounts are added, the minute is the latest, thresholds are the first shard's."""
-    merged = Account(minute=max((shard.minute for shard in shards), default=0))
-    merged.alerted_thresholds = dict(shards[0].alerted_thresholds) if shards else {}
-    for shard in shards:
-        merged.holds.update(shard.holds)
-        add_amounts(merged.booked, shard.booked)
-        if shard.minute == merged.minute:
-            merged.minute_calls += shard.minute_calls
-            _add_minute_tokens(merged, merged.minute, shard.minute_tokens.get(merged.minute % MINUTE_SLOTS, 0))
-    return merged
-
-
-@exact_money
-def part_of_shard(amount: Number, shards: int) -> Number:
-    """The amount divided by the number of shards, rounded up."""
-    if shards == 1:
-        return amount
-    if isinstance(amount, Decimal):
-        return (amount / shards).quantize(Decimal(1).scaleb(-MONEY_DECIMALS), ROUND_UP)
-    return -(-amount // shards)
+    return not hold.is_batch and now // 60 - hold.at // 60 < MINUTE_SLOTS - 1
 
 
 @exact_money
@@ -355,7 +351,9 @@ def overdue_holds(account: Account, now: float) -> list[Hold]:
 
 def rate_statuses(account: Account, scope: AccountScope, now: float) -> dict[str, RateStatus]:
     """The limits per minute by unit, "requests" and "tokens"; units without a limit are absent."""
-    minute = max(minute_of(now), account.minute)
+    minute = int(now // 60)
+    if account.minute > minute:
+        minute = account.minute
     calls, tokens = minute_usage(account, minute)
     statuses: dict[str, RateStatus] = {}
     for unit, limit, share in scope.rates:
@@ -371,7 +369,8 @@ def minute_usage(account: Account, minute: int) -> tuple[int, int]:
     return account.minute_calls, account.minute_tokens.get(minute % MINUTE_SLOTS, 0)
 
 
-def _add_minute_tokens(account: Account, minute: int, tokens: int) -> None:
+def add_minute_tokens(account: Account, minute: int, tokens: int) -> None:
+    """Add tokens to those of the minute."""
     slot, tokens_by_slot = minute % MINUTE_SLOTS, account.minute_tokens
     tokens_by_slot[slot] = tokens_by_slot[slot] + tokens if slot in tokens_by_slot else tokens
 

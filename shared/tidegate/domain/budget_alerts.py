@@ -2,17 +2,29 @@
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from operator import ge
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from tidegate.domain.account import Account, AccountScope, Hold, booking_name, booking_names, used_amount
-from tidegate.domain.limits import Amounts, BudgetLimit, Number, is_period_forgotten, period_at
+from tidegate.domain.account import Account, AccountScope, Hold, used_amount
+from tidegate.domain.limits import (
+    BOOKINGS,
+    Amounts,
+    BudgetLimit,
+    Number,
+    booking_name,
+    booking_names,
+    is_period_forgotten,
+    period_at,
+)
 from tidegate.domain.money import exact_money
 from tidegate.domain.record import iso_time, plain_decimal
 
 THRESHOLDS = (50, 80, 100)
 """Per cent of a budget's maximum."""
+
+_NOTHING = (0,) * len(BOOKINGS)
 
 
 class AccountSnapshot(Struct, frozen=True):
@@ -46,14 +58,10 @@ class ThresholdCrossing(NamedTuple):
 def may_have_crossed(snapshot: AccountSnapshot) -> bool:
     """True if a third of a budget is used or held: only then can a call have reached a threshold.
 
-    A third is so far below the first threshold that it may be compared without the context of money.
+    A third is so far below the first threshold that its rounding does not matter.
     """
-    booked, names = snapshot.account.booked, booking_names(snapshot.at, snapshot.first_day)
-    for budget in snapshot.scope.budgets:
-        name = names[budget.unit][budget.span]
-        if name in booked and booked[name] * 3 >= budget.maximum:
-            return True
-    return False
+    names = booking_names(snapshot.at, snapshot.first_day)
+    return any(map(ge, map(snapshot.account.booked.get, names, _NOTHING), snapshot.scope.thirds))
 
 
 @exact_money

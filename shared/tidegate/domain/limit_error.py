@@ -1,9 +1,16 @@
-"""The error for a call that exceeds a limit."""
+"""Which limit a call exceeds, and the error that says so. Loaded with the first call that a limit does not allow."""
 
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
-from tidegate.domain.account import AccountScope, ExceededLimit
-from tidegate.domain.limits import Number
+from tidegate.domain.account import (
+    Account,
+    AccountScope,
+    BudgetShare,
+    Hold,
+    minute_usage,
+    used_amount,
+)
+from tidegate.domain.limits import ExceededLimit, Number, booking_names, minute_of, period_at
 from tidegate.domain.money import exact_money
 from tidegate.domain.record import iso_time, plain_decimal
 from tidegate.errors import LimitReached, QuotaExhausted, RateLimited
@@ -30,6 +37,44 @@ def limit_error(scope: AccountScope, exceeded: ExceededLimit, now: float) -> Lim
     if is_too_large:
         error.should_retry = False
     return error
+
+
+def exceeded_rate(account: Account, scope: AccountScope, hold: Hold) -> ExceededLimit:
+    """The first limit per minute, or else the limit of parallel calls, which does not allow one more call."""
+    minute = max(minute_of(hold.at), account.minute)
+    calls, tokens = minute_usage(account, minute)
+    for unit, limit, share in scope.rates:
+        used, needed = (calls, 1) if unit == "requests" else (tokens, hold.amounts.tokens)
+        if used + needed > share:
+            largest = scope.largest_share(limit)
+            name, remaining = f"{unit}_per_minute", max(0, share - used)
+            return ExceededLimit(name, limit, remaining, (minute + 1) * 60.0, needed, largest)
+    limit = scope.limits.parallel_calls or 0
+    return ExceededLimit("parallel_calls", limit, 0, hold.at + 1, 1, scope.largest_share(limit))
+
+
+@exact_money
+def exceeded_budget(account: Account, scope: AccountScope, hold: Hold, replaced: Hold | None) -> ExceededLimit | None:
+    """The first budget that does not allow the hold. In place of `replaced`, only what grows must fit."""
+    booked, names = account.booked, booking_names(hold.at, hold.first_day)
+    needed, own = hold.amounts.by_unit(), None if replaced is None else replaced.amounts.by_unit()
+    for budget in scope.budgets:
+        amount, available = needed[budget.unit], budget.share - booked.get(names[budget.place], 0)
+        if own is not None:
+            available += own[budget.unit]
+        if amount > available and (own is None or amount > own[budget.unit]):
+            return _explain_budget(account, scope, budget, hold, available)
+    return None
+
+
+def _explain_budget(
+    account: Account, scope: AccountScope, budget: BudgetShare, hold: Hold, available: Number
+) -> ExceededLimit:
+    """The budget that does not allow the hold, and what it has `available` for the call."""
+    needed, largest = hold.amounts.of(budget.unit), scope.largest_share(budget.maximum)
+    held = budget.share - available - used_amount(account, budget.unit, budget.span, hold.at, hold.first_day)
+    ends_at = period_at(budget.span, hold.at, hold.first_day).ends_at
+    return ExceededLimit(budget.name, budget.maximum, max(0, available), ends_at, needed, largest, held)
 
 
 def _message(scope: AccountScope, exceeded: ExceededLimit, *, is_rate: bool, is_too_large: bool) -> str:

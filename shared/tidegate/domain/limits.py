@@ -19,6 +19,9 @@ Number: TypeAlias = int | Decimal
 
 UNITS: tuple[Unit, ...] = ("tokens", "words", "usd")
 SPANS: tuple[Span, ...] = ("day", "month")
+BOOKINGS: tuple[tuple[Unit, Span], ...] = tuple((unit, span) for unit in UNITS for span in SPANS)
+"""The six sums of an account: each unit for its day and for its month."""
+
 MAX_FIRST_DAY = 28
 """Every month has this day."""
 
@@ -68,7 +71,7 @@ class Limits(Struct, frozen=True, dict=True):
     @cached_property
     def _budgets(self) -> tuple["BudgetLimit", ...]:
         maxima: list[tuple[Unit, Span, Number | None]] = [
-            (unit, span, getattr(self, f"{unit}_per_{span}")) for unit in UNITS for span in SPANS
+            (unit, span, getattr(self, f"{unit}_per_{span}")) for unit, span in BOOKINGS
         ]
         return tuple(BudgetLimit(unit, span, maximum) for unit, span, maximum in maxima if maximum is not None)
 
@@ -110,6 +113,22 @@ class BudgetLimit(NamedTuple):
         return f"{self.unit}_per_{self.span}"
 
 
+class ExceededLimit(NamedTuple):
+    """The limit that refuses a call: its field of `Limits`, its value, what remains, and its reset (UTC seconds).
+
+    `needed` is what the call may use, `largest` the most that the limit can allow a call. Of what is not remaining,
+    open calls hold `held`, and give back what they do not use.
+    """
+
+    limit: str
+    maximum: Number
+    remaining: Number
+    resets_at: float
+    needed: Number = 0
+    largest: Number = 0
+    held: Number = 0
+
+
 class Amounts(Struct, frozen=True):
     """The amounts that a call uses, or may use at most, in every unit of budgets."""
 
@@ -138,6 +157,23 @@ class Period(NamedTuple):
 def period_at(span: Span, at: float, first_day: int = 1) -> Period:
     """The day or month that contains the time `at` (UTC seconds). Months begin on `first_day`, 1 to 28."""
     return _period_of_day(span, int(at // DAY_SECONDS), first_day)
+
+
+def booking_name(unit: str, period_name: str) -> str:
+    """The name under which an account books a unit in a period, such as "usd#M#2026-11-01"."""
+    return f"{unit}#{period_name}"
+
+
+def booking_names(at: float, first_day: int) -> tuple[str, str, str, str, str, str]:
+    """The names under which amounts are booked at the time `at` (UTC seconds), in the order of `BOOKINGS`."""
+    return _booking_names_of_day(int(at // DAY_SECONDS), first_day)
+
+
+@lru_cache(64)
+def _booking_names_of_day(day: int, first_day: int) -> tuple[str, str, str, str, str, str]:
+    periods: dict[Span, str] = {span: period_at(span, day * DAY_SECONDS, first_day).name for span in SPANS}
+    first, second, third, fourth, fifth, sixth = [booking_name(unit, periods[span]) for unit, span in BOOKINGS]
+    return first, second, third, fourth, fifth, sixth
 
 
 @lru_cache(64)

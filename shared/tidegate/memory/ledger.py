@@ -12,12 +12,12 @@ from tidegate.domain.account import (
     Reservation,
     ScopeKind,
     add_hold,
-    exceeded_limit,
+    fit_hold,
     replace_hold,
     settle_hold,
 )
 from tidegate.domain.limit_error import limit_error
-from tidegate.domain.limits import Amounts
+from tidegate.domain.limits import Amounts, ExceededLimit, Number
 
 
 class MemoryLedger(Struct):
@@ -34,13 +34,15 @@ class MemoryLedger(Struct):
         replaced = replacing if booked == replacing else None
         if booked is not None and replaced is None:
             return hold, accounts[0]
+        sums: list[dict[str, Number]] = []
         for scope, account in zip(scopes, accounts, strict=True):
-            exceeded = exceeded_limit(account, scope.unsharded, hold, replaced)
-            if exceeded is not None:
-                raise limit_error(scope, exceeded, hold.at)
-        for account in accounts:
+            fitted = fit_hold(account, scope.unsharded, hold, replaced)
+            if isinstance(fitted, ExceededLimit):
+                raise limit_error(scope, fitted, hold.at)
+            sums.append(fitted)
+        for account, sums_of_account in zip(accounts, sums, strict=True):
             if replaced is None:
-                add_hold(account, hold)
+                add_hold(account, hold, sums_of_account)
             else:
                 replace_hold(account, replaced, hold, self.clock())
         return hold, accounts[0]
@@ -66,7 +68,7 @@ class MemoryLedger(Struct):
         """Book the amounts used in place of the call's hold; nothing happens if it was settled before."""
         for kind in hold.account_kinds:
             account = self._account(kind, _account_id(hold, kind))
-            if hold.call_id in account.holds and account.holds[hold.call_id] == hold:
+            if account.holds.get(hold.call_id) == hold:
                 settle_hold(account, hold, actual, self.clock())
 
     def _account(self, kind: ScopeKind, id: str) -> Account:

@@ -7,8 +7,8 @@ from typing import TypeVar, cast
 
 from msgspec import Struct, field
 
-from tidegate.domain.account import Account, add_amounts, booking_name
-from tidegate.domain.limits import SPANS, Number, days_of_period, period_at
+from tidegate.domain.account import Account, add_amounts
+from tidegate.domain.limits import SPANS, Number, booking_name, days_of_period, period_at
 from tidegate.domain.managed_resources import (
     AuditEntry,
     Member,

@@ -10,9 +10,9 @@ from decimal import Decimal
 from tidegate.batch.provider_jobs.job_context import JobContext
 from tidegate.batch.provider_jobs.prepared_parts import PreparedPart
 from tidegate.batch.settled_lines import find_booked_hold, usage_fields, usage_increments
-from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, ExceededLimit, Hold, Reservation, exceeded_limit
+from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, Hold, Reservation, exceeded_limit
 from tidegate.domain.batch import BatchUsage, ProviderJob
-from tidegate.domain.limits import Amounts
+from tidegate.domain.limits import Amounts, ExceededLimit
 from tidegate.domain.money import exact_money
 from tidegate.domain.record import RecordValue, iso_time, quantize_usd
 from tidegate.domain.settlement import Settlement, shard_of

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from tidegate.domain.account import Account, AccountScope, ScopeKind, booking_name, minute_usage, used_amount
-from tidegate.domain.limits import BudgetLimit, Number, minute_of, period_at
+from tidegate.domain.account import Account, AccountScope, ScopeKind, minute_usage, used_amount
+from tidegate.domain.limits import BudgetLimit, Number, booking_name, minute_of, period_at
 from tidegate.domain.money import exact_money
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.ports import Ledger
