@@ -6,6 +6,7 @@ import httpx
 import pytest
 from starlette.responses import Response
 
+from tests.server.serving import post, read_replies, running
 from tidegate.local.host_check import AllowedHosts, HostCheck, allowed_hosts
 
 LOOPBACK = allowed_hosts("127.0.0.1")
@@ -74,3 +75,15 @@ async def test_a_host_that_was_allowed_allows_no_other_one() -> None:
         headers = [(b"host", host.encode()) for host in hosts]
         await app({"type": "http", "method": "GET", "path": "/", "headers": headers}, None, send)
     assert statuses == [403, 204, 204, 403, 403, 403, 204]
+
+
+async def test_a_head_that_is_sent_again_is_refused_again() -> None:
+    async with running(HostCheck(Response(status_code=204), LOOPBACK)) as server:
+        reader, writer = await server.open()
+        statuses: list[int] = []
+        for host in [b"localhost"] * 4 + [b"evil.example"] * 4 + [b"localhost"]:
+            writer.write(post(b"tide").replace(b"host: a", b"host: %b" % host))
+            ((number, _, _),) = await read_replies(reader, (b"POST",))
+            statuses.append(number)
+        writer.close()
+    assert statuses == [204] * 4 + [403] * 4 + [204]

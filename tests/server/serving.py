@@ -82,7 +82,17 @@ def with_lifespan(app: App) -> App:
         await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
-    return whole
+    return Choosing(whole, app.app_of) if hasattr(app, "app_of") else whole
+
+
+class Choosing:
+    """An application, and how it chooses who answers a request."""
+
+    def __init__(self, app: App, app_of: Callable[[Any], App]) -> None:
+        self._app, self.app_of = app, app_of
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._app(scope, receive, send)
 
 
 async def until_closed(reader: asyncio.StreamReader) -> bytes:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.server.serving import GET, KeptTransport, answer, post, read_body, turns
+from tests.server.serving import GET, KeptTransport, answer, echo, post, read_body, read_replies, running, turns
 from tidegate.server.connection import Connection
 from tidegate.server.limits import ConnectionLimits
 from tidegate.server.proxies import TrustedProxies
-from tidegate.server.request import RepeatedHead
+from tidegate.server.request import RepeatedHead, Terms
 from tidegate.server.response import stamp
 from tidegate.server.state import ServerState
 
@@ -119,9 +119,39 @@ async def test_a_connection_whose_heads_all_differ_keeps_only_a_few(read: list[b
     assert read == [False] * 11
 
 
+class Chooser:
+    """An application that only chooses, and notes for which paths."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app_of(scope)(scope, receive, send)
+
+    def app_of(self, scope: Any) -> Any:
+        self.asked.append(scope["path"])
+        return echo
+
+
+async def test_who_answers_is_chosen_once_for_a_head_that_is_sent_again() -> None:
+    app = Chooser()
+    other = ONE_MORE.replace(b"POST /", b"POST /other")
+    async with running(app) as server:
+        reader, writer = await server.open()
+        for request in (ONE_MORE, ONE_MORE, ONE_MORE, ONE_MORE, other):
+            writer.write(request)
+            ((number, _, body),) = await read_replies(reader, (b"POST",))
+            path = b"/other" if request is other else b"/"
+            assert (number, body) == (200, b"POST %b next" % path)
+        writer.close()
+    # A connection's first request leaves no head. Each one that is parsed is chosen for, and its head once more.
+    assert app.asked == ["/", "/", "/", "/other", "/other"]
+
+
 async def test_a_head_and_its_secrets_are_not_in_the_representation() -> None:
     secret = post(b"abc", b"authorization: Bearer secret")[:-3]
-    head = RepeatedHead.find(secret, {"method": "POST", "headers": [(b"content-length", b"3")]})
+    terms = Terms("POST", "1.1", keeps_alive=True)
+    head = RepeatedHead.find(secret, {"method": "POST", "headers": [(b"content-length", b"3")]}, terms, echo)
     assert repr(head) == "RepeatedHead(...)"
 
 

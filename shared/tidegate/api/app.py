@@ -3,9 +3,9 @@
 A cold start on Lambda answers a call without Starlette: loading it takes 25 ms.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from traceback import format_exc
 from typing import Any
 
@@ -120,17 +120,21 @@ class DataPlane:
         self._options, self._extra_routes = options, extra_routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.route(scope, receive, send)
+        await self.app_of(scope)(scope, receive, send)
 
-    def route(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Return the coroutine that answers the request, or that lives while the application does."""
+    def app_of(self, scope: Scope) -> ASGIApp:
+        """Return the application that answers the request: see `runtime.asgi.app_of`.
+
+        An endpoint of calls gets the headers. Their `content-length` is this request's, also for others with the head:
+        it is read only if a body is still to come.
+        """
         if scope["type"] == "lifespan":
-            return self._live(scope, receive, send)
+            return self._live
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self._endpoints:
-            headers = dict(scope["headers"])
+            headers: dict[bytes, bytes] = dict(scope["headers"])
             if b"origin" not in headers:
-                return self._endpoints[scope["path"]](scope, receive, send, headers)
-        return self.router(scope, receive, send)
+                return partial(self._endpoints[scope["path"]], headers=headers)
+        return self.router
 
     @cached_property
     def router(self) -> ASGIApp:

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tidegate.api.admin.app import PREFIX
 from tidegate.api.console.static_files import PATH as CONSOLE
 from tidegate.local.openapi_routes import ADMIN_DOCS
+from tidegate.runtime.asgi import app_of
 
 _ADMIN_PATHS = f"{PREFIX}/", CONSOLE
 _BEGINNINGS = PREFIX, CONSOLE.rstrip("/")
@@ -21,9 +22,13 @@ class PlaneRouter(Struct, frozen=True):
     admin: ASGIApp
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self.app_of(scope)(scope, receive, send)
+
+    def app_of(self, scope: Scope) -> ASGIApp:
+        """Return the application that answers the request: see `runtime.asgi.app_of`."""
         if scope["type"] == "http" and scope["path"].startswith(_BEGINNINGS) and _is_admin_path(scope["path"]):
-            return self.admin(scope, receive, send)
-        return self.gateway(scope, receive, send)
+            return self.admin
+        return app_of(self.gateway, scope)
 
 
 def _is_admin_path(path: str) -> bool:

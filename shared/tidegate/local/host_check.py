@@ -15,6 +15,7 @@ from tidegate.api import errors
 from tidegate.api.reply import send_json
 from tidegate.domain.ids import ulid
 from tidegate.errors import PermissionDenied
+from tidegate.runtime.asgi import app_of
 
 ALLOWED_HOSTS_SETTING = "TIDEGATE_ALLOWED_HOSTS"
 
@@ -74,16 +75,20 @@ class HostCheck:
         self._last_allowed: list[bytes] | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self.app_of(scope)(scope, receive, send)
+
+    def app_of(self, scope: Scope) -> ASGIApp:
+        """Return the application that answers the request: see `runtime.asgi.app_of`."""
         if scope["type"] == "http":
             values = [value for name, value in scope["headers"] if name == b"host"]
             if values != self._last_allowed:
                 if not self._hosts.allow(value.decode("latin-1") for value in values):
-                    return _refuse(send)
+                    return _refuse
                 self._last_allowed = values
-        return self._app(scope, receive, send)
+        return app_of(self._app, scope)
 
 
-async def _refuse(send: Send) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     error = HostNotAllowed(
         "This server does not serve the host that the request names. If the name is yours, add it to "
         f"{ALLOWED_HOSTS_SETTING}."

@@ -180,7 +180,7 @@ def _serve(store: LocalStore, host: str, listener: socket.socket, env: Mapping[s
     )
     hosts = allowed_hosts(host, env.get(ALLOWED_HOSTS_SETTING, ""))
     try:
-        run_server(HostCheck(PlaneRouter(gateway.route, admin), hosts), [listener], proxies=_trusted_proxies(env))
+        run_server(HostCheck(PlaneRouter(gateway, admin), hosts), [listener], proxies=_trusted_proxies(env))
     except StartupFailed as error:
         raise error.__cause__ or error from None
 

@@ -10,13 +10,13 @@ from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from tidegate.runtime.asgi import Headers, Scope
+from tidegate.runtime.asgi import Headers
 from tidegate.server.exchange import Exchange
 from tidegate.server.flow import Flow
 from tidegate.server.header_names import LOWER_NAMES
 from tidegate.server.limits import Phase
 from tidegate.server.refusal import BAD_REQUEST, HEAD_TOO_LARGE, TIMED_OUT, TOO_MANY_PIPELINED, Refusal
-from tidegate.server.request import Head, NotServed, Peer, RepeatedHead, Target
+from tidegate.server.request import Head, NotServed, Peer, RepeatedHead, Target, Terms
 from tidegate.server.state import ServerState
 
 _HAS_REQUEST = frozenset[Phase](("body", "busy"))
@@ -112,15 +112,12 @@ class Connection(asyncio.Protocol):
         if self._is_deaf:
             return
         is_alone = self._phase == "idle"  # nothing before it is unanswered, or parsed in part
-        head = self._repeated_head if is_alone else None
-        repeated = None if head is None else head.read(data, self._server.lifespan)
-        if head is None or repeated is None:
-            self._parse(data)
-        else:
-            self._begin_repeated(head.method, *repeated)
+        if is_alone and self._repeated_head is not None and self._begin_repeated(self._repeated_head, data):
+            return
+        self._parse(data)
         exchange = self._exchange
         if exchange is not None and not exchange.is_started:
-            if is_alone and repeated is None and self._heads_to_keep:
+            if is_alone and self._heads_to_keep:
                 self._heads_to_keep -= 1
                 self._repeated_head = exchange.repeatable_head(data)
             exchange.start(self._loop, at_once=True)
@@ -171,16 +168,10 @@ class Connection(asyncio.Protocol):
         self._unparsed_bytes = 0
         self._phase = ""
         self._upgrade = head.framing() if parser.should_upgrade() else None
-        self._incoming = exchange = Exchange(
-            self._server,
-            self._flow,
-            scope,
-            self._end_exchange,
-            method=head.method,
-            version=version,
-            keeps_alive=version == "1.1" and parser.should_keep_alive(),
-            awaits_continue=b"expect" in fields and head.awaits_continue(),
-        )
+        keeps_alive = version == "1.1" and parser.should_keep_alive()
+        terms = Terms(head.method, version, keeps_alive, b"expect" in fields and head.awaits_continue())
+        server = self._server
+        self._incoming = exchange = Exchange(server, self._flow, server.app, scope, terms, self._end_exchange)
         if self._exchange is None:
             self._exchange = exchange
         else:
@@ -246,21 +237,20 @@ class Connection(asyncio.Protocol):
         if self._incoming is None and not self._has_begun:
             self._parser = None
 
-    def _begin_repeated(self, method: str, scope: Scope, body: bytes) -> None:
-        """Take a whole request without the parser, which goes on with the one behind it."""
-        self._phase = ""
-        self._exchange = exchange = Exchange(
-            self._server,
-            self._flow,
-            scope,
-            self._end_exchange,
-            method=method,
-            version="1.1",
-            keeps_alive=True,
-            awaits_continue=False,
-        )
-        exchange.add_body(body)
-        exchange.end_body()
+    def _begin_repeated(self, head: RepeatedHead, data: bytes) -> bool:
+        """Begin a whole request without the parser, which goes on with the one behind it. False if it is another."""
+        server, flow = self._server, self._flow
+        request = head.read(data, server.lifespan)
+        if request is None:
+            return False
+        scope, body = request
+        self._exchange = exchange = Exchange(server, flow, head.app, scope, head.terms, self._end_exchange, body)
+        if len(body) > server.limits.max_buffered_bytes:
+            flow.pause_reading()
+        self._phase, self._deadline = "busy", math.inf
+        server.waiting.pop(self, None)
+        exchange.start(self._loop, at_once=True)
+        return True
 
     def _parse_without_upgrade(self, rest: bytes) -> None:
         """Go on with the body as HTTP/1.1: the parser stops at each upgrade, also of clients that only offer HTTP/2."""
@@ -344,7 +334,7 @@ class Connection(asyncio.Protocol):
             return
         server = self._server
         self._phase = phase
-        self._deadline = self._loop.time() + server.seconds[phase]
+        self._deadline = math.inf if phase == "busy" else self._loop.time() + server.seconds[phase]
         if phase not in _HAS_REQUEST:
             if not self._transport.is_closing():
                 server.waiting[self] = None

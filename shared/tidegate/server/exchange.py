@@ -10,15 +10,16 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import cast
 
-from tidegate.runtime.asgi import Headers, Message, Scope
+from tidegate.runtime.asgi import App, Headers, Message, Scope
 from tidegate.server.flow import Flow
 from tidegate.server.refusal import CRASHED, SHUTTING_DOWN, Refusal
-from tidegate.server.request import RepeatedHead
+from tidegate.server.request import RepeatedHead, Terms
 from tidegate.server.response import LONG_BYTES, Framing, encode_body, encode_head, join
 from tidegate.server.state import ServerState
 
 log = logging.getLogger(__name__)
 
+_CAN_START_AT_ONCE = sys.version_info >= (3, 12)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -29,6 +30,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_app",
         "_awaits_continue",
         "_body",
         "_callback",
@@ -36,18 +38,15 @@ class Exchange:
         "_head",
         "_is_body_complete",
         "_is_delivered",
-        "_method",
         "_on_reply_end",
         "_reply",
         "_scope",
         "_server",
-        "_version",
+        "_terms",
         "_waiters",
         "has_reply_begun",
         "is_gone",
         "is_over",
-        "is_reply_complete",
-        "is_started",
         "keeps_alive",
         "task",
     )
@@ -56,29 +55,29 @@ class Exchange:
         self,
         server: ServerState,
         flow: Flow,
+        app: App,
         scope: Scope,
+        terms: Terms,
         on_reply_end: "Callable[[Exchange], None]",
-        *,
-        method: str,
-        version: str,
-        keeps_alive: bool,
-        awaits_continue: bool,
+        body: bytes | None = None,
     ) -> None:
+        """`body` is the whole body, if it came with the head."""
+        self._server = server
+        self._flow = flow
+        self._app = app
         self._scope: Scope | None = scope
-        self._method, self._version = method, version
-        self.is_started = False
-        """True once the application has the request."""
-        self.keeps_alive = keeps_alive
-        self.has_reply_begun = self.is_reply_complete = self.is_gone = False
-        self.is_over = False
-        """True once nothing of the request or the reply is wanted any more."""
-        self.task: asyncio.Task[None] | None = None
-        self._server, self._flow = server, flow
+        """None once the application has the request."""
+        self._terms = terms
         self._on_reply_end = on_reply_end
-        self._awaits_continue = awaits_continue
-        self._body: bytes | bytearray = b""
-        self._is_body_complete = self._is_delivered = False
-        self._waiters: list[asyncio.Future[None]] = []
+        self._body: bytes | bytearray = body or b""
+        self._is_body_complete = body is not None
+        self._is_delivered = self.has_reply_begun = self.is_gone = False
+        self.is_over = False
+        """True once nothing of the request or the reply is wanted any more: its reply is complete, or `is_gone`."""
+        self.keeps_alive = terms.keeps_alive
+        self._awaits_continue = terms.awaits_continue
+        self.task: asyncio.Task[None] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
         self._callback: Callable[[], object] | None = None
         self._head: bytes | None = None
         self._reply: Framing | None = None
@@ -89,9 +88,8 @@ class Exchange:
         scope, self._scope = self._scope, None  # the scope refers to this exchange
         if scope is None:
             return
-        self.is_started = True
-        if at_once and sys.version_info >= (3, 12):
-            self.task = asyncio.Task(self._run(scope), loop=loop, eager_start=True)
+        if at_once and _CAN_START_AT_ONCE:
+            self.task = asyncio.Task(self._run(scope), loop=loop, eager_start=True)  # pyright: ignore[reportCallIssue]
         else:
             self.task = loop.create_task(self._run(scope))
 
@@ -99,12 +97,17 @@ class Exchange:
         """Return the head of this request, which is not started yet, if `data` is all of it and it may come again."""
         if self._scope is None or not self._is_body_complete or self._awaits_continue or not self.keeps_alive:
             return None
-        return RepeatedHead.find(data[: len(data) - len(self._body)], self._scope)
+        return RepeatedHead.find(data[: len(data) - len(self._body)], self._scope, self._terms, self._app)
 
     @property
     def buffered_bytes(self) -> int:
         """Bytes of the body that wait for the application."""
         return len(self._body)
+
+    @property
+    def is_started(self) -> bool:
+        """True once the application has the request."""
+        return self._scope is None
 
     def add_body(self, data: bytes) -> None:
         """Take a piece of the body, unless nobody will read it. Reading stops while much of it waits."""
@@ -142,7 +145,7 @@ class Exchange:
         """Call `callback` once if the client goes before its reply is complete; at once if it has gone already."""
         if self.is_gone:
             callback()
-        elif not self.is_reply_complete:
+        elif not self.is_over:
             self._callback = callback
 
     def unwatch(self) -> None:
@@ -168,7 +171,7 @@ class Exchange:
         while not (self.is_over or self._body or (self._is_body_complete and not self._is_delivered)):
             self._flow.resume_reading()
             waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
+            self._waiters = [*(self._waiters or ()), waiter]
             await waiter
         if self.is_over:
             return {"type": "http.disconnect"}
@@ -188,7 +191,7 @@ class Exchange:
         if self._reply is None and kind == "http.response.start":
             headers = list(cast("Iterable[tuple[bytes, bytes]]", message.get("headers", ())))
             self._head, self._reply = self._encode_head(cast("int", message["status"]), headers)
-        elif self._reply is not None and kind == "http.response.body" and not self.is_reply_complete:
+        elif self._reply is not None and kind == "http.response.body" and not self.is_over:
             body = cast("bytes", message.get("body", b""))
             self._write(self._reply, body, more=bool(message.get("more_body", False)))
         else:
@@ -225,7 +228,7 @@ class Exchange:
     def write(self, data: bytes) -> bool:
         """Write more of a reply that has begun and not ended. Return False if the client is slow: `send` then waits."""
         reply, flow = self._reply, self._flow
-        if reply is None or self.is_gone or self.is_reply_complete:
+        if reply is None or self.is_over:
             return True
         if reply.is_chunked and self._head is None:
             if data:
@@ -237,13 +240,13 @@ class Exchange:
     def refuse(self, refusal: Refusal) -> None:
         """Answer with an error if the reply has not begun, and end the exchange and its connection in any case."""
         if not self.has_reply_begun:
-            self._flow.write([refusal.encode(has_body=self._method != "HEAD")])
+            self._flow.write([refusal.encode(has_body=self._terms.method != "HEAD")])
         self.keeps_alive = False
         self.lose_client()
         self._on_reply_end(self)
 
     def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
+        waiters, self._waiters = self._waiters or (), None
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -255,8 +258,8 @@ class Exchange:
             status,
             headers,
             stamp=self._server.stamp,
-            method=self._method,
-            version=self._version,
+            method=self._terms.method,
+            version=self._terms.version,
             keeps_alive=self.keeps_alive and not is_withheld and not self._server.is_stopping,
             length=length,
         )
@@ -274,7 +277,7 @@ class Exchange:
 
     def _end_reply(self, framing: Framing) -> None:
         self.keeps_alive = framing.keeps_alive
-        self.has_reply_begun = self.is_reply_complete = self.is_over = True
+        self.has_reply_begun = self.is_over = True
         self._server.unsettled += 1
         self._callback, self._body = None, b""
         if self._waiters:
@@ -288,7 +291,7 @@ class Exchange:
         try:
             if server.unsettled >= server.limits.max_unsettled:
                 await server.wait_for_settlement()
-            reply = server.app(scope, self.receive, self.send)
+            reply = self._app(scope, self.receive, self.send)
             del scope  # an open stream keeps nothing that it does not need
             await reply
             if not self.is_over and not server.is_stopping:
@@ -298,10 +301,10 @@ class Exchange:
             log.error("application.crashed", exc_info=error)
         finally:
             server.exchanges.discard(self)
-            if self.is_reply_complete:
+            if not self.is_over:
+                self.refuse(SHUTTING_DOWN if server.is_stopping else CRASHED)
+            elif not self.is_gone:
                 server.unsettled -= 1
                 if server.one_settled is not None:
                     server.one_settled.set()
                     server.one_settled = None
-            elif not self.is_gone:
-                self.refuse(SHUTTING_DOWN if server.is_stopping else CRASHED)

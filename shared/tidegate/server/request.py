@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from tidegate.domain.redacted import Redacted
-from tidegate.runtime.asgi import Headers, Scope
+from tidegate.runtime.asgi import App, Headers, Scope, app_of
 from tidegate.server.proxies import TrustedProxies, scheme_of
 from tidegate.server.refusal import BAD_HOST, BAD_REQUEST, BAD_TARGET, WRONG_VERSION, Refusal
 
@@ -135,6 +135,18 @@ class Head(Struct):
         return (value for each, value in self.headers if each == name)
 
 
+class Terms(Struct, frozen=True, gc=False):
+    """Parts of a request's head that its reply depends on.
+
+    `keeps_alive`: further requests may follow it. `awaits_continue`: the body comes only after "100 Continue".
+    """
+
+    method: str
+    version: str
+    keeps_alive: bool
+    awaits_continue: bool = False
+
+
 class RepeatedHead(Redacted, Struct, frozen=True):
     """A head that differs from one request of a connection to the next in its `content-length` alone.
 
@@ -148,19 +160,23 @@ class RepeatedHead(Redacted, Struct, frozen=True):
     """All that was sent after them."""
 
     size_without_digits: int
-    scope: Scope
+    scope: dict[str, object]
     """The scope without headers, state and extensions."""
 
-    method: str
     headers: Headers
     length_at: int
     """The index of `content-length` in `headers`."""
 
+    terms: Terms
+    app: App
+    """Answers such requests."""
+
     @classmethod
-    def find(cls, head: bytes, scope: Scope) -> "RepeatedHead | None":
+    def find(cls, head: bytes, scope: Scope, terms: Terms, app: App) -> "RepeatedHead | None":
         """Return the parts of a head that was parsed to `scope`; None for one that is long, or has no usual length.
 
-        None also if `head` is more than a head, which ends with its first empty line.
+        None also if `head` is more than a head, which ends with its first empty line. `app` answers the others too:
+        see `runtime.asgi.app_of`.
         """
         if len(head) > _MOST_REPEATED_BYTES or head.find(b"\r\n\r\n") + 4 != len(head):
             return None
@@ -170,21 +186,22 @@ class RepeatedHead(Redacted, Struct, frozen=True):
             return None
         kept = {name: value for name, value in scope.items() if name not in ("headers", "state", "extensions")}
         before, after = head[: line.start(1)], head[line.end(1) :]
-        method, length_at = cast("str", scope["method"]), names.index(b"content-length")
-        return cls(before, after, len(before) + len(after), kept, method, headers, length_at)
+        length_at, answering = names.index(b"content-length"), app_of(app, scope)
+        return cls(before, after, len(before) + len(after), kept, headers, length_at, terms, answering)
 
     def read(self, data: bytes, state: dict[str, object]) -> tuple[Scope, bytes] | None:
         """Return the scope and the body, if `data` is one request: this head, and a body as long as it says."""
-        size = len(data)
-        body_and_digits = size - self.size_without_digits
-        length = body_and_digits - len(b"%d" % body_and_digits)  # too small below a power of ten: then None is returned
+        body_and_digits = len(data) - self.size_without_digits
+        length = body_and_digits - len(str(body_and_digits))  # too small below a power of ten: then None is returned
         digits = b"%d" % length
-        head = self.before + digits + self.after
-        if len(head) + length != size or not data.startswith(head):
+        head = b"%b%b%b" % (self.before, digits, self.after)
+        if not data.startswith(head) or len(head) + length != len(data):
             return None
-        headers = [*self.headers]
+        scope = self.scope.copy()
+        scope["headers"] = headers = self.headers.copy()
         headers[self.length_at] = (b"content-length", digits)
-        return {**self.scope, "headers": headers, "state": {**state}}, data[size - length :]
+        scope["state"] = state.copy()
+        return scope, data[len(head) :]
 
 
 def _split_target(target: bytes) -> tuple[bytes, bytes]:

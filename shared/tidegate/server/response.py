@@ -56,7 +56,7 @@ def encode_head(
         headers = [(name, value) for name, value in headers if _is_sent(framing, name.lower(), value)]
         lines = b"".join([b"\r\n%b: %b" % (name.lower(), value) for name, value in headers])
     count = len(headers)
-    if lines.count(b"\n") != count or lines.count(b"\r") != count or b"\0" in lines:
+    if lines.count(b"\n") != count or lines.count(b"\r") != count or 0 in lines:  # the search for a number is quicker
         raise ValueError("A header of the response has a line break or a NUL.")
     body_line = b""
     if framing.left is not None:
