@@ -65,12 +65,20 @@ BODIES = st.one_of(PAIRS.map(lambda pairs: json_object([*REQUIRED, *pairs])), PA
 """Bodies with odd values, and with names more than once: the last value counts."""
 
 
-def parsed(body: bytes, *, generally: bool) -> ChatRequest | tuple[str, str | None]:
+def facts(request: ChatRequest) -> tuple[object, ...]:
+    """All that a request tells, besides `is_plain`: a name that came twice makes a body odd, and not its object."""
+    options = [getattr(request.options, name) for name in sorted(GATEWAY_FIELDS)]
+    values = (request.includes_usage, request.choices, request.output_limit, list(request.prompt_texts()))
+    request = replace(request, is_plain=False, converted_fields=request.fields, options=request.fields)
+    return (request, options, *values, request.includes_usage)
+
+
+def parsed(body: bytes, *, generally: bool) -> tuple[object, ...]:
     try:
         request = build_chat_request(decode_body(body), len(body)) if generally else parse_chat_request(body)
     except InvalidRequest as error:
         return error.message, error.param
-    return replace(request, is_plain=False)  # a name that came twice makes a body odd, and not its object
+    return facts(request)
 
 
 @settings(max_examples=500, deadline=None)
@@ -95,6 +103,7 @@ def test_texts_and_sampling_fields_are_plain(name: str) -> None:
 NOT_PLAIN: list[dict[str, Any]] = [
     {"tools": []},
     {"temperature": None},
+    {"stream_options": {"include_usage": None}},
     {"timeout": 3},
     {"logprobs": True},
     {"messages": [{**USER, "name": "x"}]},

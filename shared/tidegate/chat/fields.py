@@ -29,6 +29,11 @@ TOOL_FIELDS = ("tools", "tool_choice", "parallel_tool_calls")
 """The fields that a request without any tool must not have: providers refuse a choice among none."""
 
 SmallObject = Annotated[dict[str, object], Meta(max_length=MAX_FIELDS)]
+Messages = Meta(min_length=1, max_length=MAX_MESSAGES)
+Temperature = Annotated[float, Meta(ge=0, le=2)]
+TopP = Annotated[float, Meta(ge=0, le=1)]
+Choices = Annotated[int, Meta(ge=1, le=128)]
+Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 TokenLimit = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
@@ -84,14 +89,14 @@ class ChatFields(GatewayFields, frozen=True):
     """The fields that the gateway validates, each by type and range; null means absent."""
 
     model: Name
-    messages: Annotated[list[Message], Meta(min_length=1, max_length=MAX_MESSAGES)]
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    messages: Annotated[list[Message], Messages]
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    n: Choices | None = None
     max_tokens: TokenLimit | None = None
     max_completion_tokens: TokenLimit | None = None
     stop: str | list[str] | None = None
-    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    seed: Seed | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     presence_penalty: Penalty | None = None
@@ -123,21 +128,21 @@ class PlainMessage(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 class PlainBody(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A body in which nothing needs a look by itself: texts, and fields that most models take as they are sent.
 
-    It has no option of the gateway, no media, tools or reasoning, and no null. It tells which bodies are plain, and
-    leaves their validation to `ChatFields`.
+    It has no option of the gateway, no media, tools or reasoning, and no null. A body that fits is valid: `ChatFields`
+    fits too. The defaults only stand for absent fields.
     """
 
-    model: str
-    messages: Annotated[list[PlainMessage], Meta(max_length=MAX_MESSAGES)]
+    model: Name
+    messages: Annotated[list[PlainMessage], Messages]
     stream: bool = False
     stream_options: dict[str, bool] = {}
-    temperature: float = 0
-    top_p: float = 0
-    n: int = 0
-    max_tokens: int = 0
-    max_completion_tokens: int = 0
+    temperature: Temperature = 0
+    top_p: TopP = 0
+    n: Choices = 1
+    max_tokens: TokenLimit = 1
+    max_completion_tokens: TokenLimit = 1
     stop: str | list[str] = ""
-    seed: int = 0
-    presence_penalty: float = 0
-    frequency_penalty: float = 0
+    seed: Seed = 0
+    presence_penalty: Penalty = 0
+    frequency_penalty: Penalty = 0
     user: str = ""

@@ -38,19 +38,24 @@ _DICT_TYPES = {"logit_bias": dict[str, Bias], "context_window_fallback_dict": di
 _PLAIN_NAMES = frozenset(PlainBody.__struct_fields__)
 _decode_plain = msgspec.json.Decoder(PlainBody).decode
 _object_decoder: msgspec.json.Decoder[JsonObject] = msgspec.json.Decoder(dict)
+_decode_object = _object_decoder.decode
 
 
-def decode_plain(body: bytes) -> tuple[JsonObject, ChatFields] | None:
-    """Return the JSON object in a plain body, and its fields; None for every other body, valid or not.
+def decode_plain(body: bytes) -> tuple[JsonObject, PlainBody] | None:
+    """Return the JSON object in a plain body, and what is known of it; None for every other body, valid or not.
 
-    What `decode_body`, `convert` and `ignored_paths` check besides, no plain body has.
+    What `decode_body`, `convert` and `ignored_paths` check besides, no plain body has: see `convert_plain`.
     """
     try:
-        _decode_plain(body)
-        raw = _object_decoder.decode(body)
-        return raw, msgspec.convert(raw, ChatFields)
+        plain = _decode_plain(body)
+        return _decode_object(body), plain
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def convert_plain(raw: JsonObject) -> ChatFields:
+    """Return the fields of a plain body, which is valid."""
+    return msgspec.convert(raw, ChatFields)
 
 
 def is_plain_body(body: JsonObject) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
 
 from msgspec import Struct, field, structs
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from tidegate.chat.estimate import PromptEstimates
 from tidegate.chat.fields import ChatFields, JsonObjectFormat, JsonSchemaFormat
@@ -16,6 +16,7 @@ from tidegate.chat.parse import (
     FIELD_NAMES,
     convert,
     convert_changes,
+    convert_plain,
     decode_body,
     decode_plain,
     ignored_paths,
@@ -43,14 +44,19 @@ _DEFAULTS: dict[str, Json] = {"n": 1, "logprobs": False, "logit_bias": {}, "stop
 """Values that mean the same as an absent field to every provider."""
 
 
+_NO_OPTIONS = GatewayFields()
+"""The options of every plain request."""
+
+
 class ChatRequest(Struct, frozen=True):
-    """A chat request: its validated `fields`, and the `body` as sent, in `sent_bytes`. Never change `body`.
+    """A chat request: its `body` as sent, in `sent_bytes`, and its validated `fields`. Never change `body`.
 
     `model`, `stream` and `options` are what the fields say, as a call asks for them many times. `is_plain`: `PlainBody`
-    fits the body. `origin` is the request as its caller sent it, if that was in another dialect.
+    fits the body. `origin` is the request as its caller sent it, if that was in another dialect. `converted_fields` is
+    None until `fields` of a plain request are needed.
     """
 
-    fields: ChatFields
+    converted_fields: ChatFields | None
     body: JsonObject
     reasoning: Reasoning | None
     model: str
@@ -64,7 +70,19 @@ class ChatRequest(Struct, frozen=True):
     origin: Origin | None = None
 
     @property
+    def fields(self) -> ChatFields:
+        """The validated fields. Most plain requests are sent and billed without them."""
+        fields = self.converted_fields
+        if fields is None:
+            fields = convert_plain(self.body)
+            force_setattr(self, "converted_fields", fields)
+        return fields
+
+    @property
     def includes_usage(self) -> bool:
+        if self.is_plain:
+            plain_options = self.body.get("stream_options")
+            return isinstance(plain_options, dict) and plain_options.get("include_usage") is True
         options, usage = self.fields.stream_options, self.fields.usage
         return bool((options and options.include_usage) or (usage and usage.include))
 
@@ -97,14 +115,14 @@ class ChatRequest(Struct, frozen=True):
 
     def with_model(self, model: str) -> "ChatRequest":
         fields = structs.replace(self.fields, model=model)
-        return replace(self, fields=fields, model=model, options=fields, body={**self.body, "model": model})
+        return replace(self, converted_fields=fields, model=model, options=fields, body={**self.body, "model": model})
 
     def with_output_limit(self, limit: int) -> "ChatRequest":
         """See `Request.with_output_limit`. Sets the fields that the caller used."""
         names = [name for name in ("max_tokens", "max_completion_tokens") if getattr(self.fields, name) is not None]
         limits = dict.fromkeys(names or ["max_completion_tokens"], limit)
         fields = structs.replace(self.fields, **limits)
-        return replace(self, fields=fields, options=fields, body={**self.body, **limits})
+        return replace(self, converted_fields=fields, options=fields, body={**self.body, **limits})
 
     def with_body(self, body: JsonObject) -> "ChatRequest":
         """See `Request.with_body`. A field that is the same object in this request's body is not validated again."""
@@ -138,11 +156,11 @@ class ChatRequest(Struct, frozen=True):
         return worst_case_tokens(self.fields, body, limit, model, sent, self.estimates, is_plain=is_plain)
 
     def prompt_texts(self) -> Sequence[str]:
-        messages = self.fields.messages
         if self.is_plain:
-            # The content of each message is a text.
-            return [message.content for message in messages]  # pyright: ignore[reportReturnType]
-        return message_texts(messages)
+            # Each of its messages is an object whose content is a text.
+            messages: list[dict[str, str]] = self.body["messages"]  # pyright: ignore[reportAssignmentType]
+            return [message["content"] for message in messages]
+        return message_texts(self.fields.messages)
 
     def reasoning_turns(self) -> Mapping[int, str]:
         return load("tidegate.chat.reasoning_signatures", "turns_to_look_up")(self.fields.messages)
@@ -190,11 +208,13 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     if sent_bytes > LONG_BYTES:  # to decode a long text twice takes its time
         return build_chat_request(decode_body(body), sent_bytes)
     plain = decode_plain(body)
-    if plain is not None:
-        raw, fields = plain
-        return _new_request(fields, raw, sent_bytes, is_plain=True)
-    raw = decode_body(body)
-    return _new_request(convert(raw), raw, sent_bytes, is_plain=False)
+    if plain is None:
+        raw = decode_body(body)
+        return _new_request(convert(raw), raw, sent_bytes, is_plain=False)
+    raw, known = plain
+    size = sent_bytes + PART_BYTES * len(known.messages)
+    # By position, in the order of `ChatRequest`: each call makes one.
+    return ChatRequest(None, raw, None, known.model, known.stream, _NO_OPTIONS, (), sent_bytes, size, True)
 
 
 def build_chat_request(raw: JsonObject, sent_bytes: int = 0) -> ChatRequest:
@@ -207,7 +227,7 @@ def build_chat_request(raw: JsonObject, sent_bytes: int = 0) -> ChatRequest:
 
 def _new_request(fields: ChatFields, body: JsonObject, sent_bytes: int, *, is_plain: bool) -> ChatRequest:
     return ChatRequest(
-        fields=fields,
+        converted_fields=fields,
         body=body,
         reasoning=None if is_plain else unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking),
         model=fields.model,
