@@ -38,7 +38,6 @@ _PLAIN_FIELDS = frozenset(
 )
 """Fields of a request whose texts can change; of others, only descriptions can."""
 
-_PLAIN_MESSAGE = {"role", "content"}
 _PLAIN_ROLES = frozenset({"system", "developer", "user", "assistant"})
 
 _DESCRIPTIONS = frozenset({"description", "title"})
@@ -120,13 +119,13 @@ def _plain_body_texts(body: JsonObject) -> list[Text] | None:
         value = body[name]
         if name == "messages" and type(value) is list:
             for i, message in enumerate(value):
-                if type(message) is not dict or message.keys() != _PLAIN_MESSAGE:
+                if type(message) is not dict or len(message) != 2:
                     return None
-                role, content = message["role"], message["content"]
+                role, content = message.get("role"), message.get("content")
                 if type(content) is not str or type(role) is not str or role not in _PLAIN_ROLES:
                     return None
                 if content:
-                    texts.append(Text(content, f"messages[{i}].content", role, "plain"))
+                    texts.append(Text(content, f"messages[{i}].content", role))
         elif name == "fallbacks" or (name not in _UNSENT_FIELDS and not _is_plain_option(name, value)):
             return None
     return texts
@@ -143,16 +142,15 @@ def _is_plain_option(name: str, value: Json) -> bool:
 def _plain_completion_texts(completion: Completion) -> list[Text] | None:
     """Return what `_walk_completion` visits if no message has more than a role and a text; otherwise None."""
     texts: list[Text] = []
-    for i, choice in enumerate(cast("list[dict[str, JsonObject]]", completion["choices"])):
+    for i, choice in enumerate(completion["choices"]):
         message = choice["message"]
-        if "role" not in message or message["role"] != "assistant":
+        if message.get("role") != "assistant":
             return None
-        for name in message:
-            value = message[name]
+        for name, value in message.items():
             if name == "content" and type(value) is str:
                 if value:
-                    texts.append(Text(value, f"choices[{i}].message.content", "assistant", "plain"))
-            elif name != "role" and value is not None and value != []:
+                    texts.append(Text(value, f"choices[{i}].message.content", "assistant"))
+            elif value is not None and name != "role" and value != []:
                 return None
     return texts
 

@@ -308,3 +308,33 @@ async def test_no_log_line_holds_a_text(caplog: pytest.LogCaptureFixture) -> Non
         ("guardrail.violated", "personal-data", "output"),
     ]
     assert MAIL not in str([vars(record) for record in caplog.records])
+
+
+_RAILS = (
+    Guardrail("block", "words", words=("acme", "top secret"), always=True),
+    Guardrail("mask", "words", words=("tide",), action="mask", always=True),
+    Guardrail("ask", "secrets", on="input", action="mask", always=True),
+    Guardrail("answer", "personal", on="output", entities=("EMAIL",), always=True),
+)
+
+
+@pytest.mark.parametrize("rails", [_RAILS, _RAILS[1:], _RAILS[:1], _RAILS[2:3], _RAILS[3:]])
+@pytest.mark.parametrize(
+    "texts", [("one", "two"), ("top", "secret"), ("tide", ""), ("x", MAIL), ("ä", "acme"), ("", "")]
+)
+async def test_one_search_of_all_texts_changes_no_result(rails: tuple[Guardrail, ...], texts: tuple[str, str]) -> None:
+    """The other call has a pattern besides, so that each of its guardrails reads each text."""
+    pattern = Guardrail("pattern", "regex", patterns=("never found",), always=True)
+    messages = [{"role": "user", "content": text} for text in texts]
+
+    async def results(*configured: Guardrail) -> object:
+        checked = call(messages)
+        run = guard(checked, *configured)
+        try:
+            prompt: object = (await run.check_prompt(checked)).request.body["messages"]
+            reply: object = await run.check_reply(completion(*({"content": text} for text in texts)))
+        except GuardrailViolation as error:
+            prompt = reply = (error.message, error.param)
+        return prompt, reply, {name: verdict for name, verdict in run.verdicts.items() if name != "pattern"}
+
+    assert await results(*rails) == await results(*rails, pattern)

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidegate.policy.guardrails import words
 from tidegate.policy.guardrails.masking import mask_text
@@ -48,3 +50,30 @@ def test_a_phrase_at_the_end_of_the_text_that_is_not_complete_is_none() -> None:
 )
 def test_a_word_begins_and_ends_like_one(word: str, expected: bool) -> None:
     assert words.is_searchable(word) is expected
+
+
+_PIECES = [
+    "Acme",
+    "acmeist",
+    "top",
+    " secret",
+    "\n",
+    "STRASSE",
+    "\u200b",
+    "秘",
+    "密",
+    "re",
+    "e-",
+    "mail",
+    "\0",
+    "x",
+]
+_WORDS = ["Acme", "top secret", "Straße", "e-mail", "秘密", "re", "हिन्दी", "one", "two", "three", "four", "five"]
+
+
+@given(st.lists(st.sampled_from(_WORDS), unique=True), st.lists(st.sampled_from(_PIECES)).map("".join))
+def test_a_text_has_words_if_any_is_found(listed: list[str], text: str) -> None:
+    word_list = words.build_word_list(listed)
+    assert words.has_words(word_list, text) == bool(list(words.find_words(word_list, text)))
+    # A text that is not in ASCII is searched at once.
+    assert words.has_words(word_list, text) == bool(list(words.find_words(word_list, f"{text} ä")))

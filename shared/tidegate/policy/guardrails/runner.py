@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import cached_property, partial
 from typing import TypeVar, cast
@@ -53,7 +53,7 @@ class ActiveGuardrails(Struct, frozen=True, dict=True):
 
     def guard(self, call: Call) -> "GuardRun":
         """Return the guard of one call."""
-        return GuardRun(self, GuardContext(call, self.open_backend, self.clock))
+        return GuardRun(self, call)
 
     @cached_property
     def on_input(self) -> tuple[ActiveGuardrail, ...]:
@@ -64,6 +64,18 @@ class ActiveGuardrails(Struct, frozen=True, dict=True):
     def on_output(self) -> tuple[ActiveGuardrail, ...]:
         """Those that check the answer."""
         return tuple(active for active in self.guardrails if active.guardrail.runs_on("output"))
+
+    @cached_property
+    def searches(self) -> Mapping[Stage, tuple[Callable[[str], bool] | None, Sequence[str]]]:
+        """By stage: what tells if its guardrails find anything in a text, see `detectors.joint_search`; their names."""
+        stages: dict[Stage, tuple[ActiveGuardrail, ...]] = {"input": self.on_input, "output": self.on_output}
+        return {
+            stage: (
+                detectors.joint_search([each.guardrail for each in selected]),
+                [each.guardrail.name for each in selected],
+            )
+            for stage, selected in stages.items()
+        }
 
     @cached_property
     def with_schema(self) -> tuple[ActiveGuardrail, ...]:
@@ -89,15 +101,19 @@ class GuardRun(Struct, frozen=True):
     """Implements `protocol.Guard`: runs the guardrails in order. `unavailable` names those that failed on this call."""
 
     active: ActiveGuardrails
-    context: GuardContext
+    call: Call
     unavailable: set[str] = set()
     verdicts: dict[str, str] = {}
     schemas: dict[str, Schema | None] = {}
 
     @property
+    def context(self) -> GuardContext:
+        return GuardContext(self.call, self.active.open_backend, self.active.clock)
+
+    @property
     def header(self) -> str:
         """The names of the guardrails, with their mode for a stream: "pii;mode=window, length"."""
-        if not self.context.call.request.stream:
+        if not self.call.request.stream:
             return self.active.names
         return ", ".join(
             f"{each.guardrail.name};mode={self.mode}" if each.guardrail.runs_on("output") else each.guardrail.name
@@ -111,7 +127,7 @@ class GuardRun(Struct, frozen=True):
     @property
     def mode(self) -> StreamMode:
         """How a stream is checked: "buffer" if a guardrail needs it, or for logprobs and audio, which cannot lag."""
-        if not self.context.call.request.streams_plain_text:
+        if not self.call.request.streams_plain_text:
             return "buffer"
         modes = [each.guardrail.stream_mode for each in self.active.on_output]
         return "buffer" if "buffer" in modes else "window"
@@ -122,30 +138,35 @@ class GuardRun(Struct, frozen=True):
 
     @property
     def is_quick(self) -> bool:
-        return self.active.are_quick and self.context.call.request.size <= QUICK_BYTES
+        return self.active.are_quick and self.call.request.size <= QUICK_BYTES
 
     async def check_prompt(self, call: Call) -> Call:
         """Mask the prompt of the call. Raises `GuardrailViolation`, `GuardrailUnavailable` and `InvalidRequest`."""
         for each in self.active.with_schema:
             await self._run_one(each, "output", self._schema(each))
-        if (
-            call.request.origin is not None
-        ):  # they read the translation: what only the body as sent has, they do not see
+        # They read the translation: what only the body as sent has, they do not see.
+        if call.request.origin is not None:
             call = replace(call, request=call.request.translated())
         if not self.active.on_input:
             return call
-        list_texts = partial(call.operation.request_texts, call.request)
-        found = await offload(call.request.size, list_texts, detectors.LONG_CHARACTERS)
+        request = call.request
+        if request.size <= detectors.LONG_CHARACTERS:
+            found = call.operation.request_texts(request)
+            if self._finds_nothing("input", found):
+                return call
+        else:
+            found = await _offload(call, partial(call.operation.request_texts, request))
         changed = await self._run_all(self.active.on_input, "input", found)
         return call if changed is found else await _offload(call, partial(_with_texts, call, changed))
 
     async def check_reply(self, reply: Reply) -> Reply:
         """Return the answer, masked where needed; the object itself if nothing had to change."""
-        operation = self.context.call.operation
-        found = operation.reply_texts(reply)
-        changed = await self._run_all(self.active.on_output, "output", found)
-        if changed is not found:
-            reply = operation.with_reply_texts(reply, [each.text for each in changed])
+        operation = self.call.operation
+        found = operation.reply_texts(reply) if self.active.on_output else []
+        if not self._finds_nothing("output", found):
+            changed = await self._run_all(self.active.on_output, "output", found)
+            if changed is not found:
+                reply = operation.with_reply_texts(reply, [each.text for each in changed])
         for each in self.active.with_schema:
             await self._run_one(each, "output", self._check_schema(each, reply))
         return reply
@@ -200,10 +221,28 @@ class GuardRun(Struct, frozen=True):
             return error
         return None
 
+    def _finds_nothing(self, stage: Stage, found: Sequence[Text]) -> bool:
+        """True if one search of all texts tells that the stage's guardrails pass them, as on most calls.
+
+        `_run_all` finds out the same, and for other texts what is in them, and where.
+        """
+        search, names = self.active.searches[stage]
+        if search is None:
+            return False
+        readable = detectors.SEPARATOR.join([each.text for each in found if each.kind != "encoded"])
+        if len(readable) + detectors.CHARACTERS_PER_TEXT * len(found) > detectors.LONG_CHARACTERS or search(readable):
+            return False
+        verdicts = self.verdicts
+        for name in names:
+            if name not in verdicts:
+                verdicts[name] = "pass"
+        return True
+
     async def _run_all(self, guardrails: Sequence[ActiveGuardrail], stage: Stage, found: list[Text]) -> list[Text]:
         """Return the texts, masked where needed; `found` itself if nothing had to change."""
+        context = self.context
         for active in guardrails:
-            new_texts = await self._run_one(active, stage, apply_guardrail(active, self.context, stage, found))
+            new_texts = await self._run_one(active, stage, apply_guardrail(active, context, stage, found))
             self._judge_as("pass", active.guardrail.name)
             if new_texts is None:
                 continue
@@ -234,7 +273,7 @@ class GuardRun(Struct, frozen=True):
     async def _check_schema(self, active: ActiveGuardrail, reply: Reply) -> None:
         schema = await self._schema(active)
         if schema is not None:
-            answers = self.context.call.operation.checkable_answers(reply)
+            answers = self.call.operation.checkable_answers(reply)
             await run_in_thread(partial(check_conformity, active.guardrail, schema, answers))
 
     async def _schema(self, active: ActiveGuardrail) -> Schema | None:
@@ -243,12 +282,12 @@ class GuardRun(Struct, frozen=True):
         if active.guardrail.kind != "json_schema":
             return None
         if name not in self.schemas:
-            self.schemas[name] = await run_in_thread(partial(answer_schema, active, self.context.call))
+            self.schemas[name] = await run_in_thread(partial(answer_schema, active, self.call))
         return self.schemas[name]
 
     async def _check_buffered(self, batches: AsyncIterator[Sequence[ReplyChunk]]) -> Sequence[ReplyChunk]:
         """Read the whole stream; return its chunks, or new chunks if the answer had to be masked."""
-        operation = self.context.call.operation
+        operation = self.call.operation
         held: list[ReplyChunk] = []
         assembler, size = operation.assembler(), 0
         async for batch in batches:
@@ -284,6 +323,8 @@ class GuardRun(Struct, frozen=True):
 
     async def _scan(self, text: str) -> list[GuardrailFinding]:
         found: list[GuardrailFinding] = []
+        if self._finds_nothing("output", [Text(text)]):
+            return found
         for active in self.active.on_output:
             if active.guardrail.name in self.unavailable:
                 continue
@@ -294,7 +335,7 @@ class GuardRun(Struct, frozen=True):
         return found
 
     async def _rewrite(self, arguments: str) -> str:
-        operation = self.context.call.operation
+        operation = self.call.operation
         found = operation.argument_texts(arguments)
         changed = await self._run_all(self.active.on_output, "output", found)
         if changed is found:
@@ -310,7 +351,7 @@ class GuardRun(Struct, frozen=True):
         log.info(event, extra=self._extra(name, stage))
 
     def _extra(self, name: str, stage: Stage) -> dict[str, str]:
-        return {"call_id": self.context.call.id, "guardrail": name, "stage": stage}
+        return {"call_id": self.call.id, "guardrail": name, "stage": stage}
 
 
 def _with_texts(call: Call, changed: list[Text]) -> Call:

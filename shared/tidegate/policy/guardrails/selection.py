@@ -40,19 +40,23 @@ class GuardrailSelection(Struct, frozen=True):
         if named:
             maker = self._make(workspace_guardrails, named)
         elif workspace_guardrails or self.operator_guardrails:
-            maker = self._maker_for_all_calls(workspace_guardrails)
+            remembered = self._makers.get(id(workspace_guardrails))
+            # Others can have the id after these are gone.
+            if remembered is None or remembered[0] is not workspace_guardrails:
+                remembered = self._remember_maker(workspace_guardrails)
+            maker = remembered[1]
         else:
             return None
         return None if maker is None else maker.guard(call)
 
-    def _maker_for_all_calls(self, workspace_guardrails: tuple[Guardrail, ...]) -> GuardMaker | None:
-        remembered = self._makers.get(id(workspace_guardrails))
-        if remembered is None or remembered[0] is not workspace_guardrails:
-            if len(self._makers) >= MAX_REMEMBERED:
-                self._makers.clear()
-            remembered = (workspace_guardrails, self._make(workspace_guardrails, ()))
-            self._makers[id(workspace_guardrails)] = remembered
-        return remembered[1]
+    def _remember_maker(
+        self, workspace_guardrails: tuple[Guardrail, ...]
+    ) -> tuple[tuple[Guardrail, ...], GuardMaker | None]:
+        if len(self._makers) >= MAX_REMEMBERED:
+            self._makers.clear()
+        remembered = (workspace_guardrails, self._make(workspace_guardrails, ()))
+        self._makers[id(workspace_guardrails)] = remembered
+        return remembered
 
     def _make(self, workspace_guardrails: tuple[Guardrail, ...], named: Iterable[str]) -> GuardMaker | None:
         selected = select_guardrails(self.operator_guardrails, workspace_guardrails, named)
