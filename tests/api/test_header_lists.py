@@ -6,9 +6,14 @@ import httpx
 import pytest
 
 from tests.world import USER, world
-from tidegate.api.reply import MAX_HEADER_LIST_BYTES, header_list
+from tidegate.api.head import answer_lines
+from tidegate.api.reply import MAX_HEADER_LIST_BYTES, header_list, header_pairs
+from tidegate.domain.account import RateStatus
+from tidegate.domain.deployment import Deployment
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.workspace import Workspace
+from tidegate.pipeline.answer import Answer
+from tidegate.policy.metering.reservation import Headroom
 
 WHOLE: dict[str, Any] = {
     "content": [{"type": "text", "text": "ok"}],
@@ -77,3 +82,37 @@ async def test_many_guardrails_have_short_headers() -> None:
         assert reply.status == 200
         assert reply.headers["x-tidegate-guardrails"].endswith(" more")
         assert size(reply.headers) < API_GATEWAY_BYTES
+
+
+HOSTILE = "a\r\nset-cookie: b\n\0\u2028é"
+
+
+@pytest.mark.parametrize("attempts", [0, 1, 2])
+def test_no_value_of_an_answer_begins_another_line(attempts: int) -> None:
+    deployment = Deployment(f"p{HOSTILE}", f"m{HOSTILE}", "https://a.example", label=f"l{HOSTILE}")
+    failed: Any = (f"f{HOSTILE}", "b")
+    headroom = Headroom({"requests": RateStatus(10, 9, 0.25), "tokens": RateStatus(1000, 900, 1.5)}, 77)
+    answer: Any = Answer(
+        None, None, deployment, attempts, failed, (HOSTILE,), 0.0, headroom=headroom, headers=(("x-cache", HOSTILE),)
+    )
+    lines = answer_lines(answer, 0.0)
+    pairs = header_pairs(lines)
+    shown = b"a??set-cookie: b????"
+    kept = {name: value for name, value in pairs if name != b"x-tidegate-overhead-ms"}
+    assert lines.translate(None, bytes(range(32))) == b"".join(b"%b: %b" % pair for pair in pairs)
+    assert kept == {
+        b"x-tidegate-provider": b"p" + shown,
+        b"x-tidegate-model": b"p%b/m%b" % (shown, shown),
+        **({b"x-tidegate-attempts": b"%d" % attempts} if attempts else {}),
+        b"x-tidegate-failed-attempts": b"f%b, b" % shown,
+        b"x-tidegate-deployment": b"l" + shown,
+        b"x-tidegate-ignored-params": shown,
+        b"x-cache": shown,
+        b"x-ratelimit-limit-requests": b"10",
+        b"x-ratelimit-remaining-requests": b"9",
+        b"x-ratelimit-reset-requests": b"0.250s",
+        b"x-ratelimit-limit-tokens": b"1000",
+        b"x-ratelimit-remaining-tokens": b"900",
+        b"x-ratelimit-reset-tokens": b"1.500s",
+        b"x-tidegate-max-tokens": b"77",
+    }

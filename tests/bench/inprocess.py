@@ -128,13 +128,13 @@ class _Client:
         body, self._body = self._body, None
         return body
 
-    def write_reply(self, status: int, body: bytes, headers: object) -> bool:
+    def write_reply(self, status: int, body: bytes, lines: object) -> bool:
         self.status = status
         self.pieces.append(body)
         return True
 
     async def send_reply(self, status: int, body: bytes, headers: object) -> None:
-        self.write_reply(status, body, headers)
+        self.write_reply(status, body, b"")
 
     async def send(self, message: Any) -> None:
         """Take a message of the application."""

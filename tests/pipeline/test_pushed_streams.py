@@ -66,7 +66,7 @@ class Direct:
     def take_body(self) -> bytes | None:
         return None
 
-    def write_reply(self, status: int, body: bytes, headers: Any) -> bool:
+    def write_reply(self, status: int, body: bytes, lines: Any) -> bool:
         return False
 
     async def send_reply(self, status: int, body: bytes, headers: Any) -> None:

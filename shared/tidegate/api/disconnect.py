@@ -7,7 +7,7 @@ from typing import NoReturn, Protocol, Self
 
 from starlette.types import Message, Receive, Scope
 
-from tidegate.api.reply import RawHeaders
+from tidegate.api.reply import HeaderLines, RawHeaders
 
 CLIENT_EXTENSION = "tidegate.client"
 """The ASGI extension in which our own servers give the connection of a request: a `ClientConnection`."""
@@ -26,7 +26,7 @@ class ClientConnection(Protocol):
         """Take what is left of the request's body, if all of it has come. None: `receive` it."""
         ...
 
-    def write_reply(self, status: int, body: bytes, headers: RawHeaders) -> bool:
+    def write_reply(self, status: int, body: bytes, lines: HeaderLines) -> bool:
         """Write a whole reply. The server says how long it is. Return False if it must wait: `send_reply` then."""
         ...
 
@@ -57,7 +57,7 @@ class WatchedReply(Protocol):
 
     async def send(self, message: Message) -> None: ...
 
-    def write_reply(self, status: int, body: bytes, headers: RawHeaders) -> bool: ...
+    def write_reply(self, status: int, body: bytes, lines: HeaderLines) -> bool: ...
 
     async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None: ...
 
@@ -65,7 +65,8 @@ class WatchedReply(Protocol):
 class ClientWatch:
     """Cancels the block of one request when its client leaves. Read the request's body before.
 
-    A cancelled block ends without an error. When the reply begins, call `stop`, and send with `send` or `send_reply`.
+    A cancelled block ends without an error. When the reply begins, call `stop`, and use `write_reply`, `send_reply` or
+    `send`.
     """
 
     __slots__ = (
@@ -126,11 +127,14 @@ class ClientWatch:
         except OSError:
             self._cancel_sender()
 
+    def write_reply(self, status: int, body: bytes, lines: HeaderLines) -> bool:
+        """Write a whole reply. Return False if the server must wait, or is not ours: `send_reply` then."""
+        return self._reply.write_reply(status, body, lines)
+
     async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None:
         """Send a whole reply. If the server raises `OSError` because the client has left, the block is cancelled."""
         try:
-            if not self._reply.write_reply(status, body, headers):
-                await self._reply.send_reply(status, body, headers)
+            await self._reply.send_reply(status, body, headers)
         except OSError:
             self._cancel_sender()
 

@@ -13,8 +13,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from tidegate.api import errors
 from tidegate.api.disconnect import ClientConnection, ClientWatch, client_of
-from tidegate.api.head import answer_headers, early_headers, trace_headers
-from tidegate.api.reply import JSON_TYPE, RawHeaders, header, send_json
+from tidegate.api.head import answer_headers, answer_lines, early_headers, early_lines, trace_headers
+from tidegate.api.reply import JSON_LINE, JSON_TYPE, HeaderLines, RawHeaders, header, header_pairs, send_json
 from tidegate.api.request_body import read_json_body, take_json_body
 from tidegate.api.source import source_of
 from tidegate.domain.call import Call
@@ -65,9 +65,9 @@ class ReplyProgress:
         await self._send(message)
         self.has_begun = True
 
-    def write_reply(self, status: int, body: bytes, headers: RawHeaders) -> bool:
+    def write_reply(self, status: int, body: bytes, lines: HeaderLines) -> bool:
         """Write a whole reply in JSON. Return False if the server must wait, or is not ours."""
-        if self.client is None or not self.client.write_reply(status, body, [JSON_TYPE, *headers]):
+        if self.client is None or not self.client.write_reply(status, body, JSON_LINE + lines):
             return False
         self.has_begun = self.has_ended = True
         return True
@@ -190,13 +190,14 @@ class OperationEndpoint(Struct, frozen=True):
                 client.stop()
                 # The call does not stream, so its answer is a whole reply.
                 assert answer.reply is not None  # noqa: S101
-                headers = early_headers(call) + answer_headers(answer, started)
+                lines = early_lines(call) + answer_lines(answer, started)
                 body = self.surface.reply(answer.reply, call.request)
                 if call.request.origin is not None:
                     keep_conversation = _conversation_keeper(gateway, call)
                     if keep_conversation is not None:
                         await keep_conversation()
-                await client.send_reply(200, body, headers)
+                if not client.write_reply(200, body, lines):
+                    await client.send_reply(200, body, header_pairs(lines))
 
     async def _stream(self, gateway: Gateway, call: Call, started: float, client: ClientWatch) -> None:
         surface_stream, keeper = self.surface.open_stream(call.request), _conversation_keeper(gateway, call)

@@ -5,9 +5,8 @@ Source: https://platform.openai.com/docs/guides/error-codes
 
 import math
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 
-from tidegate.api.reply import header_list
+from tidegate.api.reply import HeaderLines, header_list, header_pairs
 from tidegate.domain.account import RateStatus
 from tidegate.domain.surface import Surface
 from tidegate.errors import ConfigurationError, LimitReached, NotConfigured, ProviderAuth, TidegateError
@@ -25,6 +24,12 @@ _MODELS_PATHS = ("/v1/models", "/models")
 _OLLAMA_PATHS = tuple(f"/api/{name}" for name in ("chat", "generate", "embed", "tags", "show", "ps", "version", "pull"))
 _OLLAMA: Surface = late("tidegate.surfaces.ollama", "OLLAMA")
 
+_RATE_LIMIT_LINES = {
+    unit: b"\r\nx-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%.3fs"
+    % (3 * (unit.encode(),))
+    for unit in ("requests", "tokens")
+}
+
 _LASTING_ERRORS = (ConfigurationError, NotConfigured, ProviderAuth)
 """Errors with a status that stock SDKs retry (5xx), although a retry fails until an operator has acted."""
 
@@ -40,9 +45,8 @@ def headers(error: TidegateError) -> list[tuple[bytes, bytes]]:
     headers_ += attempt_headers(error.attempts, error.failed_attempts)
     if isinstance(error, LimitReached) and error.limit.endswith("_per_minute"):
         unit = error.limit.removesuffix("_per_minute")
-        headers_ += rate_limit_headers(
-            unit, RateStatus(int(error.maximum), int(error.remaining), error.retry_after_seconds or 0)
-        )
+        rate = RateStatus(int(error.maximum), int(error.remaining), error.retry_after_seconds or 0)
+        headers_ += header_pairs(rate_limit_lines(unit, rate))
     return headers_
 
 
@@ -53,19 +57,12 @@ def attempt_headers(count: int, failed: Iterable[object]) -> list[tuple[bytes, b
     return [*headers, (b"x-tidegate-failed-attempts", header_list(failures, ", "))] if failures else headers
 
 
-def rate_limit_headers(unit: str, rate: RateStatus) -> list[tuple[bytes, bytes]]:
+def rate_limit_lines(unit: str, rate: RateStatus) -> HeaderLines:
     """Return OpenAI's headers of a rate limit; `unit` is "requests" or "tokens".
 
     Source: https://platform.openai.com/docs/guides/rate-limits (rate limits in headers).
     """
-    limit, remaining, reset = _rate_limit_names(unit)
-    return [(limit, b"%d" % rate.limit), (remaining, b"%d" % rate.remaining), (reset, b"%.3fs" % rate.reset_seconds)]
-
-
-@lru_cache(8)
-def _rate_limit_names(unit: str) -> tuple[bytes, bytes, bytes]:
-    name = unit.encode()
-    return b"x-ratelimit-limit-" + name, b"x-ratelimit-remaining-" + name, b"x-ratelimit-reset-" + name
+    return _RATE_LIMIT_LINES[unit] % (rate.limit, rate.remaining, rate.reset_seconds)
 
 
 def internal_error() -> TidegateError:

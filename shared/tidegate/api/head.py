@@ -4,23 +4,27 @@ import time
 from functools import lru_cache
 
 from tidegate.api import errors
-from tidegate.api.reply import RawHeaders, header_list, latin1
+from tidegate.api.reply import HeaderLines, RawHeaders, header_list, header_pairs, latin1
 from tidegate.domain.call import Call
 from tidegate.gateway import Answer
 from tidegate.lazy import load
 from tidegate.policy.metering.reservation import UNLIMITED_HEADROOM, Headroom
 
-_ONE_ATTEMPT = errors.attempt_headers(1, ())
+
+def early_lines(call: Call) -> HeaderLines:
+    """Return the headers that are known before there is an answer, or an error."""
+    lines, call_id = b"", call.id.encode()
+    for name in call.surface.request_id_headers:
+        lines += b"\r\n%b: %b" % (name, call_id)
+    if call.trace_context is not None:
+        traceparent_of = load("tidegate.domain.traceparent", "traceparent_of")
+        lines += b"\r\ntraceparent: " + latin1(traceparent_of(call.trace_context))
+    return lines
 
 
 def early_headers(call: Call) -> RawHeaders:
-    """Return the headers that are known before there is an answer, or an error."""
-    call_id = call.id.encode()
-    headers: RawHeaders = [(name, call_id) for name in call.surface.request_id_headers]
-    if call.trace_context is not None:
-        traceparent_of = load("tidegate.domain.traceparent", "traceparent_of")
-        headers.append((b"traceparent", traceparent_of(call.trace_context).encode()))
-    return headers
+    """Return `early_lines` as ASGI has them."""
+    return header_pairs(early_lines(call))
 
 
 def trace_headers(headers: RawHeaders) -> tuple[str | None, str | None]:
@@ -30,38 +34,42 @@ def trace_headers(headers: RawHeaders) -> tuple[str | None, str | None]:
     return (traceparents[0] if len(traceparents) == 1 else None), (",".join(states) or None)
 
 
-def answer_headers(answer: Answer, started: float) -> RawHeaders:
+def answer_lines(answer: Answer, started: float) -> HeaderLines:
     """Return the headers of an answer; `started` is when the request came, by `time.perf_counter`."""
     overhead = time.perf_counter() - started - answer.upstream_seconds
     deployment = answer.deployment
-    is_first_attempt = answer.attempts == 1 and not answer.failed_attempts
-    headers = [
-        *_model_headers(deployment.provider, deployment.model_id),
-        *(_ONE_ATTEMPT if is_first_attempt else errors.attempt_headers(answer.attempts, answer.failed_attempts)),
-        (b"x-tidegate-overhead-ms", b"%.2f" % (overhead * 1000)),
-    ]
+    lines = _attempt_lines(deployment.provider, deployment.model_id, answer.attempts)
+    lines += b"\r\nx-tidegate-overhead-ms: %.2f" % (overhead * 1000)
+    if answer.failed_attempts:
+        lines += b"\r\nx-tidegate-failed-attempts: " + header_list(map(str, answer.failed_attempts), ", ")
     if deployment.label is not None:
-        headers.append((b"x-tidegate-deployment", latin1(deployment.label)))
+        lines += b"\r\nx-tidegate-deployment: " + latin1(deployment.label)
     if answer.ignored:
-        headers.append((b"x-tidegate-ignored-params", header_list(answer.ignored, ",")))
-    if answer.headers:
-        headers += [_answer_header(name, value) for name, value in answer.headers]
-    return headers if answer.headroom is UNLIMITED_HEADROOM else headers + _limit_headers(answer.headroom)
+        lines += b"\r\nx-tidegate-ignored-params: " + header_list(answer.ignored, ",")
+    for name, value in answer.headers:
+        lines += _answer_line(name, value)
+    return lines if answer.headroom is UNLIMITED_HEADROOM else lines + _limit_lines(answer.headroom)
+
+
+def answer_headers(answer: Answer, started: float) -> RawHeaders:
+    """Return `answer_lines` as ASGI has them."""
+    return header_pairs(answer_lines(answer, started))
 
 
 @lru_cache(maxsize=256)
-def _answer_header(name: str, value: str) -> tuple[bytes, bytes]:
-    return name.encode(), header_list(value.split(", "), ", ")
+def _answer_line(name: str, value: str) -> HeaderLines:
+    return b"\r\n%b: %b" % (latin1(name), header_list(value.split(", "), ", "))
 
 
 @lru_cache(maxsize=256)
-def _model_headers(provider: str, model_id: str) -> tuple[tuple[bytes, bytes], ...]:
-    return (b"x-tidegate-provider", provider.encode()), (b"x-tidegate-model", latin1(model_id))
+def _attempt_lines(provider: str, model_id: str, attempts: int) -> HeaderLines:
+    lines = b"\r\nx-tidegate-provider: %b\r\nx-tidegate-model: %b" % (latin1(provider), latin1(model_id))
+    return b"%b\r\nx-tidegate-attempts: %d" % (lines, attempts) if attempts else lines
 
 
-def _limit_headers(headroom: Headroom) -> RawHeaders:
+def _limit_lines(headroom: Headroom) -> HeaderLines:
     """Return the headers of the rate limits, and of `max_tokens` if it was lowered."""
-    headers = [pair for unit, rate in headroom.rates.items() for pair in errors.rate_limit_headers(unit, rate)]
-    if headroom.max_tokens is not None:
-        headers.append((b"x-tidegate-max-tokens", b"%d" % headroom.max_tokens))
-    return headers
+    lines = b""
+    for unit, rate in headroom.rates.items():
+        lines += errors.rate_limit_lines(unit, rate)
+    return lines if headroom.max_tokens is None else b"%b\r\nx-tidegate-max-tokens: %d" % (lines, headroom.max_tokens)

@@ -7,10 +7,18 @@ from starlette.types import Send
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
+HeaderLines: TypeAlias = bytes
+"""Headers as they are written: for each a line break, its name in lower case, a colon and a blank, and its value.
+
+Nobody looks for more line breaks in them: they are made of constants, numbers, our own ids and what `latin1` returns.
+None of them says how long a reply is, or how its connection goes on.
+"""
+
 MAX_HEADER_LIST_BYTES = 2_048
 """A reply has up to three lists. All its headers must fit into the 10,240 bytes of API Gateway, and 16 KB of Node."""
 
 JSON_TYPE = (b"content-type", b"application/json")
+JSON_LINE: HeaderLines = b"\r\ncontent-type: application/json"
 
 _MAX_ITEM_BYTES = 300  # a model's name has up to 256
 _COUNT_BYTES = len("and 1000000 more")
@@ -43,6 +51,12 @@ def header_list(items: Iterable[str], separator: str) -> bytes:
         size += len(texts[shown]) + len(separator)
         shown += 1
     return latin1(separator.join([*texts[:shown], f"and {len(texts) - shown} more"]))
+
+
+def header_pairs(lines: HeaderLines) -> RawHeaders:
+    """Return headers as ASGI has them."""
+    pairs = (line.partition(b": ") for line in lines.split(b"\r\n")[1:])
+    return [(name, value) for name, _, value in pairs]
 
 
 def header(headers: dict[bytes, bytes], name: bytes) -> str | None:

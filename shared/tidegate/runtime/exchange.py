@@ -87,7 +87,7 @@ class Exchange:
             return False
         return self._delivery.write_at_once(data)
 
-    def write_reply(self, status: int, body: bytes, headers: Headers) -> bool:
+    def write_reply(self, status: int, body: bytes, lines: bytes) -> bool:
         """Return False: a response waits for its connection to Lambda."""
         return False
 

@@ -14,12 +14,22 @@ from tidegate.runtime.asgi import App, Headers, Message, Scope
 from tidegate.server.flow import Flow
 from tidegate.server.refusal import CRASHED, SHUTTING_DOWN, Refusal
 from tidegate.server.request import RepeatedHead, Terms
-from tidegate.server.response import LONG_BYTES, Framing, encode_body, encode_head, join
+from tidegate.server.response import (
+    LONG_BYTES,
+    WHOLE,
+    Framing,
+    encode_body,
+    encode_head,
+    encode_whole_head,
+    has_body,
+    join,
+)
 from tidegate.server.state import ServerState
 
 log = logging.getLogger(__name__)
 
 _CAN_START_AT_ONCE = sys.version_info >= (3, 12)
+_OUT_OF_TURN = "The application sent a whole reply out of turn."
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -201,10 +211,16 @@ class Exchange:
         """Write a whole reply. Waits while the client has not taken what was written before."""
         if self._flow.is_writing_paused:
             await self._flow.drain()
-        self.write_reply(status, body, headers)
+        if self.is_gone:
+            return
+        if self._reply is not None:
+            raise RuntimeError(_OUT_OF_TURN)
+        head, self._reply = self._encode_head(status, headers, len(body))
+        self._flow.write(join([head, body]) if self._reply.has_body else [head])
+        self._end_reply(self._reply.keeps_alive)
 
-    def write_reply(self, status: int, body: bytes, headers: Headers) -> bool:
-        """Take a whole reply, as `send` takes it in two messages, and write it at once; adds its `content-length`.
+    def write_reply(self, status: int, body: bytes, lines: bytes) -> bool:
+        """Write a whole reply at once, with these lines of headers: see `api.reply.HeaderLines`.
 
         Return False if the client is slow: it must be sent with `send_reply`.
         """
@@ -213,16 +229,16 @@ class Exchange:
         if self.is_gone:
             return True
         if self._reply is not None:
-            raise RuntimeError("The application sent a whole reply out of turn.")
-        length = len(body)
-        head, self._reply = self._encode_head(status, headers, length)
-        if not self._reply.has_body:
+            raise RuntimeError(_OUT_OF_TURN)
+        self._reply, keeps_alive = WHOLE, self._keeps_alive()
+        head = encode_whole_head(status, lines, len(body), stamp=self._server.stamp, keeps_alive=keeps_alive)
+        if not has_body(self._terms.method, status):
             self._flow.write_one(head)
-        elif length <= LONG_BYTES:
+        elif len(body) <= LONG_BYTES:
             self._flow.write_one(head + body)
         else:
             self._flow.write([head, body])
-        self._end_reply(self._reply)
+        self._end_reply(keeps_alive)
         return True
 
     def write(self, data: bytes) -> bool:
@@ -252,17 +268,20 @@ class Exchange:
                 waiter.set_result(None)
 
     def _encode_head(self, status: int, headers: Headers, length: int | None = None) -> tuple[bytes, Framing]:
-        # A body that is withheld until "100 Continue" comes may never come: the next request could not be told from it.
-        is_withheld = self._awaits_continue and not self._is_body_complete
         return encode_head(
             status,
             headers,
             stamp=self._server.stamp,
             method=self._terms.method,
             version=self._terms.version,
-            keeps_alive=self.keeps_alive and not is_withheld and not self._server.is_stopping,
+            keeps_alive=self._keeps_alive(),
             length=length,
         )
+
+    def _keeps_alive(self) -> bool:
+        # A body that is withheld until "100 Continue" comes may never come: the next request could not be told from it.
+        is_withheld = self._awaits_continue and not self._is_body_complete
+        return self.keeps_alive and not is_withheld and not self._server.is_stopping
 
     def _write(self, framing: Framing, body: bytes, *, more: bool) -> None:
         parts = encode_body(framing, body, more=more)
@@ -273,10 +292,10 @@ class Exchange:
         if parts:
             self._flow.write(join(parts))
         if not more:
-            self._end_reply(framing)
+            self._end_reply(framing.keeps_alive)
 
-    def _end_reply(self, framing: Framing) -> None:
-        self.keeps_alive = framing.keeps_alive
+    def _end_reply(self, keeps_alive: bool) -> None:
+        self.keeps_alive = keeps_alive
         self.has_reply_begun = self.is_over = True
         self._server.unsettled += 1
         self._callback, self._body = None, b""

@@ -16,6 +16,9 @@ _STATUS_LINES = {
     **{status.value: b"HTTP/1.1 %d %b" % (status.value, status.phrase.encode()) for status in HTTPStatus},
 }
 _BODILESS = frozenset((*range(100, 200), 204, 304))
+_LAST_LINES = {True: b"\r\n\r\n", False: b"\r\nconnection: close\r\n\r\n"}
+"""The end of a head, by whether its connection is used again."""
+
 LONG_BYTES = 64 * 1024
 """Parts that are longer together are not copied to join them."""
 
@@ -27,6 +30,10 @@ class Framing(Struct, gc=False):
     is_chunked: bool = False
     left: int | None = None
     keeps_alive: bool = True
+
+
+WHOLE = Framing()
+"""That of replies which are written as a whole: nothing more comes."""
 
 
 def stamp(now: float) -> bytes:
@@ -49,7 +56,7 @@ def encode_head(
     `length` is that of a body which is sent as a whole; the head gets its `content-length`. A body of unknown length is
     sent in chunks, to clients of HTTP/1.0 until the connection is closed.
     """
-    framing = Framing(keeps_alive=keeps_alive, has_body=method != "HEAD" and status not in _BODILESS)
+    framing = Framing(keeps_alive=keeps_alive, has_body=has_body(method, status))
     try:
         lines = b"".join([LINE_STARTS[name] + value for name, value in headers])
     except KeyError:
@@ -69,8 +76,18 @@ def encode_head(
         framing.is_chunked = version == "1.1"
         framing.keeps_alive &= framing.is_chunked
         body_line = b"\r\ntransfer-encoding: chunked" if framing.is_chunked else b""
-    end = b"\r\n\r\n" if framing.keeps_alive else b"\r\nconnection: close\r\n\r\n"
-    return b"%b%b%b%b%b" % (_STATUS_LINES[status], stamp, lines, body_line, end), framing
+    return b"".join((_STATUS_LINES[status], stamp, lines, body_line, _LAST_LINES[framing.keeps_alive])), framing
+
+
+def encode_whole_head(status: int, lines: bytes, length: int, *, stamp: bytes, keeps_alive: bool) -> bytes:
+    """Return what `encode_head` does for headers that are lines already: see `api.reply.HeaderLines`."""
+    body_line = b"" if status in _BODILESS else b"\r\ncontent-length: %d" % length
+    return b"".join((_STATUS_LINES[status], stamp, lines, body_line, _LAST_LINES[keeps_alive]))
+
+
+def has_body(method: str, status: int) -> bool:
+    """True if such a reply may have a body."""
+    return method != "HEAD" and status not in _BODILESS
 
 
 def encode_body(framing: Framing, body: bytes, *, more: bool) -> list[bytes]:
