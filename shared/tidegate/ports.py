@@ -152,6 +152,11 @@ class ReasoningSignatures(Protocol):
 class ReplyStore(Protocol):
     """Stored replies by cache key."""
 
+    @property
+    def answers_at_once(self) -> bool:
+        """True if `find` never waits, and so needs no time limit."""
+        ...
+
     async def find(self, workspace_id: str, key: str) -> bytes | None:
         """The workspace's reply under this key, unless it has expired."""
         ...

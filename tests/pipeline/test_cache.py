@@ -304,6 +304,8 @@ async def test_a_key_gets_nothing_from_a_model_that_it_may_not_use(client: Clien
 class Down:
     """A store that does not answer."""
 
+    answers_at_once = False
+
     async def find(self, workspace_id: str, key: str) -> bytes | None:
         raise StoreUnavailable("down")
 
@@ -323,6 +325,8 @@ async def test_a_dead_store_fails_no_call() -> None:
 
 class Slow(MemoryReplyStore):
     """A store that never answers a question."""
+
+    answers_at_once = False
 
     async def find(self, workspace_id: str, key: str) -> bytes | None:
         await asyncio.Event().wait()

@@ -54,6 +54,11 @@ class DynamoReplyStore(Struct, frozen=True):
     store: Store
     bucket: ObjectStore | None = None
 
+    @property
+    def answers_at_once(self) -> bool:
+        """See `ReplyStore.answers_at_once`."""
+        return False
+
     async def find(self, workspace_id: str, key: str) -> bytes | None:
         """See `ReplyStore.find`: one read of the table, and one of the bucket for a large reply."""
         item_key = reply_item_key(workspace_id, key)

@@ -167,7 +167,7 @@ class Request(Protocol):
         ...
 
     def cache_fields(self) -> JsonObject:
-        """Return the fields that must be equal in requests that share a cached reply, without the model."""
+        """Return, in a new object, the fields that are equal in requests that share a cached reply; not the model."""
         ...
 
     @property

@@ -18,7 +18,7 @@ MAX_REPLY_BYTES = 16 * 1024 * 1024
 MAX_CLAIMS = 10_000
 
 
-class _CachedReply(Struct, frozen=True):
+class _CachedReply(Struct, frozen=True, gc=False):
     data: bytes
     ends_at: float
 
@@ -34,6 +34,8 @@ class MemoryReplyStore:
 
     Nothing is awaited between looking up a key and claiming it, so that only one call gets the key.
     """
+
+    answers_at_once = True
 
     def __init__(self, clock: Callable[[], float] = time.time, max_bytes: int = MAX_BYTES) -> None:
         self._clock = clock
@@ -52,11 +54,13 @@ class MemoryReplyStore:
         size = len(reply)
         if size > MAX_REPLY_BYTES or size > self._max_bytes:
             return False
-        replaced = self._replies.pop((workspace_id, key), None)
-        self._bytes += size if replaced is None else size - len(replaced.data)
-        self._replies[workspace_id, key] = _CachedReply(reply, self._clock() + seconds)
+        replies, reply_key = self._replies, (workspace_id, key)
+        if reply_key in replies:
+            self._bytes -= len(replies.pop(reply_key).data)
+        self._bytes += size
+        replies[reply_key] = _CachedReply(reply, self._clock() + seconds)
         while self._bytes > self._max_bytes:
-            self._bytes -= len(self._replies.popitem(last=False)[1].data)
+            self._bytes -= len(replies.popitem(last=False)[1].data)
         return True
 
     async def claim(self, claim: IdempotencyClaim) -> bytes | None:

@@ -28,10 +28,12 @@ class ReuseLoader:
 
     def for_call(self, call: Call) -> CallReuse | None:
         """See `Reuse.for_call`."""
-        wants_cache = call.request.options.asks_for_cache or call.workspace.cache_ttl_seconds is not None
-        if not wants_cache and call.idempotency_key is None:
+        request = call.request
+        may_skip = call.workspace.cache_ttl_seconds is None and call.idempotency_key is None
+        if may_skip and (request.is_plain or not request.options.asks_for_cache):
             return None
-        return self._open_service().for_call(call)
+        service = self._service
+        return (self._open_service() if service is None else service).for_call(call)
 
     def open_claims(self) -> IdempotencyClaims:
         """See `Reuse.open_claims`."""

@@ -10,11 +10,9 @@ _Result = TypeVar("_Result")
 
 
 class _Flight(Generic[_Result]):
-    __slots__ = ("result", "waiters")
-
-    def __init__(self) -> None:
-        self.result: _Result | None = None
-        self.waiters: deque[asyncio.Future[_Result | None]] = deque()
+    result: _Result | None = None
+    waiters: deque[asyncio.Future[_Result | None]] | None = None
+    """None while nobody waits."""
 
 
 class SingleFlight(Generic[_Key, _Result]):
@@ -71,6 +69,8 @@ class SingleFlight(Generic[_Key, _Result]):
         if flight.result is not None:
             return flight.result
         waiter: asyncio.Future[_Result | None] = asyncio.get_running_loop().create_future()
+        if flight.waiters is None:
+            flight.waiters = deque()
         flight.waiters.append(waiter)
         has_ended = False
         try:

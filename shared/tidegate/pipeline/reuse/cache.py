@@ -9,11 +9,10 @@ from tidegate.domain.deployment import Resolution
 from tidegate.domain.operation import Reply, Request
 from tidegate.domain.stored_reply import StoredReply, unpack_reply
 from tidegate.errors import GatewayTimeout, StoreUnavailable
-from tidegate.offload import offload
+from tidegate.offload import LONG_BYTES, offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.reuse.stored_answer import may_use_model_of
-from tidegate.pipeline.shield import start
 from tidegate.policy.caching.cache_key import CachePolicy, cache_key_of
 from tidegate.policy.guardrails.protocol import Guard
 from tidegate.policy.routing import fallback
@@ -32,6 +31,18 @@ NO_ANSWER = b""
 class CachedCall:
     """The cache for one call. `status` is "hit", "miss", or "bypass" without a lookup; None if caching is off."""
 
+    __slots__ = (
+        "_cacheable_request",
+        "_call",
+        "_flight_key",
+        "_is_leader",
+        "_key",
+        "_policy",
+        "_replies",
+        "_single_flight",
+        "status",
+    )
+
     def __init__(
         self, replies: ReplyStore, single_flight: SingleFlight[str, bytes], call: Call, policy: CachePolicy | None
     ) -> None:
@@ -43,7 +54,7 @@ class CachedCall:
         self._flight_key = ""
         self._cacheable_request: Request | None = None
         self._is_leader = False
-        self.status = None if policy is None else "bypass"
+        self.status: str | None = None if policy is None else "bypass"
 
     async def lookup(
         self, components: Components, call: Call, observation: Observation, guard_run: Guard | None
@@ -55,13 +66,19 @@ class CachedCall:
         policy = self._policy
         if policy is None or not (policy.reads or policy.ttl_seconds):
             return None
-        request, resolution = await _first_candidate(components, call, observation)
+        request, resolution = call.request, _planned_resolution(call, observation)
+        if resolution is None:
+            request, resolution = await _first_candidate(components, call)
         if resolution is None:
             return None
         self._cacheable_request = request
         guardrails = guard_run.fingerprint if guard_run else None
-        make_key = partial(cache_key_of, request, _model_key(resolution), policy.namespace, guardrails)
-        self._key = key = await offload(call.request.size, make_key)
+        model_key, namespace = _model_key(resolution), policy.namespace
+        if request.size <= LONG_BYTES:
+            key = cache_key_of(request, model_key, namespace, guardrails)
+        else:
+            key = await offload(request.size, partial(cache_key_of, request, model_key, namespace, guardrails))
+        self._key = key
         self._flight_key = flight_key = f"{call.workspace.id}/{key}"
         if not policy.reads:
             return None
@@ -91,12 +108,12 @@ class CachedCall:
 
     async def _find_stored(self, components: Components, key: str) -> StoredReply | None:
         """Return the stored reply to an equal call. A store that is down or slow counts as a miss."""
-        lookup = start(self._replies.find(self._call.workspace.id, key))
         try:
-            if not lookup.done():  # a store in memory answers at once
+            if self._replies.answers_at_once:
+                packed = await self._replies.find(self._call.workspace.id, key)
+            else:
                 async with asyncio.timeout(LOOKUP_SECONDS):
-                    await lookup
-            packed = lookup.result()
+                    packed = await self._replies.find(self._call.workspace.id, key)
         except (StoreUnavailable, TimeoutError):
             log.warning("cache.unavailable", extra={"call_id": self._call.id})
             return None
@@ -123,7 +140,9 @@ class CachedCall:
         """
         if self._key is None or self._policy is None:
             return
-        is_answer = answered_request == self._cacheable_request and self._call.operation.is_storable(reply)
+        cacheable = self._cacheable_request
+        is_equal = answered_request is cacheable or answered_request == cacheable
+        is_answer = is_equal and self._call.operation.is_storable(reply)
         if self._is_leader:
             self._single_flight.resolve(self._flight_key, packed if is_answer else NO_ANSWER)
         if not is_answer or not self._policy.ttl_seconds:
@@ -144,16 +163,19 @@ class CachedCall:
             self._single_flight.leave(self._flight_key)
 
 
-async def _first_candidate(
-    components: Components, call: Call, observation: Observation
-) -> tuple[Request, Resolution | None]:
+def _planned_resolution(call: Call, observation: Observation) -> Resolution | None:
+    """Return where the requested model leads to; None if the call's plan does not know, or the call names others."""
+    target = None if observation.plan is None else observation.plan.target
+    if target is None or (not call.request.is_plain and fallback.names_other_models(call.request.options)):
+        return None
+    return target.resolution
+
+
+async def _first_candidate(components: Components, call: Call) -> tuple[Request, Resolution | None]:
     """Return the request for the model that is asked first, and where that model leads to.
 
     Raises the errors of resolving the models that the call names.
     """
-    target = None if observation.plan is None else observation.plan.target
-    if target is not None and not fallback.names_other_models(call.request.options):
-        return call.request, target.resolution
     find_candidates = partial(fallback.candidates, call.request, components.router, components.catalog, call.workspace)
     first = (await offload(call.request.size, find_candidates))[0]
     return first.request, first.resolution
@@ -161,7 +183,7 @@ async def _first_candidate(
 
 def _model_key(resolution: Resolution) -> str:
     """Return the model part of the cache key: the model, or the route with the models that it leads to now."""
-    if resolution.route is None and not resolution.deployments[1:]:
+    if resolution.route is None and len(resolution.deployments) == 1:
         return resolution.deployments[0].model_id
     ids = sorted({deployment.model_id for deployment in resolution.deployments})
     return ",".join(ids) if resolution.route is None else f"{resolution.route.name}={','.join(ids)}"

@@ -14,7 +14,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.operation import Assembler, Reply, ReplyChunk, Request
 from tidegate.domain.origin import NATIVE
 from tidegate.domain.stored_reply import StoredReply, pack_reply
-from tidegate.offload import offload
+from tidegate.offload import LONG_BYTES, offload
 from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.check_output import HEADER
 from tidegate.pipeline.components import Components
@@ -47,6 +47,8 @@ class StoreReuseService:
 
 class StoreCallReuse:
     """One call, from its idempotency key to the stored answer."""
+
+    __slots__ = ("_answered_request", "_assembler", "_cached_call", "_call", "_idempotent_call", "_ignored", "_reply")
 
     def __init__(self, service: StoreReuseService, call: Call) -> None:
         self._call = call
@@ -117,7 +119,8 @@ class StoreCallReuse:
         try:
             stored = self._stored_reply(observation)
             if stored is not None:
-                packed = await offload(_size(observation), partial(pack_reply, stored))
+                size = _size(observation)
+                packed = pack_reply(stored) if size <= LONG_BYTES else await offload(size, partial(pack_reply, stored))
                 if observation.status == "ok":
                     await self._cached_call.store(self._answered_request, stored.completion, packed)
         finally:
@@ -143,7 +146,8 @@ class StoreCallReuse:
 
 def _size(observation: Observation) -> int:
     """Return the characters of the answer, which are most of a reply's size."""
-    return observation.audio_characters + sum(map(len, (*observation.answer_text, *observation.reasoning_text)))
+    size = observation.audio_characters + sum(map(len, observation.answer_text))
+    return size + sum(map(len, observation.reasoning_text)) if observation.reasoning_text else size
 
 
 def _translated(reply: Reply) -> Reply:

@@ -1,6 +1,7 @@
 """A call's caching options, and the digests by which equal calls are found."""
 
 import hashlib
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -29,7 +30,10 @@ class CachePolicy(Struct, frozen=True):
 
 def cache_policy(call: Call) -> CachePolicy | None:
     """Return the call's cache policy, None unless the call itself or its workspace turns caching on."""
-    fields, default = call.request.options, call.workspace.cache_ttl_seconds
+    request, default = call.request, call.workspace.cache_ttl_seconds
+    if request.is_plain:
+        return None if default is None else _workspace_policy(float(default))
+    fields = request.options
     if fields.caching is False or not (fields.caching or fields.cache is not None or default is not None):
         return None
     options = fields.cache or _NO_OPTIONS
@@ -42,15 +46,25 @@ def cache_policy(call: Call) -> CachePolicy | None:
     )
 
 
+@lru_cache(maxsize=256)
+def _workspace_policy(ttl_seconds: float) -> CachePolicy:
+    """Return the policy of all calls that say nothing themselves."""
+    return CachePolicy(reads=True, max_age_seconds=None, ttl_seconds=ttl_seconds, namespace=None)
+
+
 def cache_key_of(request: Request, model: str, namespace: str | None, guardrails: str | None = None) -> str:
     """Return the digest that equal calls for `model` share. `guardrails` is the fingerprint of those that run.
 
     The workspace is not part of it, because the store keeps the replies of each workspace apart.
     """
-    fields = {**request.cache_fields(), "model": model}
-    options = request.options
-    names: list[Json] = [*sorted(set(options.guardrails))] if options.guardrails else []
-    strict = bool(options.require_parameters)
+    fields = request.cache_fields()
+    fields["model"] = model
+    names: list[Json] = []
+    strict = False
+    if not request.is_plain:
+        options = request.options
+        names = [*sorted(set(options.guardrails))] if options.guardrails else []
+        strict = bool(options.require_parameters)
     return hashlib.sha256(encode_canonical([VERSION, namespace, names, guardrails, strict, fields])).hexdigest()
 
 
