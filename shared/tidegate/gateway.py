@@ -2,8 +2,8 @@
 
 What they need and depends only on caller and model is decided once: `pipeline/plan.py`.
 
-authenticate, new_call:   1. find the principal and the workspace; `cached_caller` has those of the last minute
-                          2. build the call, with its deadline
+authenticate, new_call:   1. find the principal and the workspace; `authenticator.cached_caller` has those of the last
+                             minute   2. build the call, with its deadline
 run_steps:  3. claim the idempotency key   4. guardrails on the prompt   5. look up the cache
 dispatch:   6. resolve the model, then each fallback: its deployments, without those that the key may not use
             7. translate for one deployment and reserve the worst case, with lower `max_tokens` if a limit requires it
@@ -13,7 +13,7 @@ dry_run:    count the call, report what these steps would do without asking or s
 count_tokens: count the call, ask its first deployment for the input tokens or estimate them, and record it
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TypeVar
 
@@ -88,20 +88,6 @@ class Gateway(Components, frozen=True):
             return await authenticate(credential, workspace_id, required_workspace=needs_workspace, source=source)
         with DeadlineScope(next_deadline(self.clock(), headers.deadlines()), self.clock):
             return await authenticate(credential, workspace_id, required_workspace=needs_workspace, source=source)
-
-    def cached_caller(
-        self, surface: Surface, request_headers: Mapping[bytes, bytes], headers: CallHeaders
-    ) -> tuple[Principal, Workspace] | None:
-        """Return the principal and the workspace of a cached caller; None if `authenticate` must decide.
-
-        A bearer token in `authorization` is the credential of every surface: see `Surface.credential`.
-        """
-        workspace_id: str | None = None
-        if b"x-workspace-id" in request_headers:
-            workspace_id = request_headers[b"x-workspace-id"].decode("latin-1")
-        if headers.request_deadline is not None or (workspace_id is None and surface.requires_workspace):
-            return None
-        return self.authenticator.cached_caller(request_headers.get(b"authorization", b""), workspace_id)
 
     def new_call(
         self,

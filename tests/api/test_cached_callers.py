@@ -7,7 +7,7 @@ import pytest
 
 from tests.api.endpoint_calls import answer, valid_body
 from tests.world import SECRET, Client, world
-from tidegate.gateway import Gateway
+from tidegate.policy.auth.authenticator import Authenticator
 
 PATHS = ("/v1/chat/completions", "/v1/messages", "/api/ds-prototypes/chat/completions")
 BODY = valid_body("/v1/chat/completions")
@@ -40,11 +40,11 @@ async def test_a_cached_caller_gets_the_replies_and_faults_of_others(monkeypatch
     async with world(answer) as client:
         of_cached_callers = await answers(client)
     with monkeypatch.context() as patch:
-        patch.setattr(Gateway, "cached_caller", _find_nobody)
+        patch.setattr(Authenticator, "cached_caller", _find_nobody)
         async with world(answer) as client:
             assert of_cached_callers == await answers(client)
     assert {status for status, _ in of_cached_callers} == {200, 400, 401, 403, 415, 429, 504}
 
 
 def _find_nobody(*arguments: object) -> None:
-    """Stand in for `Gateway.cached_caller`."""
+    """Stand in for `Authenticator.cached_caller`."""

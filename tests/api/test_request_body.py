@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.api.request_body import ClientGone, read_json_body, take_json_body
+from tidegate.api.request_body import ClientGone, read_json_body
 from tidegate.errors import RequestTooLarge, TidegateError, UnsupportedMediaType
 
 LIMIT = 10
@@ -93,25 +93,3 @@ async def test_the_body_is_json_with_any_parameters(media_type: str, refusal: ty
     with pytest.raises(refusal):
         await read(client, content_type=media_type)
     assert client.received == 0
-
-
-def take(client: Client, limit: int = LIMIT, content_type: str = "application/json") -> bytes | None:
-    # Only this method of a connection is called.
-    return take_json_body(client, {b"content-type": content_type.encode()}, limit)  # pyright: ignore[reportArgumentType]
-
-
-@pytest.mark.parametrize(
-    ("pieces", "body"), [([b"{}"], b"{}"), ([b""], b""), ([b"0123456789"], b"0123456789"), ([b"{", b"}"], None)]
-)
-def test_a_body_is_taken_if_all_of_it_has_come(pieces: list[bytes], body: bytes | None) -> None:
-    assert take(Client(*pieces)) == body
-
-
-def test_a_body_that_is_taken_is_json_within_the_limit() -> None:
-    client = Client(b"0123456789a")
-    with pytest.raises(UnsupportedMediaType):
-        take(client, content_type="text/plain")
-    assert client.received == 0
-    with pytest.raises(RequestTooLarge):
-        take(client, content_type="Application/JSON; charset=utf-8")
-    assert client.received == 1

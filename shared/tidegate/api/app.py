@@ -125,15 +125,16 @@ class DataPlane:
     def app_of(self, scope: Scope) -> ASGIApp:
         """Return the application that answers the request: see `runtime.asgi.app_of`.
 
-        An endpoint of calls gets the headers. Their `content-length` is this request's, also for others with the head:
-        it is read only if a body is still to come.
+        An endpoint of calls gets what the headers say. Their `content-length` is this request's, also for others with
+        the head: it is read only if a body is still to come.
         """
         if scope["type"] == "lifespan":
             return self._live
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self._endpoints:
             headers: dict[bytes, bytes] = dict(scope["headers"])
             if b"origin" not in headers:
-                return partial(self._endpoints[scope["path"]], headers=headers)
+                endpoint = self._endpoints[scope["path"]]
+                return partial(endpoint, head=endpoint.read_head(scope, headers))
         return self.router
 
     @cached_property

@@ -9,18 +9,20 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.types import Message, Receive, Scope, Send
 
 from tidegate.api import errors
 from tidegate.api.disconnect import ClientConnection, ClientWatch, client_of
 from tidegate.api.head import answer_headers, answer_lines, early_headers, early_lines, trace_headers
 from tidegate.api.reply import JSON_LINE, JSON_TYPE, HeaderLines, RawHeaders, header, header_pairs, send_json
-from tidegate.api.request_body import read_json_body, take_json_body
+from tidegate.api.request_body import is_json, read_json_body, too_large
 from tidegate.api.source import source_of
 from tidegate.domain.call import Call
 from tidegate.domain.ids import ulid
 from tidegate.domain.operation import Operation
 from tidegate.domain.origin import NeedsState
+from tidegate.domain.redacted import Redacted
 from tidegate.domain.server_options import ServerOptions
 from tidegate.domain.surface import Surface
 from tidegate.errors import TidegateError
@@ -28,6 +30,7 @@ from tidegate.gateway import NO_HEADERS, CallHeaders, Gateway
 from tidegate.json import encode
 from tidegate.lazy import load
 from tidegate.offload import LONG_BYTES, offload
+from tidegate.policy.auth.authenticator import CallerKey, caller_key
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,18 @@ _CALL_HEADERS = frozenset(
 
 LAMBDA_MARGIN_SECONDS = 3.0
 """The time of a Lambda invocation that is kept for the error event and for settling the call."""
+
+
+class RequestHead(Redacted, Struct, frozen=True):
+    """What the headers of a request say. The requests of one connection share it if they have the same ones.
+
+    `caller_key` is None for a caller that `Gateway.authenticate` must look at. `is_json`: the body may be read.
+    """
+
+    headers: dict[bytes, bytes]
+    call_headers: CallHeaders
+    caller_key: CallerKey | None
+    is_json: bool
 
 
 class ReplyProgress:
@@ -110,17 +125,26 @@ class OperationEndpoint(Struct, frozen=True):
     path: str
     only_counts: bool = False
 
-    async def __call__(
-        self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes] | None = None
-    ) -> None:
-        """Answer a request. `headers` are those of its scope, for a caller who has them as a dictionary."""
+    def read_head(self, scope: Scope, headers: dict[bytes, bytes]) -> RequestHead:
+        """Return what the headers of a request say; it holds for all requests of this endpoint with the same ones."""
+        call_headers = NO_HEADERS if _CALL_HEADERS.isdisjoint(headers) else _call_headers(scope, headers)
+        workspace_id = headers[b"x-workspace-id"].decode("latin-1") if b"x-workspace-id" in headers else None
+        # A bearer token in `authorization` is the credential of every surface: see `Surface.credential`.
+        key = caller_key(headers.get(b"authorization", b""), workspace_id)
+        if call_headers.request_deadline is not None or (workspace_id is None and self.surface.requires_workspace):
+            key = None
+        return RequestHead(headers, call_headers, key, is_json(headers))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, head: RequestHead | None = None) -> None:
+        """Answer a request. `head` is what `read_head` returns for it, for a caller that has it already."""
         started = time.perf_counter()
         gateway: Gateway = scope["state"]["gateway"]
         call: Call | None = None
         progress = ReplyProgress(self.surface, scope, send)
         try:
-            call = await self._read_call(gateway, scope, receive, progress.client, headers or dict(scope["headers"]))
-            del scope, headers  # an open stream keeps nothing that it does not need
+            head = head or self.read_head(scope, dict(scope["headers"]))
+            call = await self._read_call(gateway, scope, receive, progress.client, head)
+            del scope, head  # an open stream keeps nothing that it does not need
             if self.only_counts:
                 await _count_tokens(gateway, call, progress)
             elif call.request.options.dry_run:
@@ -143,11 +167,14 @@ class OperationEndpoint(Struct, frozen=True):
         scope: Scope,
         receive: Receive,
         client: ClientConnection | None,
-        headers: dict[bytes, bytes],
+        head: RequestHead,
     ) -> Call:
         """Return the request's call. The key is checked before the body is read: a stranger's body costs nothing."""
-        started_at, call_headers = gateway.clock(), _call_headers(scope, headers)
-        caller, authenticated_at = gateway.cached_caller(self.surface, headers, call_headers), started_at
+        started_at = authenticated_at = gateway.clock()
+        headers, call_headers, max_bytes = head.headers, head.call_headers, self.options.max_body_bytes
+        if "extensions" in scope and "tidegate.lambda" in scope["extensions"]:
+            call_headers = _in_invocation(call_headers, scope["extensions"]["tidegate.lambda"].get("deadline"))
+        caller = None if head.caller_key is None else gateway.authenticator.cached_caller(head.caller_key)
         if caller is None:
             caller = await gateway.authenticate(
                 self.surface,
@@ -158,9 +185,11 @@ class OperationEndpoint(Struct, frozen=True):
             )
             authenticated_at = gateway.clock()
         principal, workspace = caller
-        body = None if client is None else take_json_body(client, headers, self.options.max_body_bytes)
+        body = client.take_body() if head.is_json and client is not None else None
         if body is None:
-            body = await read_json_body(receive, headers, self.options.max_body_bytes)
+            body = await read_json_body(receive, headers, max_bytes)
+        elif len(body) > max_bytes:
+            raise too_large(max_bytes)
         if "path_params" in scope and DEPLOYMENT in scope["path_params"]:
             body = load("tidegate.api.azure_path", "with_deployment")(body, scope["path_params"][DEPLOYMENT])
         try:
@@ -235,12 +264,6 @@ def _first_header(headers: dict[bytes, bytes], names: tuple[bytes, ...]) -> str 
 
 
 def _call_headers(scope: Scope, headers: dict[bytes, bytes]) -> CallHeaders:
-    deadline: float | None = None
-    if "extensions" in scope and "tidegate.lambda" in scope["extensions"]:
-        lambda_deadline = scope["extensions"]["tidegate.lambda"].get("deadline")
-        deadline = None if lambda_deadline is None else lambda_deadline - LAMBDA_MARGIN_SECONDS
-    if _CALL_HEADERS.isdisjoint(headers):
-        return NO_HEADERS if deadline is None else CallHeaders(deadline=deadline)
     traceparent, tracestate = trace_headers(scope["headers"]) if b"traceparent" in headers else (None, None)
     return CallHeaders(
         app_id=header(headers, b"x-app-id"),
@@ -249,7 +272,11 @@ def _call_headers(scope: Scope, headers: dict[bytes, bytes]) -> CallHeaders:
         parent_agent_id=_first_header(headers, _PARENT_HEADERS),
         idempotency_key=headers[b"idempotency-key"].decode("latin-1") if b"idempotency-key" in headers else None,
         request_deadline=header(headers, b"x-request-deadline"),
-        deadline=deadline,
         traceparent=traceparent,
         tracestate=tracestate,
     )
+
+
+def _in_invocation(headers: CallHeaders, lambda_deadline: float | None) -> CallHeaders:
+    """Return the headers with the deadline of the Lambda invocation that the request came with."""
+    return headers if lambda_deadline is None else replace(headers, deadline=lambda_deadline - LAMBDA_MARGIN_SECONDS)

@@ -5,10 +5,7 @@ from io import BytesIO
 
 from starlette.types import Message, Receive
 
-from tidegate.api.disconnect import ClientConnection
 from tidegate.errors import RequestTooLarge, TidegateError, UnsupportedMediaType
-
-_JSON = b"application/json"
 
 
 class ClientGone(TidegateError):
@@ -18,31 +15,19 @@ class ClientGone(TidegateError):
     code = "client_disconnected"
 
 
-def take_json_body(client: ClientConnection, headers: dict[bytes, bytes], limit: int) -> bytes | None:
-    """Return what `read_json_body` returns, if the whole body has come; None if it must be read.
-
-    Raises `UnsupportedMediaType` and `RequestTooLarge`.
-    """
-    if b"content-type" not in headers or headers[b"content-type"] != _JSON:
-        _check_media_type(headers)
-    body = client.take_body()
-    if body is not None and len(body) > limit:
-        raise _too_large(limit)
-    return body
-
-
 async def read_json_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
     """Return the body of a JSON request of at most `limit` bytes.
 
     Raises `UnsupportedMediaType`, `RequestTooLarge` (before reading, if `content-length` is sent) and `ClientGone`.
     """
-    _check_media_type(headers)
+    if not is_json(headers):
+        raise UnsupportedMediaType("The body must be JSON: send the header content-type: application/json.")
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     body, more = _piece(await receive())
     if len(body) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     return await _read_rest(receive, body, limit) if more else body
 
 
@@ -58,16 +43,17 @@ async def _read_rest(receive: Receive, first: bytes, limit: int) -> bytes:
         piece, more = _piece(await receive())
         size += body.write(piece)
         if size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
     return body.getvalue()
 
 
-def _check_media_type(headers: dict[bytes, bytes]) -> None:
-    if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != _JSON:
-        raise UnsupportedMediaType("The body must be JSON: send the header content-type: application/json.")
+def is_json(headers: dict[bytes, bytes]) -> bool:
+    """True if the media type of the body is JSON, with any parameters."""
+    return headers.get(b"content-type", b"").split(b";")[0].strip().lower() == b"application/json"
 
 
-def _too_large(limit: int) -> RequestTooLarge:
+def too_large(limit: int) -> RequestTooLarge:
+    """Return the error for a body of more than `limit` bytes."""
     return RequestTooLarge(f"The body is larger than {limit} bytes.")
 
 

@@ -7,7 +7,7 @@ from tests.store_worlds import NOON, Clock, key, workspace
 from tidegate.domain.workspace import Principal, RequestSource, VirtualKey, Workspace, WorkspaceStatus
 from tidegate.errors import InvalidKey, WorkspaceForbidden
 from tidegate.memory.tenants import MemoryTenants
-from tidegate.policy.auth.authenticator import Authenticator
+from tidegate.policy.auth.authenticator import Authenticator, caller_key
 
 SECRET = "sk-tidegate-one"
 BEARER = f"Bearer {SECRET}"
@@ -26,7 +26,8 @@ class Bench:
         await self.authenticator.authenticate(authorization, workspace_id)
 
     def cached_caller(self, authorization: bytes = BEARER.encode(), workspace_id: str | None = None) -> object:
-        return self.authenticator.cached_caller(authorization, workspace_id)
+        found_key = caller_key(authorization, workspace_id)
+        return None if found_key is None else self.authenticator.cached_caller(found_key)
 
 
 async def test_a_caller_is_cached_once_it_was_admitted() -> None:

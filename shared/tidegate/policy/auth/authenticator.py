@@ -31,6 +31,10 @@ KeyAndWorkspace: TypeAlias = tuple[VirtualKey, Workspace | None]
 """The key of the caller, and the workspace of the call if it exists."""
 
 
+CallerKey: TypeAlias = tuple[str, str | None]
+"""The hash of a caller's credential and the workspace that it names, under which the caller is cached."""
+
+
 class _Lookup(NamedTuple):
     key_hash: str
     workspace_id: str | None
@@ -50,6 +54,7 @@ class _Caller(NamedTuple):
     key: VirtualKey
     admitted: tuple[Principal, Workspace]
     is_restricted: bool
+    expires_at: float | None
 
 
 class Throttle(Protocol):
@@ -82,7 +87,7 @@ class Authenticator:
         self._key_lookup = key_lookup
         self._access_tokens = access_tokens
         self._clock = clock
-        self._cache = TimedCache[tuple[str, str | None], _Caller](max_cached, monotonic=monotonic, wall=clock)
+        self._cache = TimedCache[CallerKey, _Caller](max_cached, monotonic=monotonic, wall=clock)
         self._flights = SingleFlight[_Lookup, KeyAndWorkspace]()
 
     async def authenticate(
@@ -109,7 +114,7 @@ class Authenticator:
             workspace = _allowed_workspace(lookup, key, workspace, required_workspace)
             principal = Principal(key.id, key.workspace_ids, key.limits, key.trace_sample, key.traces_since)
             is_restricted = key.endpoints is not None or key.networks is not None
-            caller = _Caller(key, (principal, workspace), is_restricted)
+            caller = _Caller(key, (principal, workspace), is_restricted, key.expires_at)
             self._cache.put(lookup, caller, read_at)
         else:
             if caller.is_restricted:
@@ -118,16 +123,19 @@ class Authenticator:
                 raise _missing_workspace()
         return caller.admitted
 
-    def cached_caller(self, authorization: bytes, workspace_id: str | None) -> tuple[Principal, Workspace] | None:
-        """Return the principal and the workspace of a cached caller, by headers as they were sent.
+    def cached_caller(self, caller_key: CallerKey) -> tuple[Principal, Workspace] | None:
+        """Return the principal and the workspace of a cached caller.
 
-        None if `authenticate` must decide: for a caller that is not cached, a key that is restricted to endpoints or
-        networks, and a header that is not in its usual form.
+        None if `authenticate` must decide: for a caller that is not cached, or no longer valid, and for a key that is
+        restricted to endpoints or networks.
         """
-        if authorization[:7] != b"Bearer " or not authorization.isascii():
+        entry = self._cache.find(caller_key, CACHE_SECONDS)
+        if entry is None:
             return None
-        caller = self._find_cached((sha256(authorization[7:]).hexdigest(), workspace_id))
-        return None if caller is None or caller.is_restricted else caller.admitted
+        _, admitted, is_restricted, expires_at = entry.value
+        if is_restricted or (expires_at is not None and self._clock() >= expires_at):
+            return None
+        return admitted
 
     async def find_workspace(self, workspace_id: str) -> Workspace | None:
         """Return the workspace as it is stored, also a suspended one; None if it does not exist."""
@@ -169,11 +177,11 @@ class Authenticator:
             raise InvalidKey(f"This API key is not valid: it is unknown, revoked or expired. {_HOW_TO_SEND_A_KEY}")
         return key
 
-    def _find_cached(self, lookup: tuple[str, str | None]) -> _Caller | None:
+    def _find_cached(self, lookup: CallerKey) -> _Caller | None:
         """Return the admitted caller of a key's hash and a workspace id; None if it is not known or no longer valid."""
         entry = self._cache.find(lookup, CACHE_SECONDS)
         if entry is not None:
-            expires_at = entry.value.key.expires_at
+            expires_at = entry.value.expires_at
             if expires_at is None or self._clock() < expires_at:
                 return entry.value
         self._cache.remove(lookup)
@@ -200,6 +208,16 @@ class Authenticator:
         if wanted_id is None or wanted_id not in key.workspace_ids:
             return key, None
         return key, await self._key_lookup.find_workspace(wanted_id)
+
+
+def caller_key(authorization: bytes, workspace_id: str | None) -> CallerKey | None:
+    """Return the key under which `authenticate` caches the caller with these headers, which are as they were sent.
+
+    None for a header that is not in its usual form.
+    """
+    if authorization[:7] != b"Bearer " or not authorization.isascii():
+        return None
+    return sha256(authorization[7:]).hexdigest(), workspace_id
 
 
 def bearer_token(authorization: str | None) -> str:
