@@ -174,6 +174,7 @@ async def test_a_secret_that_is_set_to_nothing_is_not_set() -> None:
     secrets = EnvironmentSecrets({"OPENAI_API_KEY": " a-key\n", "EMPTY": "  "})
     names = ("OPENAI_API_KEY", "EMPTY", "ABSENT")
     assert [await secrets.get(name) for name in names] == ["a-key", None, None]
+    assert [secrets.cached(name) for name in names] == ["a-key", None, None]
     assert "a-key" not in repr(secrets)
 
 

@@ -231,6 +231,10 @@ class Cooldowns(Protocol):
 class Secrets(Protocol):
     """Provider credentials of the operator, by the name of their setting."""
 
+    def cached(self, name: str) -> str | None:
+        """The secret's value, if it is known without a read; None if it is not, or not set: `get` tells."""
+        ...
+
     async def get(self, name: str) -> str | None:
         """The secret's value; None if it is not set."""
         ...

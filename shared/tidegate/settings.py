@@ -95,8 +95,11 @@ class EnvironmentSecrets(Redacted, Struct, frozen=True):
 
     values: Mapping[str, str]
 
-    async def get(self, name: str) -> str | None:
+    def cached(self, name: str) -> str | None:
         return self.values.get(name, "").strip() or None
+
+    async def get(self, name: str) -> str | None:
+        return self.cached(name)
 
 
 class AwsSettings(Struct, frozen=True):

@@ -39,7 +39,10 @@ class Bench:
 async def test_values_are_looked_up_by_name() -> None:
     made = Bench(holding(OPENAI_API_KEY=" a-key\n", EMPTY="", NUMBER=5))
     names = ("OPENAI_API_KEY", "GROQ_API_KEY", "EMPTY", "NUMBER", "UNKNOWN")
-    assert [await made.secrets.get(name) for name in names] == ["a-key", "only here", None, None, None]
+    values = ["a-key", "only here", None, None, None]
+    assert made.secrets.cached("OPENAI_API_KEY") is None
+    assert [await made.secrets.get(name) for name in names] == values
+    assert [made.secrets.cached(name) for name in names] == values
     assert len(made.transport.requests) == 1
 
 
@@ -59,6 +62,7 @@ async def test_values_are_read_again_after_five_minutes() -> None:
     made.pass_time(299.9)
     assert await made.secrets.get("OPENAI_API_KEY") == "old"
     made.pass_time(0.1)
+    assert made.secrets.cached("OPENAI_API_KEY") is None
     assert await made.secrets.get("OPENAI_API_KEY") == "new"
 
 

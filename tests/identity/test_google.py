@@ -62,6 +62,9 @@ class Settings:
     def __init__(self, **values: str) -> None:
         self.values = values
 
+    def cached(self, name: str) -> str | None:
+        return self.values.get(name)
+
     async def get(self, name: str) -> str | None:
         return self.values.get(name)
 
@@ -226,6 +229,7 @@ async def test_the_key_of_vertex_is_a_token_wherever_it_comes_from(
     secrets = GoogleSecrets(Settings(**settings, OPENAI_API_KEY="other"), google.transport, clock=Clock())
     got = [await secrets.get(name) for name in ("VERTEX_API_KEY", "VERTEX_API_KEY", "OPENAI_API_KEY")]
     assert got == [key, key, "other"]
+    assert [secrets.cached(name) for name in ("VERTEX_API_KEY", "OPENAI_API_KEY")] == [None, "other"]
     assert len(google.asked) == questions
 
 

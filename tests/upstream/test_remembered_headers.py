@@ -76,6 +76,9 @@ class Keys:
     def __init__(self, *keys: str) -> None:
         self._keys = list(keys)
 
+    def cached(self, name: str) -> str | None:
+        return None
+
     async def get(self, name: str) -> str | None:
         return self._keys.pop(0)
 

@@ -106,6 +106,11 @@ class CachedSecrets:
         self._max_age_seconds = MAX_AGE_SECONDS
         self._refreshing = asyncio.Lock()
 
+    def cached(self, name: str) -> str | None:
+        """See `Secrets.cached`."""
+        values = self._find_values(self._max_age_seconds)
+        return None if values is None else self._value(values, name)
+
     async def get(self, name: str) -> str | None:
         """See `Secrets.get`."""
         values = self._find_values(self._max_age_seconds)
@@ -114,6 +119,9 @@ class CachedSecrets:
                 values = self._find_values(self._max_age_seconds)
                 if values is None:
                     values = await self._refresh()
+        return self._value(values, name)
+
+    def _value(self, values: Mapping[str, str], name: str) -> str | None:
         return (values.get(name) or self._fallback.get(name, "")).strip() or None
 
     def _find_values(self, max_age_seconds: float) -> dict[str, str] | None:

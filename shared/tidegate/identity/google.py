@@ -173,6 +173,10 @@ class GoogleSecrets(Redacted, Struct):
     _credentials_json: str = ""
     _tokens: GoogleAccessTokens | None = None
 
+    def cached(self, name: str) -> str | None:
+        """See `Secrets.cached`."""
+        return None if name == TOKEN_SETTING else self.inner.cached(name)
+
     async def get(self, name: str) -> str | None:
         """See `Secrets.get`. For the key of Vertex AI, also raises the errors of `GoogleAccessTokens.token`."""
         value = await self.inner.get(name)

@@ -139,52 +139,60 @@ class Upstream(Struct, frozen=True):
                 return request.headers
 
 
-class ProviderConnection:
-    """The context of `Upstream.open`. A generator in its place would cost four times as much."""
+class ProviderConnection(Redacted, Struct, eq=False):
+    """The context of `Upstream.open`. A generator in its place would cost four times as much.
 
-    __slots__ = (
-        *("_batches", "_context", "_recorder", "_request", "_secret", "_secrets", "_seconds", "_stream"),
-        *("_timeouts", "_translator", "_upstream"),
-    )
+    The key is one of `secrets`. The reply must end within `seconds`. `context` and `batches` are what is open.
+    """
 
-    def __init__(
-        self,
-        upstream: Upstream,
-        translator: Translator,
-        request: UpstreamRequest,
-        secret: str | None,
-        stream: bool,
-        seconds: float,
-        secrets: Secrets,
-        timeouts: ProviderTimeouts,
-        recorder: ResponseRecorder | None,
-    ) -> None:
-        self._upstream = upstream
-        self._translator = translator
-        self._request = request
-        self._secret = secret
-        self._stream = stream
-        self._seconds = seconds
-        self._secrets = secrets
-        self._timeouts = timeouts
-        self._recorder = recorder
-        self._context: AbstractAsyncContextManager[TimedResponse] | None = None
-        self._batches: AsyncGenerator[Sequence[ReplyChunk]] | None = None
+    upstream: Upstream
+    translator: Translator
+    request: UpstreamRequest
+    secret: str | None
+    stream: bool
+    seconds: float
+    secrets: Secrets
+    timeouts: ProviderTimeouts
+    recorder: ResponseRecorder | None
+    context: AbstractAsyncContextManager[TimedResponse] | None = None
+    batches: AsyncGenerator[Sequence[ReplyChunk]] | None = None
 
     async def __aenter__(self) -> ProviderReply:
-        if self._seconds <= 0:
+        request, total = self.request, self.seconds
+        if total <= 0:
             raise GatewayTimeout("The call timed out before its provider could be asked.")
-        request = self._request
         if request.further is not None:
             return await self._ask_in_parts(request, request.further)
-        upstream = self._upstream
-        key = await upstream.find_key(request, self._secret, self._secrets)
-        signed = upstream.remembered_headers.find(self._translator, request, key)
+        upstream, translator, limits = self.upstream, self.translator, self.timeouts
+        key: str | None = None
+        if self.secret is not None and isinstance(request.auth, KeyAuth):
+            key = self.secrets.cached(self.secret) or await upstream.find_key(request, self.secret, self.secrets)
+        signed = upstream.remembered_headers.find(translator, request, key)
         if signed is None:
             headers = await upstream.sign_headers(request, key)
-            signed = upstream.remembered_headers.add(self._translator, request, key, headers)
+            signed = upstream.remembered_headers.add(translator, request, key, headers)
+        if limits.total is not None and limits.total < total:
+            total = limits.total
+        context = open_with_timeouts(
+            upstream.transport,
+            HttpRequest("POST", request.url, signed.headers, request.body, None, signed.name, signed.remembered_head),
+            Timeouts(total, limits.connect, limits.first_byte, limits.between),
+        )
         try:
-            return await self._ask(request, signed)
+            response = await context.__aenter__()
+            self.context = context
+            if self.recorder is not None:
+                response.record = self.recorder.watch(response, _credentials(request, signed.headers, signed.key))
+            if not 200 <= response.status < 300:
+                body = decode_body(await response.read(MAX_ERROR_BYTES))
+                raise _error_reply(translator, request, response, body)
+            if self.stream:
+                return await self._read_stream(request, response, signed)
+            raw = await response.read(MAX_REPLY_BYTES)
+            self.context = None
+            await context.__aexit__(None, None, None)
+            reply = None if request.parse_plain is None else request.parse_plain(raw)
+            return ProviderReply(_parse_reply(translator, request, raw) if reply is None else reply, None)
         except BaseException as error:
             try:
                 await self._close()
@@ -198,50 +206,21 @@ class ProviderConnection:
     ) -> None:
         await self._close()
 
-    async def _ask(self, request: UpstreamRequest, signed: SignedHeaders) -> ProviderReply:
-        translator, limits, total = self._translator, self._timeouts, self._seconds
-        if limits.total is not None and limits.total < total:
-            total = limits.total
-        timeouts = Timeouts(total, limits.connect, limits.first_byte, limits.between)
-        http_request = HttpRequest(
-            "POST", request.url, signed.headers, request.body, peer=signed.name, remembered_head=signed.remembered_head
-        )
-        context = open_with_timeouts(self._upstream.transport, http_request, timeouts)
-        response = await context.__aenter__()
-        self._context = context
-        if self._recorder is not None:
-            response.record = self._recorder.watch(response, _credentials(request, signed.headers, signed.key))
-        if not 200 <= response.status < 300:
-            body = decode_body(await response.read(MAX_ERROR_BYTES))
-            raise _error_reply(translator, request, response, body)
-        if self._stream:
-            return await self._read_stream(request, response, signed)
-        raw = await response.read(MAX_REPLY_BYTES)
-        self._context = None
-        await context.__aexit__(None, None, None)
-        reply = None if request.parse_plain is None else request.parse_plain(raw)
-        if reply is None:
-            body = decode_body(raw)
-            if isinstance(body, str):
-                raise ProviderMalformed(f"{translator.name} answered with something that is not JSON.")
-            reply = translator.parse_reply(request, body)
-        return ProviderReply(reply, None)
-
     async def _read_stream(
         self, request: UpstreamRequest, pieces: TimedResponse, signed: SignedHeaders
     ) -> ProviderReply:
-        translator = self._translator
+        translator = self.translator
         start = await first_piece(translator, pieces)
         if start.lstrip()[:1] in (b"{", b"["):
-            self._batches = batches = read_json(translator, request, start, pieces)
+            self.batches = batches = read_json(translator, request, start, pieces)
         else:
             batches = ParsedBatches(translator, request, start, pieces)
         first = await first_content_batch(translator, batches)
         return ProviderReply(None, _MaskedBatches(first, batches, self._redaction(signed)))
 
     async def _close(self) -> None:
-        batches, context = self._batches, self._context
-        self._batches = self._context = None
+        batches, context = self.batches, self.context
+        self.batches = self.context = None
         try:
             if batches is not None:
                 await batches.aclose()
@@ -250,19 +229,19 @@ class ProviderConnection:
                 await context.__aexit__(None, None, None)
 
     def _redaction(self, signed: SignedHeaders) -> "_Redaction":
-        return _Redaction(signed.name, self._request, signed.headers, signed.key)
+        return _Redaction(signed.name, self.request, signed.headers, signed.key)
 
     async def _ask_in_parts(self, request: UpstreamRequest, further: FurtherRequests) -> ProviderReply:
         open_part = partial(
-            self._upstream.open,
-            self._translator,
-            secret=self._secret,
+            self.upstream.open,
+            self.translator,
+            secret=self.secret,
             stream=False,
-            workspace_keys=self._secrets,
-            timeouts=self._timeouts,
+            workspace_keys=self.secrets,
+            timeouts=self.timeouts,
         )
-        ask_all, clock = load("tidegate.upstream.further", "ask_all"), self._upstream.clock
-        return ProviderReply(await ask_all(open_part, request, further, clock() + self._seconds, clock), None)
+        ask_all, clock = load("tidegate.upstream.further", "ask_all"), self.upstream.clock
+        return ProviderReply(await ask_all(open_part, request, further, clock() + self.seconds, clock), None)
 
 
 def missing_key(secret: str) -> NotConfigured:
@@ -295,6 +274,13 @@ class _Redaction(Redacted, Struct, frozen=True):
         reason = take_notes(error)
         if reason is not None:
             log.warning("provider.unreachable", extra={"provider": self.provider, "reason": reason})
+
+
+def _parse_reply(translator: Translator, request: UpstreamRequest, raw: bytes) -> Reply:
+    body = decode_body(raw)
+    if isinstance(body, str):
+        raise ProviderMalformed(f"{translator.name} answered with something that is not JSON.")
+    return translator.parse_reply(request, body)
 
 
 def _error_reply(

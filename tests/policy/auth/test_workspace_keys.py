@@ -41,13 +41,16 @@ async def test_a_key_is_read_once_in_a_minute_by_either_clock() -> None:
     wall, monotonic = Clock(), Clock(100)
     keys = WorkspaceKeys(vault := Vault({"ws_one": {NAME: "a"}}), monotonic, wall)
 
+    own = keys.secrets_for(owner(), NAME)
+    assert own is not None
+
     async def read() -> str | None:
-        own = keys.secrets_for(owner(), NAME)
-        assert own is not None
         return await own.get(NAME)
 
-    assert [await read(), await read(), vault.reads] == ["a", "a", 1]
+    assert own.cached(NAME) is None
+    assert [await read(), own.cached(NAME), await read(), vault.reads] == ["a", "a", "a", 1]
     wall.now += 60
+    assert own.cached(NAME) is None
     assert [await read(), vault.reads] == ["a", 2]
     monotonic.now += 60
     assert [await read(), vault.reads] == ["a", 3]
@@ -59,6 +62,8 @@ async def test_a_key_that_was_changed_is_read_again() -> None:
     assert await keys.find_key(owner(), NAME) == "a"
     vault.kept["ws_one"] = {NAME: "b"}
     wall.now += 5
+    assert keys.cached_key(owner(), NAME) == "a"
+    assert keys.cached_key(owner(NOON + 4), NAME) is None
     assert await keys.find_key(owner(NOON + 4), NAME) == "b"
     assert await keys.find_key(owner(NOON + 4), NAME) == "b"
     assert vault.reads == 2

@@ -29,17 +29,28 @@ class WorkspaceKeys:
         """Return the source of the workspace's own key, None if the workspace uses the gateway's key of that name."""
         return _WorkspaceSecrets(self, workspace) if name is not None and workspace.has_credential(name) else None
 
+    def cached_key(self, workspace: Workspace, name: str) -> str | None:
+        """Return the key if it is cached; None if it is not, or lost: `find_key` tells."""
+        keys = self._cached_keys(workspace)
+        return None if keys is None else keys.get(name)
+
     async def find_key(self, workspace: Workspace, name: str) -> str | None:
         """Return the key; None if it is lost: the gateway's key never replaces it. Raises `StoreUnavailable`."""
         if self.vault is None:
             return None
-        entry = self._cache.find(workspace.id, CACHE_SECONDS)
-        if entry is not None and max(each.changed_at for each in workspace.credentials) < entry.read_at.wall:
-            return entry.value.get(name)
+        keys = self._cached_keys(workspace)
+        if keys is not None:
+            return keys.get(name)
         read_at = self._cache.now()
         credentials = await self.vault.read(workspace.id)
         self._cache.put(workspace.id, credentials, read_at)
         return credentials.get(name)
+
+    def _cached_keys(self, workspace: Workspace) -> Mapping[str, str] | None:
+        entry = self._cache.find(workspace.id, CACHE_SECONDS)
+        if entry is not None and max(each.changed_at for each in workspace.credentials) < entry.read_at.wall:
+            return entry.value
+        return None
 
 
 class _WorkspaceSecrets(Struct, frozen=True):
@@ -47,6 +58,9 @@ class _WorkspaceSecrets(Struct, frozen=True):
 
     keys: WorkspaceKeys
     workspace: Workspace
+
+    def cached(self, name: str) -> str | None:
+        return self.keys.cached_key(self.workspace, name)
 
     async def get(self, name: str) -> str | None:
         return await self.keys.find_key(self.workspace, name)
