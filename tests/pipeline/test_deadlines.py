@@ -18,6 +18,9 @@ from tidegate.domain.timeouts import parse_timeout_rules
 from tidegate.domain.usage import TokenCounts
 from tidegate.domain.workspace import Workspace
 from tidegate.policy.auth.authenticator import Authenticator
+from tidegate.settings import EnvironmentSecrets
+from tidegate.transport.base import HttpRequest, Timeouts
+from tidegate.upstream.attempt import Upstream
 
 pytestmark = pytest.mark.jumping_clock
 
@@ -199,14 +202,14 @@ async def test_a_store_that_knows_nobody_in_time_is_our_timeout() -> None:
 
 
 class Deaf:
-    """An upstream that forgets the `seconds` that it is given."""
+    """A transport that forgets the `timeouts` that it is given."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
     @asynccontextmanager
-    async def open(self, *asked: object, seconds: float, **named: object) -> AsyncIterator[Any]:
-        self.seconds.append(seconds)
+    async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncIterator[Any]:
+        self.seconds.append(timeouts.total)
         await asyncio.Future()
         yield
 
@@ -215,7 +218,7 @@ class Deaf:
 async def test_a_plain_call_holds_no_connection_for_longer_than_its_share(stream: bool, first: float) -> None:
     async with world(answers) as client:
         deaf = Deaf()
-        await _with(client, upstream=deaf)
+        await _with(client, upstream=_upstream(deaf))
         await client.post({**CALL, "stream": stream, "timeout": 6, "fallbacks": ["mistral/mistral-small-latest"]})
         assert (deaf.seconds[0], len(deaf.seconds)) == (pytest.approx(first, abs=0.5), 2)
 
@@ -223,7 +226,7 @@ async def test_a_plain_call_holds_no_connection_for_longer_than_its_share(stream
 @streamed
 async def test_a_provider_that_is_waited_for_when_the_time_is_over_did_not_answer(stream: bool) -> None:
     async with world(answers) as client:
-        await _with(client, upstream=Deaf())
+        await _with(client, upstream=_upstream(Deaf()))
         reply = await client.post({**CALL, "stream": stream, "timeout": 5})
         assert (reply.status, reply.json["error"]["code"]) == (504, "provider_timeout")
         assert reply.headers["x-tidegate-attempts"] == "1"
@@ -265,6 +268,10 @@ async def test_a_guardrail_that_keeps_a_call_waiting_is_our_timeout(over: str, a
         assert [
             (seen.status, seen.error_code, seen.attempts, seen.bill.tokens.output) for seen in client.recorder.outcomes
         ] == [("failed", "gateway_timeout", attempts, tokens)]
+
+
+def _upstream(transport: Any) -> Upstream:
+    return Upstream(transport, EnvironmentSecrets({"OPENAI_API_KEY": "a-key", "MISTRAL_API_KEY": "a-key"}))
 
 
 async def _with(client: Client, **parts: Any) -> None:

@@ -14,7 +14,7 @@ from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.prepare import PreparedCall
 from tidegate.providers.base import UpstreamRequest
-from tidegate.upstream.attempt import ProviderReply
+from tidegate.upstream.attempt import ProviderConnection
 
 
 class Hedge(Struct, frozen=True):
@@ -57,37 +57,41 @@ def record_failure(
 
 
 def start_attempt(
-    components: Components, prepared: PreparedCall, observation: Observation, now: float, *, is_hedge: bool = False
-) -> SentAttempt:
-    """Record that the request is being sent at `now`, in UTC seconds."""
-    deployment = prepared.deployment
-    components.retries.budget_of(deployment.provider).earn()
-    return observation.start_attempt(deployment, prepared.call.request, prepared.request.body, now, is_hedge=is_hedge)
+    components: Components,
+    prepared: PreparedCall,
+    observation: Observation,
+    now: float,
+    seconds: float,
+    *,
+    is_hedge: bool = False,
+) -> tuple[SentAttempt, ProviderConnection]:
+    """Record that the request is being sent at `now`, in UTC seconds; return the attempt, and the context of its reply.
 
-
-def open_attempt(
-    components: Components, prepared: PreparedCall, observation: Observation, seconds: float, attempt: SentAttempt
-) -> AbstractAsyncContextManager[ProviderReply]:
-    """Return a context with the deployment's reply, which must end within `seconds`. Enter and leave it in one task."""
-    call, deployment, request, trace = prepared.call, prepared.deployment, prepared.request, observation.trace
+    The reply must end within `seconds`. Enter and leave the context in one task.
+    """
+    call, deployment, request = prepared.call, prepared.deployment, prepared.request
+    components.retries.earn(deployment.provider)
+    attempt = observation.start_attempt(deployment, call.request, request.body, now, is_hedge=is_hedge)
     if call.trace_context is not None:
         request = _in_trace(request, call.trace_context, attempt.number)
-    target = observation.target_of(deployment)
+    target, upstream, trace = observation.target_of(deployment), components.upstream, observation.trace
     if target is None:
         workspace_keys = components.workspace_keys.secrets_for(call.workspace, deployment.secret)
         timeouts = components.timeout_rules.timeouts_for(deployment.model_id)
     else:
         workspace_keys, timeouts = target.workspace_keys, target.timeouts
-    return components.upstream.open(
+    connection = ProviderConnection(
+        upstream,
         prepared.translator,
         request,
-        secret=deployment.secret,
-        stream=call.request.stream,
-        seconds=seconds,
-        workspace_keys=workspace_keys,
-        timeouts=timeouts,
-        recorder=None if trace is None else trace.start_attempt(attempt, request),
+        deployment.secret,
+        call.request.stream,
+        seconds,
+        workspace_keys or upstream.secrets,
+        timeouts,
+        None if trace is None else trace.start_attempt(attempt, request),
     )
+    return attempt, connection
 
 
 def _in_trace(request: UpstreamRequest, context: TraceContext, number: int) -> UpstreamRequest:

@@ -5,7 +5,9 @@ A failure before the first event leads to a retry or a fallback, unseen by the c
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,12 +23,12 @@ from tidegate.pipeline.attempt import (
     Hedge,
     OpenConnections,
     attempt_timed_out,
-    open_attempt,
     record_failure,
     start_attempt,
 )
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.plan import Target
 from tidegate.pipeline.prepare import PreparedCall, prepare
 from tidegate.policy.deadline import SLACK_SECONDS
 from tidegate.policy.metering import reservation
@@ -56,15 +58,24 @@ class Dispatched(Struct, frozen=True):
     request: Request
 
 
-async def dispatch(
+def dispatch(
     components: Components, call: Call, observation: Observation, connections: OpenConnections
-) -> Dispatched:
+) -> Coroutine[Any, Any, Dispatched]:
     """Return the first answer; closing `connections` closes its connection.
 
     If all candidates fail, raises the first error that a retry may avoid, or else the requested model's error.
     """
     target = None if observation.plan is None else observation.plan.target
-    if target is not None and (call.request.is_plain or not fallback.names_other_models(call.request.options)):
+    if target is not None and call.request.is_plain:  # the only candidate, whichever error it ends with
+        return _try_deployments(components, call, target.resolution, observation, connections, 0)
+    return _try_candidates(components, call, observation, connections, target)
+
+
+async def _try_candidates(
+    components: Components, call: Call, observation: Observation, connections: OpenConnections, target: Target | None
+) -> Dispatched:
+    """Return the answer of the first candidate that has one. Without fallbacks, `target` is the only one."""
+    if target is not None and not fallback.names_other_models(call.request.options):
         candidates = [Candidate("model", call.request, target.resolution)]
     else:
         router, limits = components.router, call.principal.limits
@@ -98,7 +109,8 @@ async def _try_deployments(
 
     `alternatives` counts the candidates after this one.
     """
-    if observation.target_of(resolution.deployments[0]) is None:
+    target = None if observation.plan is None else observation.plan.target
+    if target is None or target.resolution is not resolution:
         resolution = reservation.allowed_deployments(call, resolution)
     route = resolution.route
     if route is not None:
@@ -122,9 +134,8 @@ async def _try_deployments(
             race = load("tidegate.pipeline.hedging", "HedgeRace")(
                 components, call, resolution, observation, connections, order
             )
-            return _dispatched(
-                *await race.run(prepared, hedge, _time_share(prepared.call, components.clock(), alternatives))
-            )
+            winner = await race.run(prepared, hedge, _time_share(prepared.call, components.clock(), alternatives))
+            return _dispatched(*winner)
         except TidegateError as error:
             record_failure(components, call, observation, order.deployment, error, components.clock() - started_at)
             remaining_seconds = call.deadline - components.clock()
@@ -185,13 +196,12 @@ async def _run_attempt(
 ) -> Dispatched:
     """Run one attempt from `started_at` on. If there are alternatives, it gets only its share of the remaining time."""
     call, deployment = prepared.call, prepared.deployment
-    attempt = start_attempt(components, prepared, observation, started_at)
     seconds = call.deadline - started_at
     share = _time_share(call, started_at, alternatives) if alternatives else None
     if share is not None and not call.request.stream:
         # pyreqwest 0.15 cannot be cancelled before the response's head arrives: only its own timeout ends it.
         seconds = min(seconds, share + SLACK_SECONDS)
-    connection = open_attempt(components, prepared, observation, seconds, attempt)
+    attempt, connection = start_attempt(components, prepared, observation, started_at, seconds)
     try:
         if share is None:
             reply = await connection.__aenter__()
@@ -206,11 +216,11 @@ async def _run_attempt(
         raise
     if reply.batches is not None:  # the connection of a whole reply is closed
         connections.add_context(connection)
-    observation.start_answer(attempt, now := components.clock())
-    seconds, resolution = now - started_at, observation.resolution
-    observation.upstream_seconds += seconds
+    now, resolution = components.clock(), observation.resolution
+    observation.start_answer(attempt, now)
+    observation.upstream_seconds += now - started_at
     if resolution is not None and resolution.route is not None:
-        components.balancer.record_first_event(deployment, resolution, call, seconds)
+        components.balancer.record_first_event(deployment, resolution, call, now - started_at)
     return _dispatched(prepared, reply)
 
 

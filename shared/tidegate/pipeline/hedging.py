@@ -19,7 +19,6 @@ from tidegate.pipeline.attempt import (
     Hedge,
     OpenConnections,
     attempt_timed_out,
-    open_attempt,
     record_failure,
     start_attempt,
 )
@@ -123,9 +122,8 @@ class HedgeRace(Struct, frozen=True):
 
     def _start(self, prepared: PreparedCall, *, is_hedge: bool = False) -> Attempt:
         now = self.components.clock()
-        sent = start_attempt(self.components, prepared, self.observation, now, is_hedge=is_hedge)
         seconds = self.call.deadline - now
-        connection = open_attempt(self.components, prepared, self.observation, seconds, sent)
+        sent, connection = start_attempt(self.components, prepared, self.observation, now, seconds, is_hedge=is_hedge)
         attempt = Attempt(prepared, connection, sent)
         self.connections.add(attempt.stop)
         return attempt

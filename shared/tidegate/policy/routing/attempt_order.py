@@ -27,8 +27,11 @@ class AttemptOrder:
     `deployment` is the current one; `is_first_attempt` is True until it has failed. The caller increments `retries`.
     """
 
+    __slots__ = ("_failures", "_untried", "deployment", "is_first_attempt", "retries")
+
     def __init__(self, deployments: Sequence[Deployment]) -> None:
-        self.deployment, *self._untried = deployments
+        self.deployment = deployments[0]
+        self._untried = deployments[1:]
         self.is_first_attempt = True
         self.retries = 0
         self._failures: dict[Deployment, tuple[TidegateError, float]] = {}
@@ -45,7 +48,8 @@ class AttemptOrder:
 
     def start_hedge(self) -> Deployment:
         """Take the next untried deployment as the hedge of the current one."""
-        return self._untried.pop(0)
+        hedge, self._untried = self._untried[0], self._untried[1:]
+        return hedge
 
     def record_failure(self, deployment: Deployment, error: TidegateError, *, at: float) -> None:
         """Note that one of two hedged deployments failed `at` UTC seconds, while the other one goes on."""
@@ -69,7 +73,7 @@ class AttemptOrder:
         self._untried = [each for each in self._untried if _may_succeed(each, error, self.deployment)]
         self.is_first_attempt = may_move and self.has_untried
         if self.is_first_attempt:
-            self.deployment = self._untried.pop(0)
+            self.deployment, self._untried = self._untried[0], self._untried[1:]
 
     def next_retry(self) -> TidegateError:
         """Make the deployment that is available first the current one, and return its last error."""

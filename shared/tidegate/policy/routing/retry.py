@@ -66,6 +66,12 @@ class Retries(Struct):
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _budgets: dict[str, RetryBudget] = field(default_factory=dict[str, RetryBudget])
 
+    def earn(self, provider: str) -> None:
+        """Add to the provider's budget the share of a retry that one request earns."""
+        budget = self._budgets.get(provider)
+        if budget is not None and budget.left < MAX_BUDGET:  # a new one is full
+            budget.earn()
+
     def budget_of(self, provider: str) -> RetryBudget:
         budget = self._budgets.get(provider)
         if budget is None:
