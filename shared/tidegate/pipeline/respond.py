@@ -6,7 +6,7 @@ from typing import Any
 
 from tidegate.domain.call import Call
 from tidegate.domain.operation import ReasoningCollector, Reply, ReplyChunk, Stamp
-from tidegate.domain.usage import Usage
+from tidegate.domain.usage import Bill, Usage
 from tidegate.errors import StoreUnavailable, TidegateError
 from tidegate.offload import offload
 from tidegate.pipeline.answer import Answer
@@ -26,18 +26,21 @@ async def respond(
 
     `is_checked`: guardrails may change the answer, so that a trace records it after them.
     """
-    call, provider_reply = observation.call, dispatched.reply
+    provider_reply = dispatched.reply
     observation.ignored = dispatched.ignored
-    reply: Reply | None = None
+    reply, provider_batches = provider_reply.reply, provider_reply.batches
     batches: AsyncGenerator[Sequence[ReplyChunk]] | None = None
-    if provider_reply.reply is not None:
-        reply = await _stamp_reply(components, provider_reply.reply, dispatched, observation)
-    else:
-        # A reply is either whole or in batches.
-        assert provider_reply.batches is not None  # noqa: S101
+    if provider_batches is not None:
         record = None if is_checked or observation.trace is None else observation.trace.batch_recorder()
-        collector = _reasoning_collector(components, dispatched, call)
-        batches = StampedStream(components, provider_reply.batches, observation, collector, record)
+        collector = _reasoning_collector(components, dispatched, observation.call)
+        batches = StampedStream(components, provider_batches, observation, collector, record)
+    elif reply is not None:
+        observation.add_reply(reply)
+        # Reasoning is stored with a tool call alone, and a reply that calls tools has their arguments in `other_text`.
+        if observation.other_text:
+            reply = await _stamp_with_reasoning(components, reply, dispatched, observation)
+        else:
+            reply = _stamp_reply(observation, reply, await update_bill(components, observation))
     return Answer(
         reply,
         batches,
@@ -57,18 +60,22 @@ def _reasoning_collector(components: Components, dispatched: Dispatched, call: C
     return None
 
 
-async def _stamp_reply(components: Components, reply: Reply, dispatched: Dispatched, observation: Observation) -> Reply:
-    observation.add_reply(reply)
-    call = observation.call
-    # Reasoning is stored with a tool call alone, and a reply that calls tools has their arguments in `other_text`.
-    collector = _reasoning_collector(components, dispatched, call) if observation.other_text else None
+async def _stamp_with_reasoning(
+    components: Components, reply: Reply, dispatched: Dispatched, observation: Observation
+) -> Reply:
+    """Return the reply as the caller gets it, and store its signed reasoning, if it has any."""
+    collector = _reasoning_collector(components, dispatched, observation.call)
     if collector is not None:  # before `stamp_reply` strips reasoning
         collector.add_reply(reply)
-    usage = usage_with_cost(observation.usage, await update_bill(components, observation))
-    stamped = call.operation.stamp_reply(reply, call.request, stamp_of(observation), usage)
-    if collector is not None:
-        await store_reasoning(components, call, collector)
+    stamped = _stamp_reply(observation, reply, await update_bill(components, observation))
+    await store_reasoning(components, observation.call, collector)
     return stamped
+
+
+def _stamp_reply(observation: Observation, reply: Reply, bill: Bill) -> Reply:
+    call = observation.call
+    usage = usage_with_cost(observation.usage, bill)
+    return call.operation.stamp_reply(reply, call.request, stamp_of(observation), usage)
 
 
 class StampedStream(AsyncGenerator[Sequence[ReplyChunk]]):
