@@ -27,8 +27,8 @@ NOON = 1_795_780_800.0
 def _without_schemas() -> Iterator[None]:
     """No reply is plain, and no cost is one of text alone."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tidegate.providers.openai.completion.decode_text", _refuse)
         patch.setattr("tidegate.providers.openai.completion.decode_completion", _refuse)
-        patch.setattr("tidegate.providers.openai.completion.decode_any_usage", _refuse)
         patch.setattr("tidegate.providers.openai.completion.plain_completion", _never_plain)
         patch.setattr("tidegate.providers.openai.usage.plain_usage", _never_plain)
         patch.setattr("tidegate.domain.usage.convert", _refuse)

@@ -12,9 +12,10 @@ from tidegate.providers.openai import failure, normalise, think_tags, toolcalls,
 from tidegate.providers.openai.plain import (
     PlainAnswer,
     PlainCompletion,
-    PlainUsageCompletion,
-    decode_any_usage,
+    TextAnswer,
+    TextCompletion,
     decode_completion,
+    decode_text,
     plain_completion,
 )
 from tidegate.providers.openai.quirks import Quirks
@@ -40,9 +41,10 @@ def parse_plain(raw: bytes) -> Completion | None:
     """Return the completion in the bytes of a reply to a plain request; None unless it is plain, and calls no tools."""
     try:
         try:
+            text = decode_text(raw)
+            return _completion(text, [_text_choice(each) for each in text.choices])
+        except msgspec.ValidationError:
             plain = decode_completion(raw)
-        except msgspec.ValidationError:  # perhaps only its usage is not plain
-            plain = decode_any_usage(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     for choice in plain.choices:
@@ -51,20 +53,32 @@ def parse_plain(raw: bytes) -> Completion | None:
     return _parse_plain(plain)
 
 
-def _parse_plain(plain: PlainCompletion | PlainUsageCompletion) -> Completion:
+def _parse_plain(plain: PlainCompletion) -> Completion:
+    return _completion(plain, [_plain_choice(each) for each in plain.choices])
+
+
+def _completion(plain: PlainCompletion | TextCompletion, choices: list[Json]) -> Completion:
     completion: JsonObject = {"id": plain.id, "created": plain.created, "model": plain.model}
     if plain.provider is not None:
         completion["provider"] = plain.provider
     if plain.service_tier is not None:
         completion["service_tier"] = plain.service_tier
     completion["object"] = "chat.completion"
-    completion["choices"] = [_plain_choice(each) for each in plain.choices]
+    completion["choices"] = choices
     if plain.usage:
         # A TypedDict is JSON.
         completion["usage"] = usage.normalise(plain.usage)  # pyright: ignore[reportArgumentType]
     completion["system_fingerprint"] = plain.system_fingerprint or None
     # Unknown fields pass through a TypedDict.
     return completion  # pyright: ignore[reportReturnType]
+
+
+def _text_choice(plain: TextAnswer) -> JsonObject:
+    raw = plain.message
+    message: JsonObject = {"role": "assistant", "content": raw.content, "refusal": raw.refusal}
+    if raw.annotations is not None:
+        message["annotations"] = raw.annotations
+    return {"index": plain.index, "message": message, "logprobs": None, "finish_reason": plain.finish_reason}
 
 
 def _plain_choice(plain: PlainAnswer) -> JsonObject:

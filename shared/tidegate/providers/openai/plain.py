@@ -78,11 +78,10 @@ class PlainUsage(Struct, forbid_unknown_fields=True, gc=False):
     completion_tokens_details: dict[str, _Count] | None = None
 
 
-class _Completion(Struct, forbid_unknown_fields=True, gc=False):
+class _Completion(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
     id: _Word
     created: int
     model: _Word
-    choices: Annotated[list[PlainAnswer], Meta(min_length=1)]
     object: Literal["chat.completion"] = "chat.completion"
     provider: _Word | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
@@ -92,12 +91,38 @@ class _Completion(Struct, forbid_unknown_fields=True, gc=False):
 class PlainCompletion(_Completion):
     """A completion without any other field, and with any usage."""
 
+    choices: Annotated[list[PlainAnswer], Meta(min_length=1)]
     usage: dict[str, Any] | None = None
 
 
-class PlainUsageCompletion(_Completion):
-    """A completion without any other field, and with a plain usage."""
+class TextMessage(Struct, forbid_unknown_fields=True, gc=False):
+    """A message of text alone; what else a message may have is null."""
 
+    content: str | None
+    role: Literal["assistant"] = "assistant"
+    refusal: _Word | None = None
+    annotations: list[Any] | None = None
+    reasoning: None = None
+    reasoning_content: None = None
+    tool_calls: None = None
+    function_call: None = None
+    audio: None = None
+
+
+class TextAnswer(Struct, forbid_unknown_fields=True, gc=False):
+    """A choice with a message of text alone, and a finish reason in OpenAI's words."""
+
+    index: int
+    message: TextMessage
+    finish_reason: Literal["stop", "length", "content_filter"]
+    native_finish_reason: None = None
+    logprobs: None = None
+
+
+class TextCompletion(_Completion):
+    """A completion of text alone, and with a plain usage."""
+
+    choices: Annotated[list[TextAnswer], Meta(min_length=1)]
     usage: PlainUsage | None = None
 
 
@@ -117,10 +142,10 @@ def plain_usage(raw: JsonObject) -> PlainUsage | None:
         return None
 
 
-decode_completion = msgspec.json.Decoder(PlainUsageCompletion).decode
-"""Decode a completion. Raises `msgspec.DecodeError` for one that is not plain, or whose usage is not."""
+decode_text = msgspec.json.Decoder(TextCompletion).decode
+"""Decode a completion. Raises `msgspec.DecodeError` for one that has more than text, or whose usage is not plain."""
 
-decode_any_usage = msgspec.json.Decoder(PlainCompletion).decode
+decode_completion = msgspec.json.Decoder(PlainCompletion).decode
 """Decode a completion. Raises `msgspec.DecodeError` for one that is not plain, whatever its usage."""
 
 decode_chunk = msgspec.json.Decoder(PlainChunk).decode
