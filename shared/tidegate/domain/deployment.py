@@ -9,7 +9,7 @@ from msgspec import Struct
 from tidegate.domain.routes import Route
 
 
-class Deployment(Struct, frozen=True, dict=True):
+class Deployment(Struct, frozen=True, dict=True, cache_hash=True):
     """A model at one provider and base URL. `model` is the provider's name for it, `secret` the setting with its key.
 
     `region` is the region of a cloud provider. In a route, `weight` is the deployment's share of the calls, and `label`

@@ -107,18 +107,18 @@ class UpstreamRequest(Struct, frozen=True):
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
     auth: Auth = KeyAuth()
     ignored: tuple[str, ...] = ()
+    call_id: str = ""
+    parse_plain: Callable[[bytes], Reply | None] | None = None
     caller_tool_names: Mapping[str, str] = _NO_TOOL_NAMES
     answer_tool: str | None = None
     legacy_functions: bool = False
     caller_tools: Json = None
-    call_id: str = ""
     names_tool: bool = False
     dialect: Dialect = "own"
     is_native: bool = False
     has_framed_events: bool = False
     notes: object = None
     further: FurtherRequests | None = None
-    parse_plain: Callable[[bytes], Reply | None] | None = None
 
 
 class StreamTranslator(Protocol):

@@ -17,7 +17,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json, JsonObject, encode
 from tidegate.lazy import load
-from tidegate.providers.base import Framing, Headers, StreamTranslator, UpstreamRequest
+from tidegate.providers.base import Auth, Framing, Headers, StreamTranslator, UpstreamRequest
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai import completion, failure, legacy_functions, parts, request, stream
 from tidegate.providers.openai.quirks import Quirks
@@ -35,6 +35,7 @@ class PlainCalls(Struct, frozen=True):
 
     url: str
     headers: dict[str, str]
+    auth: Auth
     model: request.PlainModel | None
     parse_plain: Callable[[bytes], Completion | None] | None
     signs_reasoning: bool
@@ -53,7 +54,8 @@ class OpenAI(Struct, frozen=True, dict=True):
 
     def signs_reasoning(self, call: ChatCall, deployment: Deployment) -> bool:
         if call.request.is_plain:
-            return self._plain_calls(call, deployment).signs_reasoning
+            plain = self._remembered_plain_calls.get(deployment) or self._remember_plain_calls(call, deployment)
+            return plain.signs_reasoning
         return self._signs_reasoning(self._uses_responses(call, deployment), deployment)
 
     def _signs_reasoning(self, uses_responses: bool, deployment: Deployment) -> bool:
@@ -65,22 +67,21 @@ class OpenAI(Struct, frozen=True, dict=True):
     def _remembered_plain_calls(self) -> dict[Deployment, PlainCalls]:
         return {}
 
-    def _plain_calls(self, call: ChatCall, deployment: Deployment) -> PlainCalls:
+    def _remember_plain_calls(self, call: ChatCall, deployment: Deployment) -> PlainCalls:
         """Return what the plain `call` has in common with other plain calls of the deployment."""
         remembered = self._remembered_plain_calls
-        found = remembered.get(deployment)
-        if found is None:
-            if len(remembered) >= _MAX_REMEMBERED:
-                remembered.clear()
-            uses_responses = self._uses_responses(call, deployment)
-            found = remembered[deployment] = PlainCalls(
-                self.url(deployment),
-                {"content-type": "application/json"},
-                None if uses_responses else request.plain_model(deployment.model, self.row.quirks),
-                None if self.row.quirks.think_tags else completion.parse_plain,
-                self._signs_reasoning(uses_responses, deployment),
-            )
-        return found
+        if len(remembered) >= _MAX_REMEMBERED:
+            remembered.clear()
+        uses_responses = self._uses_responses(call, deployment)
+        remembered[deployment] = plain = PlainCalls(
+            self.url(deployment),
+            {"content-type": "application/json"},
+            self.row.auth,
+            None if uses_responses else request.plain_model(deployment.model, self.row.quirks),
+            None if self.row.quirks.think_tags else completion.parse_plain,
+            self._signs_reasoning(uses_responses, deployment),
+        )
+        return plain
 
     def url(self, deployment: Deployment, path: str = "/chat/completions") -> str:
         """Return the URL of one of the provider's APIs."""
@@ -95,16 +96,11 @@ class OpenAI(Struct, frozen=True, dict=True):
 
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         if call.request.is_plain:
-            plain = self._plain_calls(call, deployment)
+            plain = self._remembered_plain_calls.get(deployment) or self._remember_plain_calls(call, deployment)
             body = None if plain.model is None else request.build_plain(call.request, plain.model)
             if body is not None:
                 return UpstreamRequest(
-                    url=plain.url,
-                    body=encode(body),
-                    headers=plain.headers,
-                    auth=self.row.auth,
-                    call_id=call.id,
-                    parse_plain=plain.parse_plain,
+                    plain.url, encode(body), plain.headers, plain.auth, (), call.id, plain.parse_plain
                 )
         return self._build_request(call, deployment)
 
