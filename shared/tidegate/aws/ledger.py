@@ -13,7 +13,7 @@ explains it, or another process wrote first and the write is tried again.
 
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
@@ -110,8 +110,7 @@ class DynamoLedger(Struct, frozen=True):
         if missing and scope.kind == "workspace":
             used_before = await self._usage_before_limits(scope, self.store.clock(), first_day)
             accounts += [Account(booked=dict(used_before)) for _ in range(missing)]
-        merge_shards: Callable[[Sequence[Account]], Account] = load("tidegate.domain.shards", "merge_shards")
-        return merge_shards(accounts)
+        return load("tidegate.domain.shards", "merge_shards")(accounts)
 
     def _shard_candidates(self, reservation: Reservation) -> Iterator[Reservation]:
         """Yield the reservation for each shard: its own, then the others in random order, then some that seem full."""

@@ -65,7 +65,12 @@ async def prepare(
     if earlier is not None and earlier.deployment is deployment and earlier.headroom.max_tokens is None:
         prepared = replace(earlier, headroom=UNLIMITED_HEADROOM, covers_hedge=False)
     else:
-        prepared = await translate(components, call, deployment, UNLIMITED_HEADROOM, observation.target_of(deployment))
+        target = observation.target_of(deployment)
+        if target is not None and call.request.is_plain and call.request.size <= LONG_BYTES:  # nothing to wait for
+            request = target.translator.build_request(call, deployment)
+            prepared = _translated(call, target.translator, deployment, request, UNLIMITED_HEADROOM)
+        else:
+            prepared = await translate(components, call, deployment, UNLIMITED_HEADROOM, target)
     observation.ignored = prepared.ignored
     if observation.plan is not None and observation.plan.accounts == ():
         return prepared if hedge_deployment is None else replace(prepared, covers_hedge=True)
@@ -86,6 +91,13 @@ async def translate(
         request = translator.build_request(call, deployment)
     else:
         request = await offload(call.request.size, partial(translator.build_request, call, deployment))
+    return _translated(call, translator, deployment, request, headroom)
+
+
+def _translated(
+    call: Call, translator: Translator, deployment: Deployment, request: UpstreamRequest, headroom: Headroom
+) -> PreparedCall:
+    """Return the call with its request for the provider, unless the caller requires a field that is ignored."""
     ignored, origin = call.ignored + request.ignored, call.request.origin
     if origin is not None and not request.is_native:
         ignored = (*ignored, *origin.ignored)
@@ -133,24 +145,21 @@ async def _reserve(
     workspace allows it.
     """
     accounts = None if observation.plan is None else observation.plan.accounts
-    call, sent = prepared.call, prepared.request.body
+    call, sent, model_id = prepared.call, prepared.request.body, prepared.deployment.model_id
     model = _priced_model(components, prepared, observation)
     spent = await _spent(components, call, observation) if observation.sent else NO_AMOUNTS
-    worst_case = partial(
-        reservation.worst_case_reservation,
-        model_id=prepared.deployment.model_id,
-        model=model,
-        sent=sent,
-        spent=spent,
-        accounts=accounts,
-    )
-    needed = await offload(call.request.size, partial(worst_case, call))
+
+    def worst_case(call: Call) -> Reservation | None:
+        return reservation.worst_case_reservation(call, model_id, model, sent, spent, accounts)
+
+    size = call.request.size
+    needed = worst_case(call) if size <= LONG_BYTES else await offload(size, partial(worst_case, call))
     if needed is None:
         return replace(prepared, covers_hedge=True)
     both: Reservation | None = None
     shorter: _Reserved | None = None
     reserve = partial(_replace_hold, components, observation)
-    if reservation.adds_max_tokens(call) and reservation.large_shares(needed):
+    if reservation.adds_max_tokens(call) and reservation.is_large(needed):
         refusal = await _refused_call(call, model, sent, spent)
         max_tokens = refusal.first_max_tokens(needed)
         shorter = await _reserve_shorter(prepared, worst_case, reserve, refusal, max_tokens)
@@ -180,7 +189,8 @@ async def _reserve(
 
 def _priced_model(components: Components, prepared: PreparedCall, observation: Observation) -> CatalogModel | None:
     """Return the row with the prices that the request asks for; None if the catalogue has none."""
-    options, target = price_options(prepared.call.request.body), observation.target_of(prepared.deployment)
+    request, target = prepared.call.request, observation.target_of(prepared.deployment)
+    options = () if request.is_plain else price_options(request.body)
     if target is not None and not options:
         return target.model
     return components.catalog.find_model(prepared.deployment.model_id, options)
@@ -258,17 +268,18 @@ async def _reserve_both_or_one(
 
 async def _replace_hold(components: Components, observation: Observation, needed: Reservation) -> Account | None:
     """Reserve in place of the call's hold, if it has one. Return the account after the write, if it is known."""
-    account: Account | None = None
+    if observation.hold is None:
+        observation.hold, account = await components.ledger.reserve(needed)
+        observation.record("reserved")
+        return account
+    account = None
 
-    async def reserve() -> None:
+    async def replace_hold() -> None:
         nonlocal account
         observation.hold, account = await components.ledger.reserve(needed, observation.hold)
         observation.record("reserved")
 
-    if observation.hold is None:
-        await reserve()
-    else:  # a cancellation in the middle would leave it unknown which of the two holds is booked
-        await run_shielded(reserve())
+    await run_shielded(replace_hold())  # a cancellation would leave it unknown which of the two holds is booked
     return account
 
 

@@ -107,10 +107,13 @@ def worst_case_reservation(
         return None
     tokens = call.request.worst_case(model, sent)
     usd = None if model is None else call_cost(model, tokens, call.started_at)
-    if usd is None and not call.workspace.allows_unpriced and _have_budget_in_usd(accounts):
-        raise _unpriced(model_id)
-    held_usd = MONEY.add(quantize_usd(usd or Decimal(0)), spent.usd)
-    amounts = Amounts(tokens.input + tokens.output + spent.tokens, worst_case_words(call, tokens), held_usd)
+    if usd is None:
+        if not call.workspace.allows_unpriced and _have_budget_in_usd(accounts):
+            raise _unpriced(model_id)
+        usd = Decimal(0)
+    amounts = Amounts(tokens.input + tokens.output, worst_case_words(call, tokens), quantize_usd(usd))
+    if spent is not NO_AMOUNTS:
+        amounts = Amounts(amounts.tokens + spent.tokens, amounts.words, MONEY.add(amounts.usd, spent.usd))
     return Reservation(_hold(call, model_id, accounts, amounts, tokens.input), accounts)
 
 
@@ -144,6 +147,20 @@ def adds_max_tokens(call: Call) -> bool:
     return call.request.output_limit is None and call.workspace.adds_max_tokens
 
 
+def is_large(reservation: Reservation) -> bool:
+    """True if `large_shares` lists a budget."""
+    held = reservation.hold.amounts
+    for scope in reservation.scopes:
+        tokens, words, usd = scope.smallest_shares
+        if (
+            held.tokens * PARALLEL_ANSWERS > tokens
+            or held.words * PARALLEL_ANSWERS > words
+            or MONEY.multiply(held.usd, PARALLEL_ANSWERS) > usd
+        ):
+            return True
+    return False
+
+
 def large_shares(reservation: Reservation) -> list[BudgetShare]:
     """List the budgets of which the reservation is more than one `PARALLEL_ANSWERS`th."""
     held, answers = reservation.hold.amounts, PARALLEL_ANSWERS
@@ -158,18 +175,20 @@ def worst_case_tokens(call: Call, model: CatalogModel | None, sent: bytes | None
 
 
 def _hold(call: Call, model_id: str, scopes: Sequence[AccountScope], amounts: Amounts, input_tokens: int) -> Hold:
+    workspace = call.workspace
+    # By position, in the order of `Hold`: names would take longer than all the rest.
     return Hold(
-        call_id=call.id,
-        workspace_id=call.workspace.id,
-        key_id=call.principal.key_id,
-        model=model_id,
-        amounts=amounts,
-        input_tokens=input_tokens,
-        at=call.started_at,
-        expires_at=call.deadline + SETTLE_GRACE_SECONDS,
-        account_kinds=tuple([scope.kind for scope in scopes]),
-        first_day=call.workspace.first_day,
-        shard=shard_of(call.id, call.workspace.shards),
+        call.id,
+        workspace.id,
+        call.principal.key_id,
+        model_id,
+        amounts,
+        input_tokens,
+        call.started_at,
+        call.deadline + SETTLE_GRACE_SECONDS,
+        tuple([scope.kind for scope in scopes]),
+        workspace.first_day,
+        shard_of(call.id, workspace.shards) if workspace.shards > 1 else 0,
     )
 
 
