@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -108,11 +109,16 @@ def worst_case_tokens(
     `body` is the caller's, `sent` the one for the provider: all that stands in it counts, whatever the field. An answer
     that may be sound or images counts as such: no model's rate for these is lower than for text, and no model's rate
     for reasoning is higher. `is_plain`: see `ChatRequest`.
+
+    Bytes are looked for with `find`: `in` first takes them for a number, and an error that is raised for that is dear.
     """
-    estimates, choices, own_searches = estimates or PromptEstimates(), fields.n or 1, _own_searches(model)
+    estimates, choices = estimates or PromptEstimates(), fields.n or 1
+    traits = _NO_TRAITS if model is None else _traits_of(model.id, model.outputs, model.output_limit)
+    own_searches, longest_answer, has_audio, may_speak, has_image = traits
     has_tools = own_searches > 0 or (not is_plain and not _TOOL_FIELDS.isdisjoint(body))
-    media = 0 if is_plain else count_media(fields.messages)
-    prompt = math.ceil(estimates.estimate(fields) * PROMPT_FACTOR) + TEMPLATE_TOKENS + MEDIA_TOKENS * media
+    prompt = math.ceil(estimates.estimate(fields) * PROMPT_FACTOR) + TEMPLATE_TOKENS
+    if not is_plain:
+        prompt += MEDIA_TOKENS * count_media(fields.messages)
     is_short = is_plain and sent is not None and len(sent) * MOST_TOKENS_PER_BYTE <= prompt
     bound = _NO_TOKENS if is_short else estimates.bound(sent or encode(body))
     if bound.image_input:
@@ -121,34 +127,73 @@ def worst_case_tokens(
         prompt = bound.input
     if has_tools:
         prompt += _tool_tokens(fields, body, own_searches, sent)
-    answer = output_limit or _longest_answer(model, sent)
-    if sent is not None and b"udget" in sent:
+    answer = output_limit or _longest_answer(longest_answer, sent)
+    if sent is not None and sent.find(b"udget") >= 0:
         answer += max(map(int, _SENT_BUDGET.findall(sent)), default=0)
     answer *= choices
     if "prediction" in body and body["prediction"] is not None:
         answer += _rejected_prediction(body["prediction"]) * choices
-    has_audio, has_image = _answer_kinds(body, model, sent)
+    if may_speak and sent is not None and sent.find(b'"AUDIO"') >= 0:
+        has_audio = True
+    if "modalities" in body:
+        has_audio, has_image = _asked_kinds(body["modalities"], has_audio=has_audio, has_image=has_image)
     if has_image:
         answer = max(answer, IMAGE_ANSWER_TOKENS * choices)
-    written = prompt if _writes_cache(body, sent) else 0
+    written, searches = (
+        prompt if _writes_cache(body, sent) else 0,
+        max(_searches(fields, body), own_searches) if has_tools else 0,
+    )
+    audio, image = answer if has_audio else 0, answer if has_image and not has_audio else 0
+    # By position, in the order of `TokenCounts`: names would take longer than all the rest.
     return TokenCounts(
-        input=prompt,
-        output=answer,
-        written=written,
-        written_1h=written,
-        audio_input=bound.audio_input,
-        image_input=bound.image_input,
-        audio_output=answer if has_audio else 0,
-        image_output=answer if has_image and not has_audio else 0,
-        searches=max(_searches(fields, body), own_searches) if has_tools else 0,
-        estimated=True,
+        prompt, answer, 0, written, 0, True, written, bound.audio_input, audio, bound.image_input, image, searches
+    )  # fmt: skip
+
+
+def _writes_cache(body: JsonObject, sent: bytes | None) -> bool:
+    if sent is None:
+        return encode(body).find(b'"cache_control"') >= 0
+    return sent.find(b'"cache') >= 0 and (sent.find(b'"cache_control"') >= 0 or sent.find(b'"cachePoint"') >= 0)
+
+
+def _asked_kinds(modalities: Json, *, has_audio: bool, has_image: bool) -> tuple[bool, bool]:
+    """Return whether to expect sound and images if the request asks for these kinds of answers."""
+    asked = {str(kind).lower() for kind in modalities} if isinstance(modalities, list) else set[str]()
+    return has_audio or "audio" in asked, has_image or "image" in asked
+
+
+class _ModelTraits(NamedTuple):
+    """What a model does whatever the request: its own searches, its longest answer, and the kinds of its answers.
+
+    A model of sound answers with it; one that can write as well must be asked for it (`may_speak`), perhaps in Gemini's
+    own field. A model of images may answer with one although only text is asked for.
+    """
+
+    own_searches: int = 0
+    longest_answer: int = UNKNOWN_OUTPUT_TOKENS
+    has_audio: bool = False
+    may_speak: bool = False
+    has_image: bool = False
+
+
+_NO_TRAITS = _ModelTraits()
+
+
+@lru_cache(512)
+def _traits_of(model_id: str, outputs: tuple[str, ...], output_limit: int | None) -> _ModelTraits:
+    has_audio, may_write = "audio" in outputs, "text" in outputs
+    return _ModelTraits(
+        _own_searches(model_id),
+        output_limit or UNKNOWN_OUTPUT_TOKENS,
+        has_audio=has_audio and not may_write,
+        may_speak=has_audio and may_write,
+        has_image="image" in outputs,
     )
 
 
-def _longest_answer(model: ModelLimits | None, sent: bytes | None) -> int:
+def _longest_answer(limit: int, sent: bytes | None) -> int:
     """Return the longest answer without the caller's limit: the model's, or a longer one that the provider is told."""
-    limit = (model.output_limit if model else None) or UNKNOWN_OUTPUT_TOKENS
-    if sent is None or b"okens" not in sent:
+    if sent is None or sent.find(b"okens") < 0:
         return limit
     return max([limit, *map(int, _SENT_LIMIT.findall(sent))])
 
@@ -176,13 +221,8 @@ def _searches(fields: ChatFields, body: JsonObject) -> int:
     return max([MANY_WEB_SEARCHES if is_high else WEB_SEARCHES, *(min(uses, MAX_SEARCHES_BELIEVED) for uses in maxima)])
 
 
-def _own_searches(model: ModelLimits | None) -> int:
+def _own_searches(model_id: str) -> int:
     """Return the searches of a model that searches without being asked to."""
-    return 0 if model is None else _own_searches_of(model.id)
-
-
-@lru_cache(512)
-def _own_searches_of(model_id: str) -> int:
     if _ALWAYS_SEARCHES.search(model_id) is None:
         return 0
     return DEEP_SEARCHES if "deep-research" in model_id else WEB_SEARCHES
@@ -190,25 +230,6 @@ def _own_searches_of(model_id: str) -> int:
 
 def _is_search(tool: Mapping[str, object]) -> bool:
     return "web_search" in str(tool.get("type"))
-
-
-def _answer_kinds(body: JsonObject, model: ModelLimits | None, sent: bytes | None) -> tuple[bool, bool]:
-    """Return whether to expect sound and images: those that the request asks for, and those that the model has.
-
-    A model of images may answer with one although only text is asked for. Speech must be asked for, also in Gemini's
-    own field, if the model can write as well.
-    """
-    outputs = model.outputs if model else ()
-    has_audio = "audio" in outputs and ("text" not in outputs or (sent is not None and b'"AUDIO"' in sent))
-    has_image = "image" in outputs
-    if "modalities" in body and isinstance(modalities := body["modalities"], list):
-        asked = {str(kind).lower() for kind in modalities}
-        return has_audio or "audio" in asked, has_image or "image" in asked
-    return has_audio, has_image
-
-
-def _writes_cache(body: JsonObject, sent: bytes | None) -> bool:
-    return b'"cachePoint"' in (sent or b"") or b'"cache_control"' in (sent or encode(body))
 
 
 def _image_factor(bound: TokenCounts, model: ModelLimits | None) -> TokenCounts:
