@@ -108,10 +108,12 @@ def _only_handler(log: logging.Logger, level: int) -> CallHandler | None:
     found: CallHandler | None = None
     logger: logging.Logger | None = log
     while logger is not None:
-        for handler in logger.handlers:
-            if isinstance(handler, CallHandler) and found is None and level >= handler.level and not handler.filters:
+        if logger.handlers:  # most loggers have none
+            for handler in logger.handlers:
+                if type(handler) is logging.NullHandler:
+                    continue
+                if found or not isinstance(handler, CallHandler) or level < handler.level or handler.filters:
+                    return None
                 found = handler
-            elif not isinstance(handler, logging.NullHandler):
-                return None
         logger = logger.parent if logger.propagate else None
     return found
