@@ -5,7 +5,6 @@ from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from runpy import run_path
-from types import SimpleNamespace
 
 import pytest
 from genai_prices import Usage
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import astuple, replace
 
 from tidegate.catalog import call_cost, load_catalog
-from tidegate.catalog.prices import MAX_TEXT_RATES, cost_parts
+from tidegate.catalog.prices import cost_parts
 from tidegate.catalog.row import CatalogModel, Price, PriceTier
 from tidegate.domain.usage import TokenCounts
 
@@ -139,16 +138,10 @@ def test_every_provider_of_the_source_is_ours_or_left_out_on_purpose() -> None:
     }  # fmt: skip
 
 
-def no_text_rates(price: Price) -> SimpleNamespace:
-    """The rates of a price that the general calculation is asked about."""
-    return SimpleNamespace(divisor=None)
-
-
 def cost_by_parts(row: CatalogModel, used: TokenCounts, at: float | None = None) -> str:
     """The cost as all of the calculation finds it, with its decimal places."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tidegate.catalog.prices._text_rates", {})
-        patch.setattr("tidegate.catalog.prices._make_text_rates", no_text_rates)
+        patch.setattr(Price, "text_rates", property(lambda _: None))
         return str(call_cost(row, used, at))
 
 
@@ -170,14 +163,6 @@ prices_of_text = st.builds(
 @given(prices_of_text, st.one_of(tokens(), st.builds(TokenCounts, counts, counts, counts, reasoning=counts)))
 def test_text_costs_what_all_of_the_calculation_finds_at_any_price(price: Price, used: TokenCounts) -> None:
     assert str(call_cost(model(price), used)) == cost_by_parts(model(price), used)
-
-
-def test_the_rates_of_prices_that_nobody_uses_again_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    remembered = dict[int, object]()
-    monkeypatch.setattr("tidegate.catalog.prices._text_rates", remembered)
-    for number in range(MAX_TEXT_RATES + 5):
-        assert call_cost(model(Price(Decimal(number), Decimal(0))), TokenCounts(1_000_000)) == number
-    assert len(remembered) == 5
 
 
 def model(*prices: Price) -> CatalogModel:

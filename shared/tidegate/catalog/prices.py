@@ -29,14 +29,12 @@ def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None)
     Contradictory counts, such as more cached tokens than input, never make a part of the cost negative.
     """
     prices = model.prices
-    if not prices:
+    price = prices[0] if len(prices) == 1 else price_in_force(prices, at)
+    if price is None:
         return None
-    price = prices[0]
-    if prices[-1] is not price:  # there are several
-        price = price_in_force(prices, at) or price
-    rates = _text_rates.get(id(price)) or _remember_text_rates(price)
+    rates = price.text_rates
     if (
-        rates.divisor is None
+        rates is None
         or tokens.written
         or tokens.audio_input
         or tokens.image_input
@@ -46,51 +44,13 @@ def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None)
         or (tokens.reasoning and price.reasoning is not None)
     ):
         return _any_cost(price, tokens)
-    total, fresh = tokens.cached * rates.cached + tokens.output * rates.output, tokens.input - tokens.cached
+    cached = tokens.cached
+    fresh, total = tokens.input - cached, tokens.output * rates.output
+    if cached:
+        total += cached * rates.cached
     if fresh > 0:
         total += fresh * rates.input
     return _divide(total, rates.divisor)
-
-
-class _TextRates(Struct, frozen=True):
-    """The rates of a price for calls that only read and write text, as integers.
-
-    The products of counts and rates, divided by `divisor`, are USD. It is None for a price that has tiers, a rate for
-    each request, or no rate of the input or the output.
-    """
-
-    price: Price
-    input: int = 0
-    cached: int = 0
-    output: int = 0
-    divisor: Decimal | None = None
-
-
-_text_rates: dict[int, _TextRates] = {}
-"""By the id of a price. Each holds its price, so that no other object can have this id."""
-
-MAX_TEXT_RATES = 1_024
-"""The most rates that are remembered. When there are more, all are dropped: to make one takes 3 µs."""
-
-
-def _remember_text_rates(price: Price) -> _TextRates:
-    if len(_text_rates) >= MAX_TEXT_RATES:
-        _text_rates.clear()
-    rates = _text_rates[id(price)] = _make_text_rates(price)
-    return rates
-
-
-def _make_text_rates(price: Price) -> _TextRates:
-    """Scale the rates by the power of ten that makes integers of them; `divisor` has it in its exponent.
-
-    A cost then has as many decimal places as the sum of products of Decimals.
-    """
-    if price.tiers or price.request or price.input is None or price.output is None:
-        return _TextRates(price)
-    rates = (price.input, price.input if price.cached is None else price.cached, price.output)
-    places = max(0, *(-int(rate.as_tuple().exponent) for rate in rates))
-    scaled = [int(rate.scaleb(places, MONEY)) for rate in rates]
-    return _TextRates(price, *scaled, divisor=_MILLION.scaleb(places, MONEY))
 
 
 @exact_money

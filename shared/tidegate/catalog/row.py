@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
+
+from tidegate.domain.money import MONEY
 
 ReasoningMode = Literal["none", "switch", "effort", "budget", "adaptive", "always"]
 """How a request controls a model's reasoning: not possible, on or off, by a level, by a token budget, by a level that
@@ -21,6 +24,8 @@ _USUAL_VALUES = frozenset({"auto", "default", "standard", "standard_only", "on_d
 
 _CHEAP_VALUES = frozenset({"flex"})
 """Values at a lower price, which counts only if the provider says in its reply that it has used it."""
+
+_MILLION = Decimal(1_000_000)
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -49,12 +54,38 @@ class PriceTier(Rates, frozen=True):
     above: int = 0
 
 
-class Price(Rates, frozen=True):
+class TextRates(Struct, frozen=True, gc=False):
+    """The rates of a price for calls that only read and write text, as integers.
+
+    The products of counts and rates, divided by `divisor`, are USD.
+    """
+
+    input: int
+    cached: int
+    output: int
+    divisor: Decimal
+
+
+class Price(Rates, frozen=True, dict=True):
     """A model's rates, from the day `since` on, or between two minutes of the day: [60, 240] is 1:00 to 4:00 UTC."""
 
     tiers: tuple[PriceTier, ...] = ()
     since: date | None = None
     between: tuple[int, int] | None = None
+
+    @cached_property
+    def text_rates(self) -> TextRates | None:
+        """None for a price that has tiers, a rate for each request, or no rate of the input or the output.
+
+        The rates are scaled by the power of ten that makes integers of them, which is in the exponent of `divisor`: a
+        cost then has as many decimal places as the sum of products of Decimals.
+        """
+        if self.tiers or self.request or self.input is None or self.output is None:
+            return None
+        rates = (self.input, self.input if self.cached is None else self.cached, self.output)
+        places = max(0, *(-int(rate.as_tuple().exponent) for rate in rates))
+        input, cached, output = [int(rate.scaleb(places, MONEY)) for rate in rates]
+        return TextRates(input, cached, output, _MILLION.scaleb(places, MONEY))
 
 
 class CatalogModel(Struct, frozen=True):
