@@ -9,7 +9,7 @@ from uniseg.derived import alphabetic
 from uniseg.wordbreak import word_break, words
 
 from tidegate.domain.wordbreak import RUNS
-from tidegate.domain.words import count_words
+from tidegate.domain.words import count_words, count_words_of
 
 RUNS_OF_ONE_KIND = RUNS.split()
 KINDS = {
@@ -43,6 +43,11 @@ def counted(text: str) -> int:
 @example("a\r\n\u0308b")
 def test_the_count_is_that_of_the_annex(text: str) -> None:
     assert count_words(text) == counted(text)
+
+
+@given(st.lists(mixed | ascii_text))
+def test_the_words_of_texts_are_the_sum_of_those_of_each(texts: list[str]) -> None:
+    assert count_words_of(texts) == sum(map(count_words, texts))
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -15,6 +14,7 @@ from msgspec.structs import replace
 from tests.providers.recorded import all_needed, chats
 from tests.world import USER, WORKSPACE, Client, completion, world
 from tidegate.domain.record import call_record
+from tidegate.domain.usage import any_counts
 from tidegate.domain.workspace import Workspace
 from tidegate.pipeline.observation import log_fields
 
@@ -31,9 +31,8 @@ def _without_schemas() -> Iterator[None]:
         patch.setattr("tidegate.providers.openai.completion.decode_completion", _refuse)
         patch.setattr("tidegate.providers.openai.completion.plain_completion", _never_plain)
         patch.setattr("tidegate.providers.openai.usage.plain_usage", _never_plain)
-        patch.setattr("tidegate.domain.usage.convert", _refuse)
-        patch.setattr("tidegate.catalog.prices._make_text_rates", _no_rates)
-        patch.setattr("tidegate.catalog.prices._text_rates", {})
+        patch.setattr("tidegate.policy.metering.billing.reported_counts", any_counts)
+        patch.setattr("tidegate.catalog.row.Price.text_rates", property(lambda _: None))
         yield
 
 
@@ -43,10 +42,6 @@ def _refuse(*_: object) -> None:
 
 def _never_plain(*_: object) -> None:
     return None
-
-
-def _no_rates(*_: object) -> SimpleNamespace:
-    return SimpleNamespace(divisor=None)
 
 
 async def _outcomes(bodies: Sequence[Any], workspace: Workspace) -> list[Any]:

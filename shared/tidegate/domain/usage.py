@@ -4,9 +4,9 @@ import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Literal, Required, TypedDict, TypeGuard
+from typing import Literal, Protocol, Required, TypedDict, TypeGuard
 
-from msgspec import Meta, Struct, ValidationError, convert
+from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.domain.workspace import WordsMethod
@@ -72,6 +72,17 @@ class GeneratedText(Struct, frozen=True, gc=False):
     other: str = ""
 
 
+class GeneratedTexts(Protocol):
+    """The texts of `GeneratedText`, which may be joined when they are read."""
+
+    @property
+    def answer(self) -> str: ...
+    @property
+    def reasoning(self) -> str: ...
+    @property
+    def other(self) -> str: ...
+
+
 class ArrivedReply(Struct, frozen=True):
     """The texts and the media of a reply that have arrived, and whether it `is_complete`. Its usage was not reported.
 
@@ -114,35 +125,12 @@ class Usage(TypedDict, total=False):
     estimated: bool  # true if the provider reported no usage, or no count of the prompt, else absent
 
 
-_Count = Annotated[int, Meta(ge=0)]
-
-
-class _PlainPromptDetails(Struct, frozen=True, gc=False):
-    cached_tokens: _Count = 0
-    cache_write_tokens: _Count = 0
-    cache_write_1h_tokens: _Count = 0
-    audio_tokens: _Count = 0
-    image_tokens: _Count = 0
-    cached_tokens_details: None = None
-
-
-class _PlainCompletionDetails(Struct, frozen=True, gc=False):
-    reasoning_tokens: _Count = 0
-    audio_tokens: _Count = 0
-    image_tokens: _Count = 0
-
-
-class _PlainUsage(Struct, gc=False):
-    """The exact schema of usages whose counts are integers, of calls without searches. Other fields do not matter."""
-
-    prompt_tokens: _Count
-    completion_tokens: _Count
-    prompt_tokens_details: _PlainPromptDetails = _PlainPromptDetails()
-    completion_tokens_details: _PlainCompletionDetails = _PlainCompletionDetails()
-    server_tool_use: None = None
-    server_tool_use_details: None = None
-    num_search_queries: None = None
-
+_SEARCH_FIELDS = frozenset({"server_tool_use", "server_tool_use_details", "num_search_queries"})
+_PARTS = frozenset(
+    {"cached_tokens", "cache_write_tokens", "cache_write_1h_tokens", "audio_tokens", "image_tokens"}
+    | {"cached_tokens_details", "reasoning_tokens"}
+)
+"""The fields of details that are counted. Others, such as `text_tokens`, pass through."""
 
 _COUNT_AS_TEXT = late_pattern(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
 
@@ -195,46 +183,35 @@ def reported_counts(usage: Usage, max_input: int, max_output: int) -> TokenCount
     Each part, such as the cached tokens, is limited to the whole. Their sum is not: OpenRouter reports tokens that were
     read from and written to a cache in one call twice, and charges for both (recorded in 2026).
     """
-    try:
-        plain = convert(usage, _PlainUsage)
-    except ValidationError:
-        return _any_counts(usage, max_input, max_output)
-    input, output = plain.prompt_tokens, plain.completion_tokens
-    prompt, completion = plain.prompt_tokens_details, plain.completion_tokens_details
-    cached, written, written_1h = prompt.cached_tokens, prompt.cache_write_tokens, prompt.cache_write_1h_tokens
-    audio_input, image_input = prompt.audio_tokens, prompt.image_tokens
-    reasoning = completion.reasoning_tokens
-    audio_output, image_output = completion.audio_tokens, completion.image_tokens
-    if (
-        cached > input
-        or written > input
-        or written_1h > written
-        or audio_input > input
-        or image_input > input
-        or reasoning > output
-        or audio_output > output
-        or image_output > output
-        or input > max_input
-        or output > max_output
-    ):
-        return _any_counts(usage, max_input, max_output)
-    return TokenCounts(  # by position, which is faster
-        input,
-        output,
-        cached,
-        written,
-        reasoning,
-        False,  # not estimated
-        written_1h,
-        audio_input,
-        audio_output,
-        image_input,
-        image_output,
-    )
+    if "prompt_tokens" in usage and "completion_tokens" in usage:
+        input, output = usage["prompt_tokens"], usage["completion_tokens"]
+        # A provider may report anything. True is not a count.
+        if type(input) is int and type(output) is int and 0 <= input <= max_input and 0 <= output <= max_output:
+            if len(usage) == 3 and "total_tokens" in usage:
+                return TokenCounts(input, output)
+            if _SEARCH_FIELDS.isdisjoint(usage):
+                cached = _only_part(usage.get("prompt_tokens_details"), "cached_tokens", input)
+                reasoning = _only_part(usage.get("completion_tokens_details"), "reasoning_tokens", output)
+                if cached >= 0 and reasoning >= 0:
+                    return TokenCounts(input, output, cached, 0, reasoning)
+    return any_counts(usage, max_input, max_output)
 
 
-def _any_counts(usage: Usage, max_input: int, max_output: int) -> TokenCounts | None:
-    """Return the counts of any usage; see `reported_counts`."""
+def _only_part(details: object, name: str, whole: int) -> int:
+    """Return the part `name` of the whole; `INVALID_COUNT` if it cannot be believed, or if there are other parts."""
+    part = 0
+    for key, count in _object(details).items() if details else ():
+        if count is None or (type(count) is int and count == 0):
+            continue
+        if key == name and type(count) is int and 0 < count <= whole:
+            part = count
+        elif key in _PARTS:
+            return INVALID_COUNT
+    return part
+
+
+def any_counts(usage: Usage, max_input: int, max_output: int) -> TokenCounts | None:
+    """Return what `reported_counts` does. It takes longer, and reads any usage."""
     output = parse_count(usage.get("completion_tokens"))
     input = _reported_input(usage, output)
     if not (0 <= input <= max_input and 0 <= output <= max_output):

@@ -7,7 +7,7 @@ as Thai, are segmented character by character, as the annex does by default.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 from tidegate.lazy import late_pattern, load
@@ -86,6 +86,14 @@ def count_words(text: str) -> int:
     return _count_ascii(text) if text.isascii() else _count_any(text)
 
 
+def count_words_of(texts: Iterable[str]) -> int:
+    """The number of words in all of the texts: those of ASCII are counted at once, which is faster."""
+    text = "\n".join(texts)  # a word ends where its line does
+    if not text.isascii():  # one text of another script would make all texts slow to count
+        return sum(map(count_words, texts))
+    return sum(map(_count_ascii, _pieces(text))) if len(text) > _PIECE_CHARACTERS else _count_ascii(text)
+
+
 def _pieces(text: str) -> Iterator[str]:
     """The text in pieces. Each ends with a character that ends a word, whatever follows."""
     start = 0
@@ -100,7 +108,7 @@ def _count_piece(text: str) -> int:
 
 
 def _count_ascii(text: str) -> int:
-    runs = b" " + text.encode("ascii").translate(_RUNS)
+    runs = b" " + text.encode().translate(_RUNS)
     found, after_marks = runs.count(b" a"), runs.count(b".a")
     if after_marks:
         found += after_marks - len(_JOINS.findall(text))

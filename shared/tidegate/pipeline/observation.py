@@ -96,16 +96,16 @@ class Observation(ReplyLog, Struct, kw_only=True):
 
     def __post_init__(self) -> None:
         call = self.call
-        if call.authenticated_at is not None:
-            self.events.append(CallEvent(call.authenticated_at - call.started_at, "authenticated"))
-            self.events.append(CallEvent(self.clock() - call.started_at, "received"))
+        started_at, authenticated_at = call.started_at, call.authenticated_at
+        if authenticated_at is not None:
+            self.events = [
+                CallEvent(authenticated_at - started_at, "authenticated"),
+                CallEvent(self.clock() - started_at, "received"),
+            ]
 
-    def record(
-        self, kind: EventKind, detail: str = "", deployment: Deployment | None = None, *, at: float | None = None
-    ) -> None:
+    def record(self, kind: EventKind, detail: str = "", at: float | None = None) -> None:
         """Append an event to the log; `at` is its time in UTC seconds, by default now."""
-        seconds = (self.clock() if at is None else at) - self.call.started_at
-        self.events.append(CallEvent(seconds, kind, detail, "" if deployment is None else deployment.display_name))
+        self.events.append(CallEvent((self.clock() if at is None else at) - self.call.started_at, kind, detail))
 
     @contextmanager
     def recording_failures(self) -> Generator[None]:
@@ -163,19 +163,22 @@ class Observation(ReplyLog, Struct, kw_only=True):
         self, deployment: Deployment, request: Request, body: bytes, now: float, *, is_hedge: bool = False
     ) -> SentAttempt:
         """Record a request that is being sent. It is charged unless `fail_attempt` takes it back."""
-        attempt = SentAttempt(deployment, request, body, now, number=self.attempts + 1)
+        number, resolution = self.attempts + 1, self.resolution
         reason: AttemptReason = "hedge" if is_hedge else "first"
-        if not is_hedge and (self.attempts or (self.resolution is not None and self.resolution.is_trial)):
+        if not is_hedge and (number > 1 or (resolution is not None and resolution.is_trial)):
             reason = self._later_reason(deployment)
         self.events.append(CallEvent(now - self.call.started_at, "attempt", reason, deployment.display_name))
         self.attempt_started_at = now
-        self.attempts += 1
+        self.attempts = number
+        attempt = SentAttempt(deployment, request, body, now, None, None, number)
         self.sent.append(attempt)
         return attempt
 
     def target_of(self, deployment: Deployment) -> Target | None:
         """Return what the plan knows of the deployment; None if it is not the plan's."""
-        target = None if self.plan is None else self.plan.target
+        if self.plan is None:
+            return None
+        target = self.plan.target
         return target if target is not None and target.deployment is deployment else None
 
     def _later_reason(self, deployment: Deployment) -> AttemptReason:
@@ -195,7 +198,7 @@ class Observation(ReplyLog, Struct, kw_only=True):
     def end_stream(self) -> None:
         """Record the last token of a stream. The call has then succeeded."""
         self.status, self.last_event_at = "ok", self.clock()
-        self.record("last_token", at=self.last_event_at)
+        self.record("last_token", "", self.last_event_at)
 
     @contextmanager
     def checking(self, verdicts: Mapping[str, str], stage: Stage) -> Generator[None]:
@@ -226,22 +229,33 @@ class Observation(ReplyLog, Struct, kw_only=True):
     def _is_asking(self) -> bool:
         return self.first_event_at is None and self.attempts > self.failures
 
-    def generated_text(self) -> GeneratedText:
-        answer, reasoning, other = self.answer_text, self.reasoning_text, self.other_text
-        return GeneratedText("".join(answer), "".join(reasoning) if reasoning else "", "".join(other) if other else "")
+    @property
+    def answer(self) -> str:
+        """The texts so far are those of `GeneratedText`."""
+        return "".join(self.answer_text)
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(self.reasoning_text)
+
+    @property
+    def other(self) -> str:
+        return "".join(self.other_text)
 
     def arrived_reply(self, now: float) -> ArrivedReply:
         """Return what has arrived of a reply whose usage was not reported."""
         stalled_seconds = 0.0 if self.handed_over_at is None else now - self.handed_over_at
-        is_complete = self.status == "ok"
-        return ArrivedReply(self.generated_text(), is_complete, self.images, self.audio_characters, stalled_seconds)
+        generated, is_complete = GeneratedText(self.answer, self.reasoning, self.other), self.status == "ok"
+        return ArrivedReply(generated, is_complete, self.images, self.audio_characters, stalled_seconds)
 
     def outcome(self, finished_at: float) -> Outcome:
         """Return the outcome of the call, which has ended. A call without a bill has used nothing."""
         call, bill, native_reason = self.call, self.bill, self.native_finish_reason
         if bill is None:
             bill = Bill(TokenCounts(), WordCounts(0, 0, 0, call.workspace.words_method), Decimal(0))
-        first_event_at = self.first_event_at
+        started_at, first_event_at, generation_seconds = call.started_at, self.first_event_at, None
+        if first_event_at is not None and self.status == "ok":
+            generation_seconds = self._generation_seconds(first_event_at)
         # By position, in the order of `Outcome`: names would take longer than all the rest.
         return Outcome(
             call,
@@ -250,26 +264,24 @@ class Observation(ReplyLog, Struct, kw_only=True):
             self.attempts,
             bill,
             finished_at,
-            None if first_event_at is None else first_event_at - call.started_at,
+            None if first_event_at is None else first_event_at - started_at,
             self.finish_reason,
             None if native_reason is None else recorded_reason(native_reason),
             self.error_code,
             self.hold,
             tuple(self.failed_attempts()) if self.failures else (),
-            (*self.events, CallEvent(finished_at - call.started_at, "settled")),
+            (*self.events, CallEvent(finished_at - started_at, "settled")),
             self.ignored,
             self.verdicts,
-            self._generation_seconds,
+            generation_seconds,
             None if self.trace is None else self.trace.until(self.status),
         )
 
-    @property
-    def _generation_seconds(self) -> float | None:
-        if self.status != "ok" or self.first_event_at is None:
-            return None
+    def _generation_seconds(self, first_event_at: float) -> float | None:
+        """Return how long a provider took to generate the answer; see `Outcome`."""
         if self.call.request.stream:
-            return None if self.last_event_at is None else self.last_event_at - self.first_event_at
-        return None if self.answering is None else self.first_event_at - self.answering.started_at
+            return None if self.last_event_at is None else self.last_event_at - first_event_at
+        return None if self.answering is None else first_event_at - self.answering.started_at
 
 
 def log_fields(outcome: Outcome) -> CallFields:

@@ -43,26 +43,28 @@ async def update_bill(components: Components, observation: Observation) -> Bill:
 
 
 def _bill(components: Components, observation: Observation) -> Bill:
-    call, answering = observation.call, observation.answering
+    call, answering, sent = observation.call, observation.answering, observation.sent
     if answering is None:
         bill = empty_bill(call.request, call.workspace)
     else:
         bill = _answer_bill(components, observation, answering)
-    others = [attempt for attempt in observation.sent if attempt is not answering]
+        if len(sent) == 1 and sent[0] is answering:
+            return bill
+    others = [attempt for attempt in sent if attempt is not answering]
     return add_attempts(bill, unreported_attempts(components, call, others), call.started_at) if others else bill
 
 
 def _answer_bill(components: Components, observation: Observation, answering: SentAttempt) -> Bill:
     """Return the bill of the attempt that answers; its tokens are estimated as far as they were not reported."""
-    call, usage, generated = observation.call, observation.usage, observation.generated_text()
+    call, usage = observation.call, observation.usage
     model = _model_of(components, observation, answering.deployment)
     bill: Bill | None = None
     if usage is not None and observation.status == "ok":
-        bill = calculate_bill(usage, call.request, generated, call.workspace, model, call.started_at)
+        bill = calculate_bill(usage, call.request, observation, call.workspace, model, call.started_at)
     if bill is None or bill.tokens.usage_fault == "refused":
         unreported_tokens, now = load(_UNREPORTED, "unreported_tokens"), components.clock()
         estimate = unreported_tokens(answering, model, now, observation.arrived_reply(now))
-        bill = calculate_bill(usage, call.request, generated, call.workspace, model, call.started_at, estimate)
+        bill = calculate_bill(usage, call.request, observation, call.workspace, model, call.started_at, estimate)
     if model is not None and usage is not None and "provider_cost" in usage:
         at_least_reported = load("tidegate.policy.metering.reported_cost", "at_least_reported")
         return at_least_reported(bill, usage, model)
@@ -73,10 +75,8 @@ def _model_of(components: Components, observation: Observation, deployment: Depl
     """Return the row with the prices of the reply so far; None if the catalogue has none."""
     request, price_fields = observation.call.request, observation.price_fields
     options = () if request.is_plain and not price_fields else price_options(request.body, price_fields)
-    target = observation.target_of(deployment)
-    if target is not None and not options:
-        return target.model
-    return components.catalog.find_model(deployment.model_id, options)
+    target = None if options else observation.target_of(deployment)
+    return components.catalog.find_model(deployment.model_id, options) if target is None else target.model
 
 
 def unreported_attempts(
@@ -99,10 +99,15 @@ async def settle(components: Components, observation: Observation) -> Outcome:
     """Record the outcome of the call and return it. If the store is down, only the log line has it."""
     if observation.bill is None and observation.is_charged:
         await update_bill(components, observation)
-    outcome, is_recorded = observation.outcome(components.clock()), None
+    outcome, is_recorded = observation.outcome(components.clock()), False
     try:
-        is_recorded = await _write_record(components, outcome)
-        if is_recorded is None:  # the bill is the reason: what the call holds is recorded
+        try:
+            await components.meter.record(outcome)
+            is_recorded = True
+        except StoreUnavailable:
+            pass
+        except Exception:  # the bill is the reason: what the call holds is recorded
+            log.exception("settlement.failed", extra={"call_id": outcome.call.id})
             observation.bill = held_bill(observation.hold, observation.call.workspace)
             outcome = observation.outcome(components.clock())
             is_recorded = await _write_record(components, outcome)
@@ -122,7 +127,7 @@ async def settle(components: Components, observation: Observation) -> Outcome:
         if deployment is not None and observation.first_event_at is not None:
             balancer.record_end(deployment, resolution, observation.call, observation.status, observation.error_code)
         if cooldowns := balancer.take_announcements():
-            await _announce_cooldowns(components, cooldowns, store_answers=bool(is_recorded))
+            await _announce_cooldowns(components, cooldowns, store_answers=is_recorded)
     return outcome
 
 
@@ -137,15 +142,15 @@ async def send_telemetry(
         log.exception("telemetry.failed", extra={"call_id": outcome.call.id})
 
 
-async def _write_record(components: Components, outcome: Outcome) -> bool | None:
-    """Write the record. False if the store is down; None if it is not, but the outcome cannot be written."""
+async def _write_record(components: Components, outcome: Outcome) -> bool:
+    """Write the record. False if the store is down, or if the outcome cannot be written."""
     try:
         await components.meter.record(outcome)
     except StoreUnavailable:
         return False
     except Exception:
         log.exception("settlement.failed", extra={"call_id": outcome.call.id})
-        return None
+        return False
     return True
 
 

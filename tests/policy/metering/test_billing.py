@@ -364,3 +364,21 @@ def test_reasoning_is_output_but_no_words_of_the_answer() -> None:
         made.tokens.output
         > calculate_bill(None, asked(PROMPT), GeneratedText("Two words"), workspace, None).tokens.output
     )
+
+
+amounts = st.decimals(0, 10**7, places=18) | st.decimals(0, 1, places=11) | st.decimals(0, 10**6, places=10)
+
+
+@given(
+    amounts
+    | st.builds(lambda number, places: Decimal(number).scaleb(-places), st.integers(0, 10**9), st.integers(0, 18))
+)
+def test_the_cost_has_ten_decimal_places(cost_usd: Decimal) -> None:
+    bill = Bill(TokenCounts(), WordCounts(0, 0, 0, "tokens"), cost_usd)
+    assert usage_with_cost(None, bill)["cost"] == round(float(cost_usd), 10)
+
+
+@given(st.integers(0, 10**9))
+def test_output_words_are_rounded_as_python_does(tokens: int) -> None:
+    made = calculate_bill(None, asked(PROMPT), GeneratedText(), WORKSPACE, None, None, TokenCounts(output=tokens))
+    assert made.words.output == round(0.75 * tokens)
