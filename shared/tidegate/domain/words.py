@@ -88,10 +88,12 @@ def count_words(text: str) -> int:
 
 def count_words_of(texts: Iterable[str]) -> int:
     """The number of words in all of the texts: those of ASCII are counted at once, which is faster."""
+    if not isinstance(texts, list):  # it may be read once
+        texts = list(texts)
     text = "\n".join(texts)  # a word ends where its line does
     if not text.isascii():  # one text of another script would make all texts slow to count
         return sum(map(count_words, texts))
-    return sum(map(_count_ascii, _pieces(text))) if len(text) > _PIECE_CHARACTERS else _count_ascii(text)
+    return count_words(text) if len(text) > _PIECE_CHARACTERS else _count_ascii(text)
 
 
 def _pieces(text: str) -> Iterator[str]:
