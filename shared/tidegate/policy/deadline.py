@@ -2,9 +2,12 @@
 
 import asyncio
 import math
+from asyncio import current_task, get_running_loop
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from types import TracebackType
+
+from msgspec import Struct
 
 from tidegate.errors import DeadlinePassed, GatewayTimeout, InvalidRequest, TidegateError
 from tidegate.lazy import late_pattern
@@ -49,7 +52,7 @@ def next_deadline(now: float, deadlines: Iterable[float | None]) -> float | None
     return min((moment for moment in deadlines if moment is not None and moment > now), default=None)
 
 
-class DeadlineScope:
+class DeadlineScope(Struct, eq=False):
     """Cancels the block if it still runs `SLACK_SECONDS` after `deadline` (UTC seconds); never if that is None.
 
     Raises `DeadlinePassed` if the deadline has passed on entry. A cancelled block raises the error that `on_timeout`
@@ -59,31 +62,25 @@ class DeadlineScope:
             await ...
     """
 
-    __slots__ = (
-        *("_clock", "_deadline", "_ends_at", "_has_expired", "_on_timeout", "_other_cancellations", "_task", "_timer"),
-    )
-
-    def __init__(
-        self,
-        deadline: float | None,
-        clock: Callable[[], float],
-        on_timeout: Callable[[GatewayTimeout, float], TidegateError] = lambda error, _: error,
-    ) -> None:
-        self._deadline = deadline
-        self._clock = clock
-        self._on_timeout = on_timeout
-        self._has_expired = False
-        self._timer: LoopTimer | None = None
+    deadline: float | None
+    clock: Callable[[], float]
+    on_timeout: Callable[[GatewayTimeout, float], TidegateError] | None = None
+    _task: asyncio.Task[object] | None = None
+    _other_cancellations: int = 0
+    _timer: LoopTimer | None = None
+    _ends_at: float = math.inf
+    _has_expired: bool = False
 
     def __enter__(self) -> None:
-        if self._deadline is None:
+        if self.deadline is None:
             return
-        seconds_left = self._deadline - self._clock()
+        seconds_left = self.deadline - self.clock()
         if seconds_left <= 0:
             raise DeadlinePassed("The call's deadline passed before the call began.")
-        loop = asyncio.get_running_loop()
-        self._task = task = asyncio.current_task(loop)
-        self._other_cancellations = 0 if task is None else task.cancelling()
+        loop = get_running_loop()
+        self._task = task = current_task(loop)
+        if task is not None:
+            self._other_cancellations = task.cancelling()
         self._timer = timer = LOOP_TIMERS[loop]
         self._ends_at = ends_at = timer.time() + seconds_left + SLACK_SECONDS
         timer.watched.add(self)
@@ -106,8 +103,10 @@ class DeadlineScope:
     ) -> None:
         if self._timer is not None:
             self._timer.watched.discard(self)
+        if not self._has_expired or self._task is None:
+            return
         # Any cancellation counts: pyreqwest raises its own in place of the task's.
-        is_own = self._has_expired and self._task is not None and self._task.uncancel() <= self._other_cancellations
+        is_own = self._task.uncancel() <= self._other_cancellations
         if is_own and kind is not None and issubclass(kind, asyncio.CancelledError):
             error = GatewayTimeout("The call timed out before an answer arrived.")
-            raise self._on_timeout(error, self._clock()) from None
+            raise (error if self.on_timeout is None else self.on_timeout(error, self.clock())) from None
