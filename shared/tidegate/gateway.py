@@ -13,7 +13,7 @@ dry_run:    count the call, report what these steps would do without asking or s
 count_tokens: count the call, ask its first deployment for the input tokens or estimate them, and record it
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import TypeVar
 
@@ -36,7 +36,7 @@ from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.prepare import count_call
 from tidegate.pipeline.respond import respond
 from tidegate.pipeline.settle import send_telemetry, settle
-from tidegate.pipeline.shield import run_shielded
+from tidegate.pipeline.shield import end_shielded, run_shielded, start_shielded
 from tidegate.policy.deadline import DeadlineScope, earliest_deadline, next_deadline, parse_deadline
 from tidegate.policy.guardrails.protocol import Guard
 
@@ -109,36 +109,40 @@ class Gateway(Components, frozen=True):
         call may have a trace, which begins with it. Raises `InvalidRequest`.
         """
         now = self.clock() if started_at is None else started_at
-        conversation = None if request.origin is None else request.origin.conversation
-        if conversation is not None:
-            conversation.is_on = self.open_response_states is not no_response_states
-        deadline = now + self.timeout_seconds
+        options, origin = request.options, request.origin
+        if origin is not None and origin.conversation is not None:
+            origin.conversation.is_on = self.open_response_states is not no_response_states
+        deadline, has_own_timeout = now + self.timeout_seconds, False
         if headers.deadline is not None:
             deadline = min(deadline, headers.deadline)
-        operators_deadline, options = deadline, request.options
-        timeouts_seconds = (options.timeout, workspace.timeout_seconds)
-        if headers.request_deadline is not None or timeouts_seconds != (None, None):
-            deadline = min(deadline, earliest_deadline(now, timeouts_seconds, headers.deadlines()))
+        timeout_seconds, request_deadline = workspace.timeout_seconds, headers.request_deadline
+        if request_deadline is not None or timeout_seconds is not None or options.timeout is not None:
+            own_deadline = earliest_deadline(now, (options.timeout, timeout_seconds), headers.deadlines())
+            deadline, has_own_timeout = min(deadline, own_deadline), own_deadline < deadline
+        session_id = headers.session_id or None
+        if session_id is None and (origin is not None or not request.is_plain):
+            session_id = request.session_id
+        # By position, in the order of `CallOf`: names would take longer than all the rest.
         return CallOf(
-            id=ulid(now),
-            surface=surface,
-            operation=operation,
-            request=request,
-            principal=principal,
-            workspace=workspace,
-            started_at=now,
-            deadline=deadline,
-            app_id=None if headers.app_id is None else parse_app_id(headers.app_id),
-            session_id=headers.session_id or request.session_id,
-            agent_id=headers.agent_id,
-            parent_agent_id=headers.parent_agent_id,
-            endpoint=endpoint,
-            authenticated_at=authenticated_at,
-            idempotency_key=None if headers.idempotency_key is None else parse_idempotency_key(headers.idempotency_key),
-            trace_context=self._trace_context(headers) if headers.traceparent or self.open_telemetry else None,
-            received=body if body is not None and _may_have_trace(options, principal, workspace) else None,
-            ignored_options=self._ignored_options(workspace) if options.observability else (),
-            has_own_timeout=deadline < operators_deadline,
+            ulid(now),
+            surface,
+            operation,
+            request,
+            principal,
+            workspace,
+            now,
+            deadline,
+            endpoint,
+            authenticated_at,
+            session_id,
+            has_own_timeout,
+            body if body is not None and _may_have_trace(options, principal, workspace) else None,
+            self._ignored_options(workspace) if options.observability else (),
+            self._trace_context(headers) if headers.traceparent or self.open_telemetry else None,
+            None if headers.app_id is None else parse_app_id(headers.app_id),
+            None if headers.idempotency_key is None else parse_idempotency_key(headers.idempotency_key),
+            headers.agent_id,
+            headers.parent_agent_id,
         )
 
     def _ignored_options(self, workspace: Workspace) -> tuple[str, ...]:
@@ -228,20 +232,20 @@ class AnswerContext:
                 answer = await gateway.run_steps(observation, call_reuse, self._connections)
         except BaseException as error:
             observation.record_error(error)
-            await self._end()
+            await self.__aexit__(None, None, None)
             raise
         return answer if observation.trace is None else observation.trace.record_answer(answer)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._end()
-
-    async def _end(self) -> None:
         try:
-            await self._connections.close()
+            if self._connections.closers:
+                await self._connections.close()
         finally:
-            await run_shielded(_finish(self._gateway, self._observation, self._call_reuse))
+            settling = start_shielded(_finish(self._gateway, self._observation, self._call_reuse))
+            if settling is not None:
+                await end_shielded(settling)
 
 
 async def _check_prompt(guard_run: Guard, observation: Observation) -> Call:
@@ -251,7 +255,17 @@ async def _check_prompt(guard_run: Guard, observation: Observation) -> Call:
         observation.record_verdicts(guard_run.verdicts, "input")
 
 
-async def _finish(components: Components, observation: Observation, call_reuse: CallReuse | None) -> None:
+def _finish(
+    components: Components, observation: Observation, call_reuse: CallReuse | None
+) -> Coroutine[object, object, object]:
+    """Return the work that ends a call: most are only settled."""
+    is_kept = call_reuse is not None or observation.call.request.origin is not None
+    if is_kept or observation.trace is not None or components.open_telemetry is not None:
+        return _store_and_settle(components, observation, call_reuse)
+    return settle(components, observation)
+
+
+async def _store_and_settle(components: Components, observation: Observation, call_reuse: CallReuse | None) -> None:
     """Store the reply where it is wanted again. Then, even if that failed, settle and report the call."""
     origin = observation.call.request.origin
     try:

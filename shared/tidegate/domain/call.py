@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from types import MappingProxyType
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,6 +28,9 @@ MAX_RECORDED_NAME = 128
 _IDEMPOTENCY_KEY = late_pattern(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _APP_ID = late_pattern(rf"[A-Za-z0-9][A-Za-z0-9 ._:/@+-]{{0,{MAX_APP_ID - 1}}}")
 _REASON = late_pattern(r"[\w.:/-]{1,64}", re.ASCII)
+
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
+"""Stands for an empty mapping: msgspec would make a dictionary for each call."""
 
 MAX_URLS = 20
 """How many URLs of media a call may name that the gateway has to fetch."""
@@ -90,21 +94,21 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     workspace: Workspace
     started_at: float
     deadline: float
-    app_id: str | None = None
-    idempotency_key: str | None = None
-    media: Mapping[str, Media] = {}
-    signatures: Mapping[int, Json] = {}
-    session_id: str | None = None
-    has_own_timeout: bool = False
-    batch_id: str | None = None
-    batch_line: int | None = None
-    agent_id: str | None = None
-    parent_agent_id: str | None = None
     endpoint: str | None = None
     authenticated_at: float | None = None
-    trace_context: TraceContext | None = None
+    session_id: str | None = None
+    has_own_timeout: bool = False
     received: bytes | None = None
     ignored_options: tuple[str, ...] = ()
+    trace_context: TraceContext | None = None
+    app_id: str | None = None
+    idempotency_key: str | None = None
+    agent_id: str | None = None
+    parent_agent_id: str | None = None
+    media: Mapping[str, Media] = _NOTHING
+    signatures: Mapping[int, Json] = _NOTHING
+    batch_id: str | None = None
+    batch_line: int | None = None
 
     @property
     def ignored(self) -> tuple[str, ...]:

@@ -17,7 +17,9 @@ def ulid(now: float) -> str:
 
     Source: https://github.com/ulid/spec
     """
-    return (_time_part(int(now * 1000)) + urandom(16).translate(_RANDOM_CROCKFORD)).decode()
+    milliseconds = int(now * 1000)  # as `_time_part`: this runs for each call
+    time_part = _beginning(milliseconds >> 10) + _PAIRS[milliseconds & 1023]
+    return (time_part + urandom(16).translate(_RANDOM_CROCKFORD)).decode()
 
 
 def min_ulid(at: float) -> str:

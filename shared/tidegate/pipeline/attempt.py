@@ -103,17 +103,19 @@ def _in_trace(request: UpstreamRequest, context: TraceContext, number: int) -> U
 class OpenConnections:
     """Connections to providers, and the readers of their replies, that are open. `close` closes the newest first.
 
+    Without `closers`, none is open.
+
     `contextlib.AsyncExitStack` takes five times as long.
     """
 
-    __slots__ = ("_closers",)
+    __slots__ = ("closers",)
 
     def __init__(self) -> None:
-        self._closers: list[Callable[[None, None, None], Awaitable[object]]] = []
+        self.closers: list[Callable[[None, None, None], Awaitable[object]]] = []
 
     def add_context(self, entered: AbstractAsyncContextManager[object]) -> None:
         """Let `close` leave a context that is entered."""
-        self._closers.append(entered.__aexit__)
+        self.closers.append(entered.__aexit__)
 
     def add(self, closer: Callable[[], Awaitable[object]]) -> None:
         """Let `close` await `closer()`."""
@@ -121,13 +123,13 @@ class OpenConnections:
         def leave(*_: object) -> Awaitable[object]:
             return closer()
 
-        self._closers.append(leave)
+        self.closers.append(leave)
 
     async def close(self) -> None:
         """Close all of them, also if one raises an exception."""
-        while self._closers:
+        while self.closers:
             try:
-                await self._closers.pop()(None, None, None)
+                await self.closers.pop()(None, None, None)
             except BaseException:
                 await self.close()
                 raise

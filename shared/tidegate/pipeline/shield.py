@@ -8,7 +8,6 @@ from typing import TypeVar
 SETTLE_SECONDS = 35.0
 """The time limit of the work. Settling that takes longer is cancelled; the log line then has the call's outcome."""
 
-
 _T = TypeVar("_T")
 
 
@@ -18,12 +17,24 @@ def start(work: Coroutine[object, object, _T]) -> asyncio.Task[_T]:
     return asyncio.Task(work, loop=loop, eager_start=True) if sys.version_info >= (3, 12) else loop.create_task(work)
 
 
-async def run_shielded(work: Coroutine[object, object, None]) -> None:
-    """Await `work` even if the caller is cancelled meanwhile; raise the cancellation afterwards."""
+def start_shielded(work: Coroutine[object, object, _T]) -> asyncio.Task[_T] | None:
+    """Start the work; None if that has ended it. Otherwise await `end_shielded`, whatever happens."""
     task = start(work)
-    if task.done():
-        task.result()
-        return
+    if not task.done():
+        return task
+    task.result()
+    return None
+
+
+async def run_shielded(work: Coroutine[object, object, object]) -> None:
+    """Await `work` even if the caller is cancelled meanwhile; raise the cancellation afterwards."""
+    task = start_shielded(work)
+    if task is not None:
+        await end_shielded(task)
+
+
+async def end_shielded(task: asyncio.Task[_T]) -> None:
+    """Await the task as `run_shielded` does."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
