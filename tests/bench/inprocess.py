@@ -74,6 +74,10 @@ class _Pieces(StreamedResponse, SelfTimed):
     ) -> None:
         pass
 
+    def take_whole(self, limit: int) -> bytes | None:
+        """See `TimedResponse.take_whole`."""
+        return None
+
     async def next_chunk(self) -> bytes | None:
         """See `TimedResponse.next_chunk`."""
         await asyncio.sleep(0)

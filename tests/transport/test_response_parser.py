@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.transport.content_decoder import MAX_DECODED_BYTES
-from tidegate.transport.response_parser import MAX_FIELDS, MAX_HEAD_BYTES, ResponseParser
+from tidegate.transport.response_parser import MAX_FIELDS, MAX_HEAD_BYTES, Response, ResponseParser
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -34,16 +34,24 @@ REFUSED = Parsed(0, [], b"", "refused", False)
 
 def parse(*pieces: bytes, expects_body: bool = True) -> Parsed:
     """Parse a response that arrives in those pieces, and then the end of the connection."""
-    parser = ResponseParser(expects_body=expects_body)
+    parser, response = begun(expects_body=expects_body)
     surplus = False
     for piece in pieces:
-        if parser.is_complete:
+        if response.is_complete:
             surplus = surplus or bool(piece.strip(b"\r\n"))
-        elif parser.feed(piece) is not None:
+        elif parser.feed(response, piece) is not None:
             return REFUSED
-    ending = "whole" if parser.is_complete else "closed" if parser.end_of_connection() else "cut"
+    ending = "whole" if response.is_complete else "closed" if parser.end_of_connection() else "cut"
     is_reusable = parser.is_reusable and not surplus and ending == "whole"
-    return Parsed(parser.status, parser.fields, b"".join(parser.pieces), ending, is_reusable)
+    assert response.size == sum(map(len, response.pieces))
+    return Parsed(response.status, response.fields, b"".join(response.pieces), ending, is_reusable)
+
+
+def begun(*, expects_body: bool = True) -> tuple[ResponseParser[Response], Response]:
+    """A parser of a new connection, and the response that it is to parse."""
+    parser, response = ResponseParser[Response](), Response(expects_body=expects_body)
+    parser.begin(response)
+    return parser, response
 
 
 def compressed(data: bytes, window: int) -> bytes:
@@ -131,6 +139,7 @@ REFUSALS = {
     "invalid gzip": encoded(b"gzip", b"\x1f\x8b\x08\x00tide"),
     "gzip that breaks off": encoded(b"gzip", gzip.compress(TEXT)[:-4]),
 }
+REUSABLE = {name: data for name, (data, *_, is_reusable) in ACCEPTED.items() if is_reusable}
 accepted = pytest.mark.parametrize("name", ACCEPTED)
 refused = pytest.mark.parametrize("name", REFUSALS)
 
@@ -157,6 +166,26 @@ def test_a_response_with_two_readings_is_refused_wherever_it_is_cut(name: str) -
 def test_trailers_and_informational_fields_are_not_fields_of_the_response() -> None:
     data = b"HTTP/1.1 103 Early Hints\r\nX-Hint: a\r\n\r\n" + OK + b"X-B: c\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert parse(data + b"0\r\nX-D: e\r\n\r\n").fields == [(b"X-B", b"c"), (b"Transfer-Encoding", b"chunked")]
+
+
+@accepted
+def test_a_connection_reads_the_next_response_as_if_it_were_the_first(name: str) -> None:
+    data, *_ = ACCEPTED[name]
+    for first in (REUSABLE[name] for name in REUSABLE):
+        for size in (1, 7, len(first + data)):
+            parser, response = begun()
+            for at in range(0, len(first), size):
+                assert parser.feed(response, first[at : at + size]) is None
+            assert parser.is_reusable and response.is_complete
+            response = Response()
+            parser.begin(response)
+            for at in range(0, len(data), size):
+                if not response.is_complete:
+                    assert parser.feed(response, data[at : at + size]) is None
+            ending = "whole" if response.is_complete else "closed" if parser.end_of_connection() else "cut"
+            alone = parse(*(data[at : at + size] for at in range(0, len(data), size)))
+            found = (response.status, response.fields, b"".join(response.pieces), ending)
+            assert found == alone[:4], (first, size)
 
 
 class Reference:
@@ -238,11 +267,11 @@ ENDLESS = {
 
 @pytest.mark.parametrize("name", ENDLESS)
 def test_what_never_comes_to_content_is_refused_at_a_limit(name: str) -> None:
-    parser = ResponseParser()
-    assert parser.feed(ENDLESS[name] or OK) is None
+    parser, response = begun()
+    assert parser.feed(response, ENDLESS[name] or OK) is None
     piece = PIECE if ENDLESS[name] else b"X-A: " + PIECE + b"\r\n"
     fed = 0
-    while parser.feed(piece) is None:
+    while parser.feed(response, piece) is None:
         fed += len(piece)
         assert fed <= MAX_HEAD_BYTES
 
@@ -257,9 +286,9 @@ def test_the_largest_head_is_read_and_a_larger_one_refused_though_it_comes_at_on
 
 
 def test_informational_responses_without_end_are_refused() -> None:
-    parser = ResponseParser()
+    parser, response = begun()
     count = 0
-    while parser.feed(b"HTTP/1.1 100 Continue\r\n\r\n") is None:
+    while parser.feed(response, b"HTTP/1.1 100 Continue\r\n\r\n") is None:
         count += 1
         assert count <= MAX_HEAD_BYTES
 

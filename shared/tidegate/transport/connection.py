@@ -4,6 +4,7 @@ import asyncio
 from typing import Protocol, cast
 
 from tidegate.transport.exchange import Exchange, ExchangeError
+from tidegate.transport.response_parser import ResponseParser
 
 _PIECE_BYTES = 64 * 1024
 """A larger body is written in pieces of this size, as the connection takes them: other calls need the event loop."""
@@ -17,33 +18,31 @@ class Owner(Protocol):
     def forget(self, connection: "Connection") -> None: ...
 
 
-class Connection(asyncio.Protocol):
-    """A connection of an `owner`. `idle_since` is the owner's."""
+class Connection(ResponseParser[Exchange], asyncio.Protocol):
+    """A connection of an `owner`. Its `response` is the exchange that runs. `idle_since` and `may_be_stale` are the
+    owner's.
+    """
 
-    __slots__ = ("_exchange", "_is_writing_paused", "_owner", "_time", "_transport", "_unsent", "idle_since")
+    __slots__ = ("_is_writing_paused", "_owner", "_time", "_transport", "_unsent", "idle_since", "may_be_stale")
 
     def __init__(self, owner: Owner) -> None:
+        super().__init__()
         self._owner = owner
-        self._exchange: Exchange | None = None
         self._transport: asyncio.Transport | None = None
         self._unsent: memoryview | None = None
         self._is_writing_paused = False
         self._time = asyncio.get_running_loop().time
         self.idle_since = 0.0
+        self.may_be_stale = False
 
-    @property
-    def is_open(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
-
-    def start(self, exchange: Exchange) -> None:
-        """Send the request of an exchange. The last exchange of this connection has ended."""
+    def start(self, exchange: Exchange) -> bool:
+        """Send the request of an exchange. The last exchange of this connection has ended. False if it is closed."""
         transport = self._transport
         if transport is None or transport.is_closing():
-            exchange.fail(ExchangeError("the connection was closed", was_dropped=True))
-            return
-        self._exchange = exchange
+            return False
+        self.begin(exchange)
         exchange.wire = self
-        head, body = exchange.head, exchange.body
+        head, body = exchange.request_head, exchange.body
         size = len(body)
         if not size and head.startswith((b"GET ", b"HEAD ")):
             transport.write(head + b"\r\n")
@@ -53,17 +52,19 @@ class Connection(asyncio.Protocol):
             self._unsent = memoryview(body)
             transport.write(b"%bcontent-length: %d\r\n\r\n" % (head, size))
             self._write_unsent()
+        return True
 
     def abort(self) -> None:
         """Close the connection at once."""
-        self._exchange = self._unsent = None
+        self.response = self._unsent = None
+        self.release()
         if self._transport is not None:
             self._transport.abort()
 
     def end(self) -> None:
         """Close the connection at once, and fail its exchange, because the client is closed."""
-        if self._exchange is not None:
-            self._exchange.fail(ExchangeError("the client was closed"))
+        if self.response is not None:
+            self.response.fail(ExchangeError("the client was closed"))
         self.abort()
 
     def pause_reading(self) -> None:
@@ -81,11 +82,11 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        exchange = self._exchange
+        exchange = self.response
         if exchange is None:  # nobody has asked for anything
             self.abort()
             return
-        refusal = exchange.feed(data)
+        refusal = self.feed(exchange, data)
         if refusal is not None:
             exchange.fail(ExchangeError(refusal))
             return
@@ -96,16 +97,18 @@ class Connection(asyncio.Protocol):
         exchange.deliver()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        exchange, self._exchange, self._unsent, self._transport = self._exchange, None, None, None
+        exchange, self._unsent, self._transport = self.response, None, None
+        self.release()
         self._owner.forget(self)
         if exchange is None:
             return
         exchange.wire = None
-        if exc is None and exchange.end_of_connection():
+        if exc is None and self.end_of_connection():
             exchange.deliver()
-            return
-        reason = "the server closed the connection" if exc is None else describe(exc)
-        exchange.fail(ExchangeError(reason, was_dropped=exchange.is_unanswered))
+        else:
+            reason = "the server closed the connection" if exc is None else describe(exc)
+            exchange.fail(ExchangeError(reason, was_dropped=self.is_unanswered))
+        self.response = None
 
     def pause_writing(self) -> None:
         self._is_writing_paused = True
@@ -123,10 +126,10 @@ class Connection(asyncio.Protocol):
         """Part from an exchange whose response is complete. A request that was not sent whole ends the connection."""
         if exchange.is_paused:
             exchange.resume()
-        self._exchange = exchange.wire = None
+        self.response = exchange.wire = None
         transport = self._transport
-        is_open = transport is not None and not transport.is_closing() and not transport.get_write_buffer_size()
-        if is_open and exchange.is_reusable and self._unsent is None:
+        is_sent = self._unsent is None and transport is not None and not transport.get_write_buffer_size()
+        if is_sent and self.is_reusable:  # `start` finds out if the connection is closed
             self._owner.give_back(self)
         else:
             self.abort()

@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from tidegate.timer import LOOP_TIMERS
-from tidegate.transport.base import IDLE_SECONDS
+from tidegate.transport.base import DEFAULT_CONNECT_SECONDS, IDLE_SECONDS
 from tidegate.transport.connection import Connection
 from tidegate.transport.dialer import Dialer, DialLimits
-from tidegate.transport.exchange import Exchange
+from tidegate.transport.exchange import Exchange, ExchangeError
 from tidegate.transport.origin import Origin
 
 KEEPALIVE_SECONDS = 60.0
@@ -48,30 +48,45 @@ class ConnectionPool:
         `ProviderMalformed` beyond `max_bytes`; closes the exchange then, and when it is cancelled.
         """
         try:
-            if self._idle:
-                now = self._clock()
-                connection = self._take_idle(now - KEEPALIVE_SECONDS)
-                if connection is not None:
-                    connection.start(exchange)
-                    if exchange.failure is None:
-                        await exchange.wait()
-                    if exchange.failure is None:
-                        return
-                    if now - connection.idle_since <= IDLE_SECONDS or not exchange.was_dropped:
-                        exchange.check()
-                        return
-                    exchange.restart()
-            connection = await self.pools.dialer.connect(self.origin, limits, self._make, self._address)
-            if exchange.failure is not None:  # its time is up
-                self.give_back(connection)
-                raise exchange.failure
-            connection.start(exchange)
-            if exchange.failure is None:
+            connection = self.start(exchange)
+            if connection is not None:
                 await exchange.wait()
-            exchange.check()
+            if connection is None or exchange.failure is not None:
+                await self.go_on(exchange, connection, limits)
         except BaseException:
             exchange.close()
             raise
+
+    def start(self, exchange: Exchange) -> Connection | None:
+        """Begin `send`: send the request on a kept connection, and return that. None: no connection was kept.
+
+        Await the exchange's `wait()` then. Without a connection, or if the exchange has failed, `go_on`.
+        """
+        idle, now = self._idle, self._clock()
+        while idle:
+            connection = idle.pop()
+            unused_seconds = now - connection.idle_since
+            if unused_seconds <= KEEPALIVE_SECONDS and connection.start(exchange):
+                connection.may_be_stale = unused_seconds > IDLE_SECONDS
+                return connection
+            connection.abort()
+        return None
+
+    async def go_on(self, exchange: Exchange, connection: Connection | None, limits: DialLimits) -> None:
+        """End `send`, if `connection`, which `start` returned, had no answer: send the request on a new one."""
+        if connection is not None:
+            if not connection.may_be_stale or not exchange.was_dropped:
+                exchange.check()
+                return
+            exchange.restart()
+        connection = await self.pools.dialer.connect(self.origin, limits, self._make, self._address)
+        if exchange.failure is not None:  # its time is up
+            self.give_back(connection)
+            raise exchange.failure
+        if not connection.start(exchange):
+            raise ExchangeError("the connection was closed", was_dropped=True)
+        await exchange.wait()
+        exchange.check()
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection whose exchange has ended."""
@@ -79,9 +94,10 @@ class ConnectionPool:
             connection.abort()
             return
         connection.idle_since = self._clock()
-        self._idle.append(connection)
-        if len(self._idle) > MAX_IDLE:
-            self._idle.popleft().abort()
+        idle = self._idle
+        idle.append(connection)
+        if len(idle) > MAX_IDLE:
+            idle.popleft().abort()
         if self.pools.sweep_timer is None:
             self.pools.start_sweep_timer()
 
@@ -109,28 +125,27 @@ class ConnectionPool:
         self._open.add(connection)
         return connection
 
-    def _take_idle(self, expired_before: float) -> Connection | None:
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.is_open and connection.idle_since >= expired_before:
-                return connection
-            connection.abort()
-        return None
-
 
 class LoopPools:
     """The pools of one event loop, with the timer that closes unused connections, and the one of all time limits.
 
-    `clock` gives wall time: Lambda may stop the monotonic clock.
+    `clock` gives wall time: Lambda may stop the monotonic clock. `connect_seconds` limit a new connection by default.
     """
 
-    __slots__ = ("_loop", "_pools", "clock", "dialer", "sweep_timer", "timer")
+    __slots__ = ("_loop", "_pools", "clock", "connect_seconds", "dialer", "sweep_timer", "timer")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, dialer: Dialer, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        dialer: Dialer,
+        clock: Callable[[], float] = time.time,
+        connect_seconds: float = DEFAULT_CONNECT_SECONDS,
+    ) -> None:
         self._loop = loop
         self._pools: dict[str, ConnectionPool] = {}
         self.dialer = dialer
         self.clock = clock
+        self.connect_seconds = connect_seconds
         self.sweep_timer: asyncio.TimerHandle | None = None
         self.timer = LOOP_TIMERS[loop]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tidegate.errors import ProviderMalformed
-from tidegate.transport.response_parser import ResponseParser
+from tidegate.transport.response_parser import Response
 
 MAX_BUFFERED_BYTES = 256 * 1024
 """Content that nobody has read, beyond which no more is taken from the connection."""
@@ -43,10 +43,10 @@ class Wire(Protocol):
     def resume_reading(self) -> None: ...
 
 
-class Exchange(ResponseParser):
+class Exchange(Response):
     """One request and its response. `ConnectionPool.send` sends it.
 
-    `head` is the request's head without the field `content-length` and without the empty line at its end:
+    `request_head` is the request's head without the field `content-length` and without the empty line at its end:
     `ConnectionPool.encode_head` makes it. With `max_bytes`, `send` returns when the whole response has arrived and its
     content is `take()`; without, when its head has.
 
@@ -62,25 +62,29 @@ class Exchange(ResponseParser):
 
     __slots__ = (
         *("_goal", "_receiver", "_size_limit", "_waiter"),
-        *("body", "failure", "head", "is_paused", "silent_since", "times_arrivals", "wire"),
+        *("body", "failure", "is_paused", "request_head", "silent_since", "times_arrivals", "wire"),
     )
 
     def __init__(self, head: bytes, body: bytes, max_bytes: int | None = None) -> None:
-        super().__init__(expects_body=head[:5] != b"HEAD ")
-        self.head = head
+        super().__init__()
+        self.request_head = head
         self.body = body
+        if not body and head[:5] == b"HEAD ":
+            self.expects_body = False
         self.wire: Wire | None = None
         self.failure: ExchangeError | ProviderMalformed | None = None
-        self.is_paused = self.times_arrivals = False
+        self.is_paused = False
+        self.times_arrivals = True
         self.silent_since = 0.0
-        self._goal = _HEAD if max_bytes is None else _END
-        self._size_limit = MAX_BUFFERED_BYTES if max_bytes is None else max_bytes
+        self._goal, self._size_limit = _HEAD, MAX_BUFFERED_BYTES
+        if max_bytes is not None:
+            self._goal, self._size_limit = _END, max_bytes
         self._receiver: Callable[[bytes], bool] | None = None
         self._waiter: Future[None] | None = None
 
     def restart(self) -> None:
         """Forget the response and the failure, to send the request once more."""
-        super().restart()
+        super().__init__(expects_body=self.expects_body)
         self.failure = None
 
     def wait(self) -> Future[None]:
@@ -96,7 +100,7 @@ class Exchange(ResponseParser):
 
     def check(self) -> None:
         """Raise the failure, unless the head has arrived and the content is read later: reading raises it then."""
-        if self.failure is not None and (not self.has_head or self._goal == _END):
+        if self.failure is not None and (not self.status or self._goal == _END):
             raise self.failure
 
     async def read(self, limit: int) -> bytes:
@@ -125,31 +129,29 @@ class Exchange(ResponseParser):
 
     def take(self) -> bytes:
         """The content that has arrived and was not taken."""
-        pieces, self.pieces, self.size = self.pieces, [], 0
+        content = b"".join(self.pieces)  # a single piece is not copied
+        self.pieces.clear()
+        self.size = 0
         if self.is_paused:
             self.resume()
-        return b"".join(pieces)  # a single piece is not copied
+        return content
 
-    async def push(self, receive: Callable[[bytes], bool]) -> bool:
-        """Call `receive` with the content as it arrives until it returns False: return True then, and False at the end.
+    def start_pushing(self, receive: Callable[[bytes], bool]) -> Future[None]:
+        """Call `receive` with the content as it arrives, until it returns False, or until the end.
 
-        What arrives in the meantime waits for the next call, or for `read_chunk`. Raises `ExchangeError`, after all
-        content that came before, and what `receive` raises.
+        Await the future that is returned, which raises what `receive` raises. Then, in any case, `stop_pushing`.
         """
         self._goal, self._receiver = _CHUNK, receive
         waiter = self.wait()
         if self.is_paused:
             self.resume()
         self.deliver()
-        try:
-            await waiter
-            if self._receiver is None:
-                return True
-        finally:
-            self._receiver = None
-        if self.failure is not None:
-            raise self.failure
-        return False
+        return waiter
+
+    def stop_pushing(self) -> bool:
+        """Let what arrives from now on wait. True if the receiver returned False, which ended the pushing."""
+        wants_no_more, self._receiver = self._receiver is None, None
+        return wants_no_more
 
     def resume(self) -> None:
         """Take content from the connection again, which waited for a slow reader."""
@@ -171,32 +173,35 @@ class Exchange(ResponseParser):
 
     def deliver(self) -> None:
         """Push, or wake who waits: the connection calls it when something has arrived."""
-        if self._receiver is not None:
-            if self.pieces:
-                self._push(self._receiver)
-            is_reached = self._receiver is None or self.is_complete or self.failure is not None
-        else:
+        receive = self._receiver
+        if receive is None:
             if self.size > self._size_limit:
                 self._limit_size()
             is_reached = self.is_complete or self._is_reached()
+        else:
+            wants_more = True
+            if self.pieces:
+                content = b"".join(self.pieces)  # as `take` does
+                self.pieces.clear()
+                self.size = 0
+                try:
+                    wants_more = receive(content)
+                except BaseException as error:  # for who awaits the future, not for the event loop
+                    self._receiver = None
+                    if self._waiter is not None and not self._waiter.done():
+                        self._waiter.set_exception(error)
+                    return
+                if not wants_more:
+                    self._receiver = None
+            is_reached = not wants_more or self.is_complete or self.failure is not None
         waiter = self._waiter
         if is_reached and waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    def _push(self, receive: Callable[[bytes], bool]) -> None:
-        pieces, self.pieces, self.size = self.pieces, [], 0
-        try:
-            if not receive(b"".join(pieces)):
-                self._receiver = None
-        except BaseException as error:  # for who awaits `push`, not for the event loop
-            self._receiver = None
-            if self._waiter is not None and not self._waiter.done():
-                self._waiter.set_exception(error)
-
     def _is_reached(self) -> bool:
         if self.failure is not None:
             return True
-        return self.has_head if self._goal == _HEAD else self._goal == _CHUNK and bool(self.pieces)
+        return bool(self.status if self._goal == _HEAD else self._goal == _CHUNK and self.pieces)
 
     def _limit_size(self) -> None:
         """Let the server wait for the reader; refuse a response that is read whole."""
@@ -213,4 +218,3 @@ class Exchange(ResponseParser):
         wire, self.wire = self.wire, None
         if wire is not None:
             wire.abort()
-        self.release()

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
 from types import TracebackType
 
-from tidegate.errors import ProviderTimeout, UpstreamError
+from tidegate.errors import ProviderMalformed, ProviderTimeout, UpstreamError
 from tidegate.transport.base import (
     DEFAULT_CONNECT_SECONDS,
     HttpRequest,
@@ -51,7 +51,11 @@ class HttptoolsTransport:
 
     def open(self, request: HttpRequest, timeouts: Timeouts) -> "HttptoolsResponse":
         """See `Transport.open`. A pooled connection that went stale is replaced, once."""
-        return HttptoolsResponse(self, request, timeouts)
+        try:
+            pool, head = self.prepare(request)
+        except ValueError as error:
+            raise connection_failure(request, str(error), connecting=True) from None
+        return HttptoolsResponse(pool, head, request, timeouts)
 
     def pool_of(self, url: str) -> ConnectionPool:
         """The pool of a URL without a path, in the running event loop. Raises `ValueError`."""
@@ -89,7 +93,7 @@ class HttptoolsTransport:
             del self._pools_by_loop[other]
         pools = self._pools_by_loop.get(loop)
         if pools is None:
-            pools = self._pools_by_loop[loop] = LoopPools(loop, self._dialer, self._clock)
+            pools = self._pools_by_loop[loop] = LoopPools(loop, self._dialer, self._clock, self.connect_seconds)
         self._loop, self._pools = loop, pools
         return pools
 
@@ -102,39 +106,35 @@ class HttptoolsTransport:
 class HttptoolsResponse(Exchange, SelfTimed):
     """The context of `HttptoolsTransport.open`, and the response that it gives. Implements `silence.TimedResponse`."""
 
-    __slots__ = (
-        *("_deadline", "_first_byte_at", "_headers", "_is_waiting", "_request", "_timeouts", "_timer", "_transport"),
-        "record",
-    )
+    __slots__ = (*("_is_waiting", "_opened_at", "_pool", "_request", "_timeouts", "_timer", "record"),)
 
-    def __init__(self, transport: HttptoolsTransport, request: HttpRequest, timeouts: Timeouts) -> None:
-        self._transport = transport
+    def __init__(self, pool: ConnectionPool, head: bytes, request: HttpRequest, timeouts: Timeouts) -> None:
+        super().__init__(head, request.body)
+        self._pool = pool
+        self._timer = pool.pools.timer
         self._request = request
         self._timeouts = timeouts
+        self._is_waiting = True
         self.record: Callable[[bytes], None] | None = None
-        self._headers: Mapping[str, str] | None = None
 
     async def __aenter__(self) -> "HttptoolsResponse":
-        request, timeouts = self._request, self._timeouts
-        try:
-            pool, head = self._transport.prepare(request)
-        except ValueError as error:
-            raise connection_failure(request, str(error), connecting=True) from None
-        super().__init__(head, request.body)
-        self._timer = timer = pool.pools.timer
-        now = timer.time()
-        self._deadline = limit = now + timeouts.total
-        self._first_byte_at = math.inf if timeouts.first_byte is None else now + timeouts.first_byte
-        if self._first_byte_at < limit:
-            limit = self._first_byte_at
+        pool, timer, timeouts = self._pool, self._timer, self._timeouts
+        self._opened_at = limit = timer.time()
+        limit += timeouts.total if timeouts.first_byte is None else min(timeouts.total, timeouts.first_byte)
         if limit < timer.fires_at:
             timer.fire_at(limit)
         timer.watched.add(self)
-        self._is_waiting = True
         try:
-            await pool.send(self, DialLimits(timeouts.connect or self._transport.connect_seconds, limit))
+            # As `ConnectionPool.send` does, which would be a coroutine more.
+            connection = pool.start(self)
+            if connection is not None:
+                await self.wait()
+            if connection is None or self.failure is not None:
+                connect_seconds = timeouts.connect or pool.pools.connect_seconds
+                await pool.go_on(self, connection, DialLimits(connect_seconds, limit))
         except BaseException as error:
             timer.watched.discard(self)
+            self.close()
             if isinstance(error, ExchangeError):
                 raise self._translate(error) from None
             raise
@@ -148,13 +148,17 @@ class HttptoolsResponse(Exchange, SelfTimed):
         if not self.is_complete:
             self.close()
 
+    def take_whole(self, limit: int) -> bytes | None:
+        """See `TimedResponse.take_whole`."""
+        if not self.is_complete or self.size > limit or self.record is not None:
+            return None
+        self._timer.watched.discard(self)
+        return b"".join(self.pieces)  # a single piece is not copied
+
     @property
     def headers(self) -> Mapping[str, str]:
         """See `HttpResponse.headers`. They are decoded when they are asked for."""
-        headers = self._headers
-        if headers is None:
-            self._headers = headers = {name.decode().lower(): _decode(value) for name, value in self.fields}
-        return headers
+        return {name.decode().lower(): _decode(value) for name, value in self.fields}
 
     async def read(self, limit: int) -> bytes:
         """See `HttpResponse.read`."""
@@ -198,33 +202,36 @@ class HttptoolsResponse(Exchange, SelfTimed):
             receive = partial(_record_and_receive, self.record, receive)
         self._start_waiting(times_arrivals=True)
         try:
-            return await self.push(receive)
-        except ExchangeError as error:
-            raise self._translate(error) from None
+            await self.start_pushing(receive)
         finally:
+            wants_no_more = self.stop_pushing()
             self._is_waiting = False
+        if self.failure is not None and not wants_no_more:
+            raise self._translate(self.failure) from None
+        return wants_no_more
 
     def check_time(self, now: float) -> float:
         """See `timer.Watched`: fail if the time is up."""
         if self.is_complete or self.failure is not None:
             return math.inf
-        if now >= self._deadline:
+        deadline = self._opened_at + self._timeouts.total
+        if now >= deadline:
             self.fail(ExchangeError("the deadline passed", timed_out=True))
             return math.inf
         limit = self._silence_limit(now) if self._is_waiting else math.inf
         if now >= limit:
             self.fail(_Silence(silence_message(self._timeouts, self.has_content), timed_out=True))
             return math.inf
-        return min(limit, self._deadline)
+        return min(limit, deadline)
 
     def _silence_limit(self, now: float) -> float:
         """When the server has been silent for too long, or, before its first byte, when to look again."""
-        if not self.has_content and self._first_byte_at < math.inf:
-            return self._first_byte_at
-        between = self._timeouts.between
-        if between is None:
+        timeouts = self._timeouts
+        if not self.has_content and timeouts.first_byte is not None:
+            return self._opened_at + timeouts.first_byte
+        if timeouts.between is None:
             return math.inf
-        return (self.silent_since if self.has_content else now) + between
+        return (self.silent_since if self.has_content else now) + timeouts.between
 
     def _start_waiting(self, *, times_arrivals: bool) -> None:
         """Begin a wait for content. With `times_arrivals`, it goes on when something has arrived."""
@@ -235,7 +242,9 @@ class HttptoolsResponse(Exchange, SelfTimed):
         if limit < timer.fires_at:
             timer.fire_at(limit)
 
-    def _translate(self, error: ExchangeError) -> UpstreamError:
+    def _translate(self, error: ExchangeError | ProviderMalformed) -> UpstreamError:
+        if isinstance(error, ProviderMalformed):
+            return error
         if isinstance(self.failure, _Silence):
             return ProviderTimeout(self.failure.reason)
         return connection_failure(self._request, error.reason, connecting=not error.was_sent, timed_out=error.timed_out)

@@ -18,6 +18,10 @@ class TimedResponse(HttpResponse, Protocol):
 
     record: Callable[[bytes], None] | None
 
+    def take_whole(self, limit: int) -> bytes | None:
+        """Return the whole body, and leave the response's context; None if it has not arrived yet, or must be read."""
+        ...
+
     async def next_chunk(self) -> bytes | None:
         """Return the content that has arrived since the last one; None at the end. Raises what `chunks` raises."""
         ...
@@ -182,6 +186,10 @@ class _WatchedResponse(StreamedResponse):
         self._response = response
         self._silence_timer = silence_timer
         self._open_chunks: AsyncGenerator[bytes] | None = None
+
+    def take_whole(self, limit: int) -> bytes | None:
+        """See `TimedResponse.take_whole`. No library says what has arrived."""
+        return None
 
     async def next_chunk(self) -> bytes | None:
         """See `TimedResponse.next_chunk`. `close_chunks` ends it early."""

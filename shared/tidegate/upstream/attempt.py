@@ -173,12 +173,12 @@ class ProviderConnection(Redacted, Struct, eq=False):
             signed = upstream.remembered_headers.add(translator, request, key, headers)
         if limits.total is not None and limits.total < total:
             total = limits.total
-        context = open_with_timeouts(
-            upstream.transport,
-            HttpRequest("POST", request.url, signed.headers, request.body, None, signed.name, signed.remembered_head),
-            Timeouts(total, limits.connect, limits.first_byte, limits.between),
+        http_request = HttpRequest(
+            "POST", request.url, signed.headers, request.body, None, signed.name, signed.remembered_head
         )
+        timeouts = Timeouts(total, limits.connect, limits.first_byte, limits.between)
         try:
+            context = open_with_timeouts(upstream.transport, http_request, timeouts)
             response = await context.__aenter__()
             self.context = context
             if self.recorder is not None:
@@ -188,9 +188,12 @@ class ProviderConnection(Redacted, Struct, eq=False):
                 raise _error_reply(translator, request, response, body)
             if self.stream:
                 return await self._read_stream(request, response, signed)
-            raw = await response.read(MAX_REPLY_BYTES)
+            raw = response.take_whole(MAX_REPLY_BYTES)
+            if raw is None:
+                raw = await response.read(MAX_REPLY_BYTES)
+                self.context = None
+                await context.__aexit__(None, None, None)
             self.context = None
-            await context.__aexit__(None, None, None)
             reply = None if request.parse_plain is None else request.parse_plain(raw)
             return ProviderReply(_parse_reply(translator, request, raw) if reply is None else reply, None)
         except BaseException as error:
