@@ -65,9 +65,11 @@ def _completion(plain: PlainCompletion | TextCompletion, choices: list[Json]) ->
         completion["service_tier"] = plain.service_tier
     completion["object"] = "chat.completion"
     completion["choices"] = choices
-    if plain.usage:
+    counts = plain.usage
+    if counts:
+        normalised = usage.normalise(counts) if isinstance(counts, dict) else usage.normalise_plain(counts)
         # A TypedDict is JSON.
-        completion["usage"] = usage.normalise(plain.usage)  # pyright: ignore[reportArgumentType]
+        completion["usage"] = normalised  # pyright: ignore[reportArgumentType]
     completion["system_fingerprint"] = plain.system_fingerprint or None
     # Unknown fields pass through a TypedDict.
     return completion  # pyright: ignore[reportReturnType]

@@ -14,17 +14,17 @@ _COUNT_FIELDS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens",
 _OPENAI_FIELDS = _COUNT_FIELDS | {"prompt_tokens_details", "completion_tokens_details"}
 
 
-def normalise(raw: JsonObject | PlainUsage) -> Usage:
+def normalise(raw: JsonObject) -> Usage:
     """Return the provider's counts; its prices are moved to `provider_…`, since `cost` is the gateway's.
 
     A count that is not one is returned as `INVALID_COUNT`.
     """
-    if isinstance(raw, PlainUsage):
-        plain = raw
-    else:
-        plain = plain_usage(raw)
-        if plain is None:
-            return _normalise_any(raw)
+    plain = plain_usage(raw)
+    return _normalise_any(raw) if plain is None else normalise_plain(plain)
+
+
+def normalise_plain(plain: PlainUsage) -> Usage:
+    """Return the counts of a plain usage; see `normalise`."""
     prompt, completion, total = plain.prompt_tokens, plain.completion_tokens, plain.total_tokens
     prompt_details, completion_details = plain.prompt_tokens_details, plain.completion_tokens_details
     if completion_details and "reasoning_tokens" in completion_details:
