@@ -45,8 +45,8 @@ class RememberedHeaders:
         if (
             signed is not None
             and signed.translator is translator
-            and signed.without_key == request.headers
-            and signed.auth == request.auth
+            and (signed.without_key is request.headers or signed.without_key == request.headers)
+            and (signed.auth is request.auth or signed.auth == request.auth)
         ):
             return signed
         return None
