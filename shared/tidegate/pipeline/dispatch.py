@@ -87,6 +87,8 @@ async def _try_candidates(
         try:
             resolution = candidate.resolution or components.router.resolve(candidate.request.model, call.workspace)
             candidate_call = call if candidate.request is call.request else replace(call, request=candidate.request)
+            if target is None or target.resolution is not resolution:
+                resolution = reservation.allowed_deployments(candidate_call, resolution)
             return await _try_deployments(
                 components, candidate_call, resolution, observation, connections, len(candidates)
             )
@@ -107,11 +109,8 @@ async def _try_deployments(
 ) -> Dispatched:
     """Return the answer of one candidate: tries each of its deployments once, then retries temporary failures.
 
-    `alternatives` counts the candidates after this one.
+    The caller may use all of them. `alternatives` counts the candidates after this one.
     """
-    target = None if observation.plan is None else observation.plan.target
-    if target is None or target.resolution is not resolution:
-        resolution = reservation.allowed_deployments(call, resolution)
     route = resolution.route
     if route is not None:
         resolution = await offload(call.request.size, partial(components.balancer.order, resolution, call))
@@ -120,6 +119,7 @@ async def _try_deployments(
     observation.resolution = resolution
     order = AttemptOrder(resolution.deployments)
     prepared: PreparedCall | None = None
+    winner: PreparedCall
     while True:
         started_at = components.clock()
         try:
@@ -129,13 +129,17 @@ async def _try_deployments(
                 prepared = await prepare(components, call, order.deployment, observation, hedged, prepared)
                 started_at = components.clock()
             if hedge is None or not prepared.covers_hedge:
-                others = alternatives + order.has_untried
-                return await _run_attempt(components, prepared, observation, connections, others, started_at)
-            race = load("tidegate.pipeline.hedging", "HedgeRace")(
-                components, call, resolution, observation, connections, order
-            )
-            winner = await race.run(prepared, hedge, _time_share(prepared.call, components.clock(), alternatives))
-            return _dispatched(*winner)
+                others = alternatives + 1 if order.untried else alternatives
+                reply = await _run_attempt(components, prepared, observation, connections, others, started_at)
+                winner = prepared
+            else:
+                race = load("tidegate.pipeline.hedging", "HedgeRace")(
+                    components, call, resolution, observation, connections, order
+                )
+                share = _time_share(prepared.call, components.clock(), alternatives)
+                winner, reply = await race.run(prepared, hedge, share)
+            request, ignored, headroom = winner.call.request, winner.ignored, winner.headroom
+            return Dispatched(winner.translator, winner.deployment, reply, ignored, headroom, request)
         except TidegateError as error:
             record_failure(components, call, observation, order.deployment, error, components.clock() - started_at)
             remaining_seconds = call.deadline - components.clock()
@@ -193,7 +197,7 @@ async def _run_attempt(
     connections: OpenConnections,
     alternatives: int,
     started_at: float,
-) -> Dispatched:
+) -> ProviderReply:
     """Run one attempt from `started_at` on. If there are alternatives, it gets only its share of the remaining time."""
     call, deployment = prepared.call, prepared.deployment
     seconds = call.deadline - started_at
@@ -221,13 +225,7 @@ async def _run_attempt(
     observation.upstream_seconds += now - started_at
     if resolution is not None and resolution.route is not None:
         components.balancer.record_first_event(deployment, resolution, call, now - started_at)
-    return _dispatched(prepared, reply)
-
-
-def _dispatched(prepared: PreparedCall, reply: ProviderReply) -> Dispatched:
-    return Dispatched(
-        prepared.translator, prepared.deployment, reply, prepared.ignored, prepared.headroom, prepared.call.request
-    )
+    return reply
 
 
 def _time_share(call: Call, now: float, alternatives: int) -> float | None:

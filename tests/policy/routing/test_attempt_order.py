@@ -22,9 +22,9 @@ A, SAME, OTHER = (Deployment(provider, "m", url) for provider, url in (("a", "1"
 def test_each_has_one_try_before_any_has_two() -> None:
     tries, tried = AttemptOrder((A, SAME, OTHER)), []
     while tries.is_first_attempt:
-        tried.append((tries.deployment, tries.has_untried))
+        tried.append((tries.deployment, tries.untried))
         tries.fail_over(ProviderOverloaded("x"), at=0)
-    assert tried == [(A, True), (SAME, True), (OTHER, False)]
+    assert tried == [(A, (SAME, OTHER)), (SAME, (OTHER,)), (OTHER, ())]
 
 
 def test_then_it_is_the_turn_of_the_one_that_opens_the_soonest() -> None:

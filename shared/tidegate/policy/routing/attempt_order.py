@@ -1,6 +1,5 @@
 """The order of the attempts of a call: the next deployment to try after one has failed."""
 
-from collections.abc import Sequence
 from functools import reduce
 
 from tidegate.domain.deployment import Deployment
@@ -24,31 +23,27 @@ _MODEL_ERRORS = (ContextLengthExceeded, InvalidRequest, ModelUnpriced, QuotaExha
 class AttemptOrder:
     """Gives each deployment one attempt, in order; then retries the deployment that is available first.
 
-    `deployment` is the current one; `is_first_attempt` is True until it has failed. The caller increments `retries`.
+    `deployment` is the current one, which those that are `untried` follow. `is_first_attempt` is True until it has
+    failed. The caller increments `retries`.
     """
 
-    __slots__ = ("_failures", "_untried", "deployment", "is_first_attempt", "retries")
+    __slots__ = ("_failures", "deployment", "is_first_attempt", "retries", "untried")
 
-    def __init__(self, deployments: Sequence[Deployment]) -> None:
+    def __init__(self, deployments: tuple[Deployment, ...]) -> None:
         self.deployment = deployments[0]
-        self._untried = deployments[1:]
+        self.untried = deployments[1:]
         self.is_first_attempt = True
         self.retries = 0
         self._failures: dict[Deployment, tuple[TidegateError, float]] = {}
 
     @property
-    def has_untried(self) -> bool:
-        """True if a deployment has not been tried yet."""
-        return bool(self._untried)
-
-    @property
     def next_untried(self) -> Deployment | None:
         """The next deployment that was not tried, None if all were."""
-        return self._untried[0] if self._untried else None
+        return self.untried[0] if self.untried else None
 
     def start_hedge(self) -> Deployment:
         """Take the next untried deployment as the hedge of the current one."""
-        hedge, self._untried = self._untried[0], self._untried[1:]
+        hedge, self.untried = self.untried[0], self.untried[1:]
         return hedge
 
     def record_failure(self, deployment: Deployment, error: TidegateError, *, at: float) -> None:
@@ -70,10 +65,10 @@ class AttemptOrder:
     def fail_over(self, error: TidegateError, *, at: float, may_move: bool = True) -> None:
         """Note that the current deployment failed `at` UTC seconds, and move to the next that may succeed, if any."""
         self.record_failure(self.deployment, error, at=at)
-        self._untried = [each for each in self._untried if _may_succeed(each, error, self.deployment)]
-        self.is_first_attempt = may_move and self.has_untried
+        self.untried = tuple(each for each in self.untried if _may_succeed(each, error, self.deployment))
+        self.is_first_attempt = may_move and bool(self.untried)
         if self.is_first_attempt:
-            self.deployment, self._untried = self._untried[0], self._untried[1:]
+            self.deployment, self.untried = self.untried[0], self.untried[1:]
 
     def next_retry(self) -> TidegateError:
         """Make the deployment that is available first the current one, and return its last error."""
