@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from tidegate.domain.operation import Reply
 from tidegate.domain.redacted import Redacted
-from tidegate.json import Json, decode, encode
+from tidegate.json import encode
 
 MAX_PLAIN_BYTES = 900
 """Replies up to this size are not compressed. DynamoDB counts an item of up to 1 KB as one write unit."""
@@ -35,6 +35,9 @@ class StoredReply(Redacted, Struct, frozen=True):
         return f"{self.provider}/{self.model}"
 
 
+_decode = msgspec.json.Decoder(StoredReply).decode
+
+
 def pack_reply(stored: StoredReply) -> bytes:
     """The reply as JSON, compressed if it is long: a short one takes less time than room."""
     text = encode(stored)
@@ -44,23 +47,13 @@ def pack_reply(stored: StoredReply) -> bytes:
 def unpack_reply(packed: bytes, is_reply: Callable[[Reply], bool]) -> StoredReply | None:
     """The reply that `pack_reply` packed; None if it is invalid: written by another version, or not `is_reply`."""
     try:
-        raw = decode(packed) if packed.startswith(b"{") else _decompress(packed)
+        stored = _decode(packed if packed.startswith(b"{") else _decompress(packed))
     except (zlib.error, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    match raw:
-        case {
-            "completion": dict(completion),
-            "provider": str(provider),
-            "model": str(model),
-            "at": int() | float() as at,
-            "ignored": list(ignored),
-        } if is_reply(completion):
-            return StoredReply(completion, provider, model, at, tuple(map(str, ignored)))
-        case _:
-            return None
+    return stored if is_reply(stored.completion) else None
 
 
-def _decompress(packed: bytes) -> Json:
+def _decompress(packed: bytes) -> bytes:
     unpacker = zlib.decompressobj()
     text = unpacker.decompress(packed, MAX_UNPACKED_BYTES)
-    return decode(text) if unpacker.eof else None
+    return text if unpacker.eof else b""
