@@ -104,7 +104,11 @@ class CachedCall:
         if not self._is_leader:
             observation.record("queued", "equal_call", at=started_at)
         observation.upstream_seconds += components.clock() - started_at
-        return None if packed is None else self._if_fresh(self._unpack(packed), components.clock())
+        return (
+            None
+            if packed is None
+            else self._if_fresh(unpack_reply(packed, self._call.operation.is_reply), components.clock())
+        )
 
     async def _find_stored(self, components: Components, key: str) -> StoredReply | None:
         """Return the stored reply to an equal call. A store that is down or slow counts as a miss."""
@@ -120,14 +124,15 @@ class CachedCall:
         self.status = "miss"
         if packed is None:
             return None
-        now = components.clock()
-        stored = self._if_fresh(await offload(len(packed), partial(self._unpack, packed)), now)
+        now, is_reply = components.clock(), self._call.operation.is_reply
+        if len(packed) <= LONG_BYTES:
+            unpacked = unpack_reply(packed, is_reply)
+        else:
+            unpacked = await offload(len(packed), partial(unpack_reply, packed, is_reply))
+        stored = self._if_fresh(unpacked, now)
         if self._is_leader and stored is not None:
             self._single_flight.resolve(self._flight_key, packed)
         return stored
-
-    def _unpack(self, packed: bytes) -> StoredReply | None:
-        return unpack_reply(packed, self._call.operation.is_reply)
 
     def _if_fresh(self, stored: StoredReply | None, now: float) -> StoredReply | None:
         max_age_seconds = self._policy.max_age_seconds if self._policy else None
@@ -155,6 +160,11 @@ class CachedCall:
             fault = "cache.unavailable"
         if fault is not None:
             log.warning(fault, extra={"call_id": self._call.id, "bytes": len(packed)})
+
+    @property
+    def is_looked_up(self) -> bool:
+        """True if the call has a cache key, so that it may store its reply."""
+        return self._key is not None
 
     def leave(self) -> None:
         """If nothing was resolved, let the next waiting call take the lead."""

@@ -73,9 +73,10 @@ class StoreCallReuse:
         self, components: Components, call: Call, observation: Observation, guard_run: Guard | None
     ) -> Answer | None:
         """Return the answer to an equal call. See `CachedCall.lookup`."""
-        stored = await self._cached_call.lookup(components, call, observation, guard_run)
-        if self._cached_call.status:
-            observation.record("cache", self._cached_call.status)
+        cached_call = self._cached_call
+        stored = await cached_call.lookup(components, call, observation, guard_run)
+        if cached_call.status:
+            observation.record("cache", cached_call.status)
         if stored is None:
             return None
         self._reply, self._ignored = as_new_reply(call, stored), stored.ignored
@@ -117,11 +118,13 @@ class StoreCallReuse:
         """Store a complete reply; without one, release the idempotency key and the equal calls that wait."""
         packed: bytes | None = None
         try:
-            stored = self._stored_reply(observation)
+            is_new = observation.status == "ok" and self._cached_call.is_looked_up
+            # A reply from the cache is there already.
+            stored = self._stored_reply(observation) if is_new or self._idempotent_call is not None else None
             if stored is not None:
                 size = _size(observation)
                 packed = pack_reply(stored) if size <= LONG_BYTES else await offload(size, partial(pack_reply, stored))
-                if observation.status == "ok":
+                if is_new:
                     await self._cached_call.store(self._answered_request, stored.completion, packed)
         finally:
             self._cached_call.leave()
