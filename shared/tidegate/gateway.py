@@ -158,36 +158,43 @@ class Gateway(Components, frozen=True):
 
         Raises `TidegateError`; once a stream has begun, its batches raise it.
         """
-        return AnswerContext(self, call)
+        plan = self.plans.plan_of(self, call)
+        observation = Observation(call=call, clock=self.clock, plan=plan)
+        if call.received is not None:
+            observation.trace = load("tidegate.pipeline.trace", "start_trace")(self, call)
+        may_reuse = plan.is_cached or call.idempotency_key is not None or not call.request.is_plain
+        return AnswerContext(self, observation, self.reuse.for_call(call) if may_reuse else None, OpenConnections())
 
     async def run_steps(
         self, observation: Observation, call_reuse: CallReuse | None, connections: OpenConnections
     ) -> Answer:
         """Run the steps 3 to 11 that the call needs, and return the answer. Closing `connections` ends it."""
         call, plan = observation.call, observation.plan
-        may_be_guarded = plan is None or plan.is_guarded or not call.request.is_plain
-        guard_run = self.guardrails.for_call(call) if may_be_guarded else None
-        stored_answer = await call_reuse.replay(self, observation) if call_reuse else None
+        guard_run: Guard | None = None
+        if plan is None or plan.is_guarded or not call.request.is_plain:
+            guard_run = self.guardrails.for_call(call)
+        stored_answer = None if call_reuse is None else await call_reuse.replay(self, observation)
         if stored_answer is not None:
             return stored_answer
-        if guard_run and not guard_run.is_quick:  # other calls are counted when a quick check has refused them
-            await count_call(self, observation)
+        if guard_run is not None and not guard_run.is_quick:
+            await count_call(self, observation)  # other calls are counted when a quick check has refused them
         try:
-            if guard_run:
+            if guard_run is not None:
                 call = observation.call = await _check_prompt(guard_run, observation)
-            stored_answer = await call_reuse.lookup(self, call, observation, guard_run) if call_reuse else None
-            if stored_answer is not None:
-                return stored_answer
+            if call_reuse is not None:
+                stored_answer = await call_reuse.lookup(self, call, observation, guard_run)
+                if stored_answer is not None:
+                    return stored_answer
             dispatched = await dispatch(self, call, observation, connections)
         except TidegateError as error:
             if not isinstance(error, LimitReached):  # a call that no provider got is work as well
                 await count_call(self, observation)
             raise
         answer = await respond(self, dispatched, observation, is_checked=guard_run is not None)
-        if guard_run:
+        if guard_run is not None:
             check_answer = load("tidegate.pipeline.check_output", "check_answer")
             answer = await check_answer(self, guard_run, answer, observation)
-        return call_reuse.record_answer(dispatched.request, answer) if call_reuse else answer
+        return answer if call_reuse is None else call_reuse.record_answer(dispatched.request, answer)
 
     async def dry_run(self, call: Call) -> JsonObject:
         """Report what a call would do, as JSON. No provider is asked. The dry run counts as a call and is recorded."""
@@ -209,27 +216,19 @@ class Gateway(Components, frozen=True):
             await run_shielded(_finish(self, observation, None))
 
 
-class AnswerContext:
+class AnswerContext(Struct, eq=False):
     """The context of `Gateway.answer`."""
 
-    __slots__ = ("_call", "_call_reuse", "_connections", "_gateway", "_observation")
-
-    def __init__(self, gateway: Gateway, call: Call) -> None:
-        self._gateway = gateway
-        self._call = call
-        self._connections = OpenConnections()
+    gateway: Gateway
+    observation: Observation
+    call_reuse: CallReuse | None
+    connections: OpenConnections
 
     async def __aenter__(self) -> Answer:
-        gateway, call = self._gateway, self._call
-        plan = gateway.plans.plan_of(gateway, call)
-        self._observation = observation = Observation(call=call, clock=gateway.clock, plan=plan)
-        if call.received is not None:
-            observation.trace = load("tidegate.pipeline.trace", "start_trace")(gateway, call)
-        may_reuse = plan.is_cached or call.idempotency_key is not None or not call.request.is_plain
-        self._call_reuse = call_reuse = gateway.reuse.for_call(call) if may_reuse else None
+        gateway, observation = self.gateway, self.observation
         try:
-            with DeadlineScope(call.deadline, gateway.clock, on_timeout=observation.as_provider_timeout):
-                answer = await gateway.run_steps(observation, call_reuse, self._connections)
+            with DeadlineScope(observation.call.deadline, gateway.clock, observation.as_provider_timeout):
+                answer = await gateway.run_steps(observation, self.call_reuse, self.connections)
         except BaseException as error:
             observation.record_error(error)
             await self.__aexit__(None, None, None)
@@ -240,10 +239,10 @@ class AnswerContext:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if self._connections.closers:
-                await self._connections.close()
+            if self.connections.closers:
+                await self.connections.close()
         finally:
-            settling = start_shielded(_finish(self._gateway, self._observation, self._call_reuse))
+            settling = start_shielded(_finish(self.gateway, self.observation, self.call_reuse))
             if settling is not None:
                 await end_shielded(settling)
 
@@ -282,7 +281,7 @@ async def _store_and_settle(components: Components, observation: Observation, ca
 
 
 def _may_have_trace(options: GatewayFields, principal: Principal, workspace: Workspace) -> bool:
-    if options.observability is False:
+    asks = options.observability
+    if asks is False:
         return False
-    asks = bool(options.observability and workspace.trace_callers)
-    return asks or workspace.trace_failures or trace_rate(principal, workspace) > 0
+    return workspace.trace_failures or trace_rate(principal, workspace) > 0 or bool(asks and workspace.trace_callers)

@@ -37,8 +37,7 @@ class ChatOperation(Struct, frozen=True):
     name: str = "chat"
     prompt_field: str = "messages"
 
-    def parse(self, body: bytes) -> ChatRequest:
-        return parse_chat_request(body)
+    parse = staticmethod(parse_chat_request)
 
     def read_reply(self, reply: Reply, log: ReplyLog) -> None:
         # The replies of an operation have its type.

@@ -36,21 +36,16 @@ _DICT_TYPES = {"logit_bias": dict[str, Bias], "context_window_fallback_dict": di
 """Types of dictionaries, for error messages that name the key."""
 
 _PLAIN_NAMES = frozenset(PlainBody.__struct_fields__)
-_decode_plain = msgspec.json.Decoder(PlainBody).decode
+decode_plain = msgspec.json.Decoder(PlainBody).decode
+"""Returns what is known of a plain body; raises `NOT_PLAIN` for every other one, valid or not.
+
+What `decode_body`, `convert` and `ignored_paths` check besides, no plain body has: see `convert_plain`.
+"""
+
 _object_decoder: msgspec.json.Decoder[JsonObject] = msgspec.json.Decoder(dict)
-_decode_object = _object_decoder.decode
+decode_object = _object_decoder.decode
 
-
-def decode_plain(body: bytes) -> tuple[JsonObject, PlainBody] | None:
-    """Return the JSON object in a plain body, and what is known of it; None for every other body, valid or not.
-
-    What `decode_body`, `convert` and `ignored_paths` check besides, no plain body has: see `convert_plain`.
-    """
-    try:
-        plain = _decode_plain(body)
-        return _decode_object(body), plain
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+NOT_PLAIN = (msgspec.DecodeError, UnicodeDecodeError)
 
 
 def convert_plain(raw: JsonObject) -> ChatFields:

@@ -14,10 +14,12 @@ from tidegate.chat.fields import ChatFields, JsonObjectFormat, JsonSchemaFormat
 from tidegate.chat.messages import UserMessage, message_texts
 from tidegate.chat.parse import (
     FIELD_NAMES,
+    NOT_PLAIN,
     convert,
     convert_changes,
     convert_plain,
     decode_body,
+    decode_object,
     decode_plain,
     ignored_paths,
     is_plain_body,
@@ -207,14 +209,14 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     sent_bytes = len(body)
     if sent_bytes > LONG_BYTES:  # to decode a long text twice takes its time
         return build_chat_request(decode_body(body), sent_bytes)
-    plain = decode_plain(body)
-    if plain is None:
+    try:
+        plain, raw = decode_plain(body), decode_object(body)
+    except NOT_PLAIN:
         raw = decode_body(body)
         return _new_request(convert(raw), raw, sent_bytes, is_plain=False)
-    raw, known = plain
-    size = sent_bytes + PART_BYTES * len(known.messages)
+    size = sent_bytes + PART_BYTES * len(plain.messages)
     # By position, in the order of `ChatRequest`: each call makes one.
-    return ChatRequest(None, raw, None, known.model, known.stream, _NO_OPTIONS, (), sent_bytes, size, True)
+    return ChatRequest(None, raw, None, plain.model, plain.stream, _NO_OPTIONS, (), sent_bytes, size, True)
 
 
 def build_chat_request(raw: JsonObject, sent_bytes: int = 0) -> ChatRequest:
