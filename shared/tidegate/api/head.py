@@ -15,7 +15,7 @@ def early_lines(call: Call) -> HeaderLines:
     """Return the headers that are known before there is an answer, or an error."""
     lines, call_id = b"", call.id.encode()
     for name in call.surface.request_id_headers:
-        lines += b"\r\n%b: %b" % (name, call_id)
+        lines += _line_start(name) + call_id
     if call.trace_context is not None:
         traceparent_of = load("tidegate.domain.traceparent", "traceparent_of")
         lines += b"\r\ntraceparent: " + latin1(traceparent_of(call.trace_context))
@@ -54,6 +54,11 @@ def answer_lines(answer: Answer, started: float) -> HeaderLines:
 def answer_headers(answer: Answer, started: float) -> RawHeaders:
     """Return `answer_lines` as ASGI has them."""
     return header_pairs(answer_lines(answer, started))
+
+
+@lru_cache(maxsize=16)
+def _line_start(name: bytes) -> bytes:
+    return b"\r\n%b: " % name
 
 
 @lru_cache(maxsize=256)

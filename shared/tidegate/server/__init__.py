@@ -2,6 +2,7 @@
 
 limits        how long a connection may wait, and how much it may hold
 refusal       replies of the server itself, when there is no request for the application
+digits        lengths of bodies as text
 header_names  names of headers in lower case
 proxies       addresses of clients, as proxies report them
 request       the head of a request → an ASGI scope, pure

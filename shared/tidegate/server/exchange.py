@@ -231,13 +231,13 @@ class Exchange:
         if self._reply is not None:
             raise RuntimeError(_OUT_OF_TURN)
         self._reply, keeps_alive = WHOLE, self._keeps_alive()
-        head = encode_whole_head(status, lines, len(body), stamp=self._server.stamp, keeps_alive=keeps_alive)
+        head = encode_whole_head(status, lines, len(body), self._server.stamp, keeps_alive)
         if not has_body(self._terms.method, status):
-            self._flow.write_one(head)
-        elif len(body) <= LONG_BYTES:
-            self._flow.write_one(head + body)
-        else:
+            self._flow.write([head])
+        elif len(body) > LONG_BYTES:
             self._flow.write([head, body])
+        elif not self._flow.transport.is_closing():
+            self._flow.transport.write(head + body)
         self._end_reply(keeps_alive)
         return True
 
@@ -280,8 +280,9 @@ class Exchange:
 
     def _keeps_alive(self) -> bool:
         # A body that is withheld until "100 Continue" comes may never come: the next request could not be told from it.
-        is_withheld = self._awaits_continue and not self._is_body_complete
-        return self.keeps_alive and not is_withheld and not self._server.is_stopping
+        if self._awaits_continue and not self._is_body_complete:
+            return False
+        return self.keeps_alive and not self._server.is_stopping
 
     def _write(self, framing: Framing, body: bytes, *, more: bool) -> None:
         parts = encode_body(framing, body, more=more)

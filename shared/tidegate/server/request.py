@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from tidegate.domain.redacted import Redacted
 from tidegate.runtime.asgi import App, Headers, Scope, app_of
+from tidegate.server.digits import DIGITS
 from tidegate.server.proxies import TrustedProxies, scheme_of
 from tidegate.server.refusal import BAD_HOST, BAD_REQUEST, BAD_TARGET, WRONG_VERSION, Refusal
 
@@ -192,9 +193,10 @@ class RepeatedHead(Redacted, Struct, frozen=True):
     def read(self, data: bytes, state: dict[str, object]) -> tuple[Scope, bytes] | None:
         """Return the scope and the body, if `data` is one request: this head, and a body as long as it says."""
         body_and_digits = len(data) - self.size_without_digits
-        length = body_and_digits - len(str(body_and_digits))  # too small below a power of ten: then None is returned
-        digits = b"%d" % length
-        head = b"%b%b%b" % (self.before, digits, self.after)
+        # The length is too small below a power of ten: then None is returned.
+        length = body_and_digits - len(DIGITS[body_and_digits])
+        digits = DIGITS[length]
+        head = self.before + digits + self.after
         if not data.startswith(head) or len(head) + length != len(data):
             return None
         scope = self.scope.copy()

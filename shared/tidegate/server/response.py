@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from msgspec import Struct
 
+from tidegate.server.digits import DIGITS
 from tidegate.server.header_names import FRAMING, LINE_STARTS
 
 _STATUS_LINES = {
@@ -79,10 +80,12 @@ def encode_head(
     return b"".join((_STATUS_LINES[status], stamp, lines, body_line, _LAST_LINES[framing.keeps_alive])), framing
 
 
-def encode_whole_head(status: int, lines: bytes, length: int, *, stamp: bytes, keeps_alive: bool) -> bytes:
+def encode_whole_head(status: int, lines: bytes, length: int, stamp: bytes, keeps_alive: bool) -> bytes:
     """Return what `encode_head` does for headers that are lines already: see `api.reply.HeaderLines`."""
-    body_line = b"" if status in _BODILESS else b"\r\ncontent-length: %d" % length
-    return b"".join((_STATUS_LINES[status], stamp, lines, body_line, _LAST_LINES[keeps_alive]))
+    if status in _BODILESS:
+        return b"".join((_STATUS_LINES[status], stamp, lines, _LAST_LINES[keeps_alive]))
+    parts = (_STATUS_LINES[status], stamp, lines, b"\r\ncontent-length: ", DIGITS[length], _LAST_LINES[keeps_alive])
+    return b"".join(parts)
 
 
 def has_body(method: str, status: int) -> bool:
