@@ -84,6 +84,13 @@ class StampedStream(AsyncGenerator[Sequence[ReplyChunk]]):
     They are pulled, as from any generator, or pushed: then no task wakes up for each of them.
     """
 
+    __slots__ = (
+        *("_batches", "_collector", "_components", "_generator", "_observation", "_read_chunk", "_record", "_stamper"),
+        "_write",
+    )
+    _write: Callable[[Sequence[ReplyChunk]], bool]
+    """Set while they are pushed."""
+
     def __init__(
         self,
         components: Components,
@@ -126,13 +133,10 @@ class StampedStream(AsyncGenerator[Sequence[ReplyChunk]]):
                 if not write(batch):
                     await drain()
             return
-
-        def receive(batch: Sequence[ReplyChunk]) -> bool:
-            return write(self._stamp(batch))
-
-        with observation.recording_failures():
+        self._write = write
+        try:
             try:
-                while await push(receive):
+                while await push(self._receive):
                     observation.handed_over_at = self._components.clock()
                     await drain()
                     observation.handed_over_at = None
@@ -141,7 +145,13 @@ class StampedStream(AsyncGenerator[Sequence[ReplyChunk]]):
                 await self._add_usage(error)
                 raise
             last = await self._end()
+        except Exception as error:
+            observation.record_error(error)
+            raise
         write(last)
+
+    def _receive(self, batch: Sequence[ReplyChunk]) -> bool:
+        return self._write(self._stamp(batch))
 
     async def _pull(self) -> AsyncGenerator[Sequence[ReplyChunk]]:
         observation = self._observation

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from types import TracebackType
@@ -26,6 +26,7 @@ from tidegate.upstream.remembered_headers import RememberedHeaders, SignedHeader
 from tidegate.upstream.reply_stream import (
     MAX_REPLY_BYTES,
     ParsedBatches,
+    Receive,
     decode_body,
     first_content_batch,
     first_piece,
@@ -324,20 +325,28 @@ class _MaskedBatches:
             self._redaction.mask(error)
             raise
 
-    async def push(self, receive: Callable[[Sequence[ReplyChunk]], bool]) -> bool:
+    def push(self, receive: Receive) -> Awaitable[bool]:
         """See `ParsedBatches.push`. The batches of a reply in JSON are pulled."""
         first, self._first = self._first, None
-        if first is not None and not receive(first):
-            return True
-        first = None  # an open stream keeps nothing that was sent
-        remaining = self._remaining
-        try:
-            if isinstance(remaining, ParsedBatches):
-                return await remaining.push(receive)
-            async for batch in remaining:
-                if not receive(batch):
-                    return True
-        except UpstreamError as error:
-            self._redaction.mask(error)
-            raise
-        return False
+        remaining, mask = self._remaining, self._redaction.mask
+        if isinstance(remaining, ParsedBatches):
+            return remaining.push(receive, first, mask)
+        return _pull_and_push(remaining, receive, first, mask)
+
+
+async def _pull_and_push(
+    batches: AsyncIterator[Sequence[ReplyChunk]],
+    receive: Receive,
+    first: Sequence[ReplyChunk] | None,
+    mask: Callable[[UpstreamError], None],
+) -> bool:
+    if first is not None and not receive(first):
+        return True
+    try:
+        async for batch in batches:
+            if not receive(batch):
+                return True
+    except UpstreamError as error:
+        mask(error)
+        raise
+    return False

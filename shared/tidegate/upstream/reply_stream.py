@@ -1,12 +1,12 @@
 """A provider's streamed reply: its bytes, cut anywhere, become batches of chunks."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
 import msgspec
 
 from tidegate.domain.operation import ReplyChunk
-from tidegate.errors import ProviderMalformed, ProviderUnreachable, StreamCut
+from tidegate.errors import ProviderMalformed, ProviderUnreachable, StreamCut, UpstreamError
 from tidegate.json import Json, decode_reply, encode
 from tidegate.lazy import load
 from tidegate.providers.base import Framing, StreamEvent, StreamParser, Translator, UpstreamRequest
@@ -21,6 +21,9 @@ _DECODERS: dict[Framing, tuple[str, str]] = {
     "sse": ("tidegate.upstream.sse", "SseDecoder"),
     "eventstream": ("tidegate.upstream.eventstream", "EventStreamDecoder"),
 }
+
+Receive: TypeAlias = Callable[[Sequence[ReplyChunk]], bool]
+"""Takes a batch. Returns False if the next one must wait."""
 
 
 class Pieces(Protocol):
@@ -101,7 +104,9 @@ class ParsedBatches:
     Raises `UpstreamError`.
     """
 
-    __slots__ = ("_decoder", "_last_batches", "_parser", "_pieces", "_size", "_start", "_translator")
+    __slots__ = ("_decoder", "_last_batches", "_parser", "_pieces", "_receive", "_size", "_start", "_translator")
+    _receive: Receive
+    """Set while the batches are pushed."""
 
     def __init__(self, translator: Translator, request: UpstreamRequest, start: bytes, pieces: Pieces) -> None:
         self._translator = translator
@@ -134,33 +139,41 @@ class ParsedBatches:
             raise StopAsyncIteration
         return batch
 
-    async def push(self, receive: Callable[[Sequence[ReplyChunk]], bool]) -> bool:
-        """Call `receive` with each further batch as it arrives, until it returns False.
+    async def push(
+        self, receive: Receive, first: Sequence[ReplyChunk] | None, mask: Callable[[UpstreamError], None]
+    ) -> bool:
+        """Call `receive` with the `first` batch, and each further one as it arrives, until it returns False.
 
-        Returns True then, and False at the end of the stream. The batches that were pulled do not come again.
+        Returns True then, and False at the end of the stream. Other batches that were pulled do not come again. Errors
+        are masked.
         """
-
-        parser, decoder = self._parser, self._decoder
-
-        def receive_piece(piece: bytes) -> bool:
-            chunks = self._parse(piece)
-            wants_more = receive(chunks) if chunks else True
-            if parser.done or parser.failure is not None or decoder.broken is not None:
-                return not self._is_over()
-            return wants_more
-
-        if self._last_batches is None:  # else the stream was too short to push any of it
-            try:
+        try:
+            if first is not None and not receive(first):
+                return True
+            del first  # an open stream keeps nothing that was sent
+            self._receive = receive
+            if self._last_batches is None:  # else the stream was too short to push any of it
                 if self._is_over():
                     return False
-                if await self._pieces.push_chunks(receive_piece):
-                    return not self._is_over()
-            except ProviderUnreachable as error:
-                raise _stream_cut(self._translator, error) from None
-            self._last_batches = _last_batches(self._parser, self._decoder.end())
-        for batch in self._last_batches:
-            receive(batch)
-        return False
+                try:
+                    if await self._pieces.push_chunks(self._receive_piece):
+                        return not self._is_over()
+                except ProviderUnreachable as error:
+                    raise _stream_cut(self._translator, error) from None
+                self._last_batches = _last_batches(self._parser, self._decoder.end())
+            for batch in self._last_batches:
+                receive(batch)
+            return False
+        except UpstreamError as error:
+            mask(error)
+            raise
+
+    def _receive_piece(self, piece: bytes) -> bool:
+        chunks, parser = self._parse(piece), self._parser
+        wants_more = self._receive(chunks) if chunks else True
+        if parser.done or parser.failure is not None or self._decoder.broken is not None:
+            return not self._is_over()
+        return wants_more
 
     def _parse(self, piece: bytes) -> Sequence[ReplyChunk]:
         self._size += len(piece)
