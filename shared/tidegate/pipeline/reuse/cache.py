@@ -29,17 +29,20 @@ NO_ANSWER = b""
 
 
 class CachedCall:
-    """The cache for one call. `status` is "hit", "miss", or "bypass" without a lookup; None if caching is off."""
+    """The cache for one call. `status` is "hit", "miss", or "bypass" without a lookup; None if caching is off.
+
+    `key` is None if the call neither gets nor stores a reply.
+    """
 
     __slots__ = (
         "_cacheable_request",
         "_call",
         "_flight_key",
         "_is_leader",
-        "_key",
         "_policy",
         "_replies",
         "_single_flight",
+        "key",
         "status",
     )
 
@@ -50,7 +53,7 @@ class CachedCall:
         self._single_flight = single_flight
         self._call = call
         self._policy = policy
-        self._key: str | None = None
+        self.key: str | None = None
         self._flight_key = ""
         self._cacheable_request: Request | None = None
         self._is_leader = False
@@ -78,7 +81,7 @@ class CachedCall:
             key = cache_key_of(request, model_key, namespace, guardrails)
         else:
             key = await offload(request.size, partial(cache_key_of, request, model_key, namespace, guardrails))
-        self._key = key
+        self.key = key
         self._flight_key = flight_key = f"{call.workspace.id}/{key}"
         if not policy.reads:
             return None
@@ -143,7 +146,7 @@ class CachedCall:
 
         The reply of a fallback, of a shortened call, or one that was filtered does not answer an equal call.
         """
-        if self._key is None or self._policy is None:
+        if self.key is None or self._policy is None:
             return
         cacheable = self._cacheable_request
         is_equal = answered_request is cacheable or answered_request == cacheable
@@ -154,17 +157,12 @@ class CachedCall:
             return
         fault: str | None = None
         try:
-            if not await self._replies.keep(self._call.workspace.id, self._key, packed, self._policy.ttl_seconds):
+            if not await self._replies.keep(self._call.workspace.id, self.key, packed, self._policy.ttl_seconds):
                 fault = "cache.too_large"
         except StoreUnavailable:
             fault = "cache.unavailable"
         if fault is not None:
             log.warning(fault, extra={"call_id": self._call.id, "bytes": len(packed)})
-
-    @property
-    def is_looked_up(self) -> bool:
-        """True if the call has a cache key, so that it may store its reply."""
-        return self._key is not None
 
     def leave(self) -> None:
         """If nothing was resolved, let the next waiting call take the lead."""

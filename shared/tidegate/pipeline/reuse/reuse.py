@@ -48,7 +48,16 @@ class StoreReuseService:
 class StoreCallReuse:
     """One call, from its idempotency key to the stored answer."""
 
-    __slots__ = ("_answered_request", "_assembler", "_cached_call", "_call", "_idempotent_call", "_ignored", "_reply")
+    __slots__ = (
+        "_answered_request",
+        "_assembler",
+        "_cached_call",
+        "_call",
+        "_headers",
+        "_idempotent_call",
+        "_ignored",
+        "_reply",
+    )
 
     def __init__(self, service: StoreReuseService, call: Call) -> None:
         self._call = call
@@ -58,6 +67,7 @@ class StoreCallReuse:
         self._ignored: tuple[str, ...] = ()
         self._reply: Reply | None = None
         self._assembler: Assembler | None = None
+        self._headers: tuple[tuple[str, str], ...] = ()
 
     async def replay(self, components: Components, observation: Observation) -> Answer | None:
         """Return the answer stored for the idempotency key. See `IdempotentCall.replay`."""
@@ -77,6 +87,7 @@ class StoreCallReuse:
         stored = await cached_call.lookup(components, call, observation, guard_run)
         if cached_call.status:
             observation.record("cache", cached_call.status)
+            self._headers = (("x-tidegate-cache", cached_call.status),)
         if stored is None:
             return None
         self._reply, self._ignored = as_new_reply(call, stored), stored.ignored
@@ -118,7 +129,7 @@ class StoreCallReuse:
         """Store a complete reply; without one, release the idempotency key and the equal calls that wait."""
         packed: bytes | None = None
         try:
-            is_new = observation.status == "ok" and self._cached_call.is_looked_up
+            is_new = observation.status == "ok" and self._cached_call.key is not None
             # A reply from the cache is there already.
             stored = self._stored_reply(observation) if is_new or self._idempotent_call is not None else None
             if stored is not None:
@@ -141,10 +152,6 @@ class StoreCallReuse:
         if observation.status not in ("ok", "cached") or reply is None or deployment is None:
             return None
         return StoredReply(reply, deployment.provider, deployment.model, self._call.started_at, self._ignored)
-
-    @property
-    def _headers(self) -> tuple[tuple[str, str], ...]:
-        return (("x-tidegate-cache", self._cached_call.status),) if self._cached_call.status else ()
 
 
 def _size(observation: Observation) -> int:

@@ -28,6 +28,7 @@ from tidegate.policy.guardrails.checks import (
     violation_error,
 )
 from tidegate.policy.guardrails.choice_stream import GuardedChoiceStream
+from tidegate.policy.guardrails.detectors import CHARACTERS_PER_TEXT, LONG_CHARACTERS, SEPARATOR
 from tidegate.policy.guardrails.protocol import GuardDryRun
 from tidegate.policy.guardrails.window import Blocked, GuardrailFinding
 
@@ -150,7 +151,7 @@ class GuardRun(Struct, frozen=True):
         if not self.active.on_input:
             return call
         request = call.request
-        if request.size <= detectors.LONG_CHARACTERS:
+        if request.size <= LONG_CHARACTERS:
             found = call.operation.request_texts(request)
             if self._finds_nothing("input", found):
                 return call
@@ -229,8 +230,8 @@ class GuardRun(Struct, frozen=True):
         search, names = self.active.searches[stage]
         if search is None:
             return False
-        readable = detectors.SEPARATOR.join([each.text for each in found if each.kind != "encoded"])
-        if len(readable) + detectors.CHARACTERS_PER_TEXT * len(found) > detectors.LONG_CHARACTERS or search(readable):
+        readable = SEPARATOR.join([each.text for each in found if each.kind != "encoded"])
+        if len(readable) + CHARACTERS_PER_TEXT * len(found) > LONG_CHARACTERS or search(readable):
             return False
         verdicts = self.verdicts
         for name in names:
@@ -361,7 +362,7 @@ def _with_texts(call: Call, changed: list[Text]) -> Call:
 
 
 async def _offload(call: Call, work: Callable[[], _T]) -> _T:
-    return await offload(call.request.size, work, detectors.LONG_CHARACTERS)
+    return await offload(call.request.size, work, LONG_CHARACTERS)
 
 
 def _replace_texts(found: list[Text], new_texts: Sequence[str]) -> list[Text]:
