@@ -65,15 +65,14 @@ class RequestHead(Redacted, Struct, frozen=True):
     is_json: bool
 
 
-class ReplyProgress:
+class ReplyProgress(Struct, eq=False):
     """Sends one reply, and records whether it has begun and ended."""
 
-    def __init__(self, surface: Surface, scope: Scope, send: Send) -> None:
-        self._surface = surface
-        self._send = send
-        self.client = client_of(scope)
-        self.has_begun = False
-        self.has_ended = False
+    _surface: Surface
+    _send: Send
+    client: ClientConnection | None
+    has_begun: bool = False
+    has_ended: bool = False
 
     async def send(self, message: Message) -> None:
         self.has_ended = message["type"] == "http.response.body" and not message.get("more_body", False)
@@ -140,7 +139,7 @@ class OperationEndpoint(Struct, frozen=True):
         started = time.perf_counter()
         gateway: Gateway = scope["state"]["gateway"]
         call: Call | None = None
-        progress = ReplyProgress(self.surface, scope, send)
+        progress = ReplyProgress(self.surface, send, client_of(scope))
         try:
             head = head or self.read_head(scope, dict(scope["headers"]))
             call = await self._read_call(gateway, scope, receive, progress.client, head)

@@ -11,15 +11,16 @@ SETTLE_SECONDS = 35.0
 _T = TypeVar("_T")
 
 
-def start(work: Coroutine[object, object, _T]) -> asyncio.Task[_T]:
-    """Start the work as a task. From Python 3.12 on it begins at once: work that never waits then needs no turn."""
-    loop = asyncio.get_running_loop()
-    return asyncio.Task(work, loop=loop, eager_start=True) if sys.version_info >= (3, 12) else loop.create_task(work)
-
-
 def start_shielded(work: Coroutine[object, object, _T]) -> asyncio.Task[_T] | None:
-    """Start the work; None if that has ended it. Otherwise await `end_shielded`, whatever happens."""
-    task = start(work)
+    """Start the work; None if that has ended it, as from Python 3.12 on it does if the work never waits.
+
+    Otherwise await `end_shielded`, whatever happens.
+    """
+    loop = asyncio.get_running_loop()
+    if sys.version_info >= (3, 12):
+        task = asyncio.Task(work, loop=loop, eager_start=True)
+    else:
+        task = loop.create_task(work)
     if not task.done():
         return task
     task.result()
