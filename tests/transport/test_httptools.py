@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults import certificates
 from tests.transport.server import OK, always_ok, serving
-from tidegate.errors import ProviderTimeout, ProviderUnreachable
+from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreachable
 from tidegate.transport.base import HttpRequest, Timeouts, take_notes
 from tidegate.transport.httptools import HttptoolsTransport
 from tidegate.transport.origin import parse_origin, parse_proxy, split_url
@@ -383,3 +383,31 @@ async def test_a_response_leaves_no_cycles_for_the_collector() -> None:
             assert gc.collect() == 0
         finally:
             gc.enable()
+
+
+async def test_a_whole_body_is_taken_if_it_has_arrived() -> None:
+    rest = asyncio.Event()
+
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK if request < 3 else OK[:-1])
+        await writer.drain()
+        if request == 3:
+            await rest.wait()
+            writer.write(OK[-1:])
+
+    async with serving(HttptoolsTransport, answer) as (transport, url):
+        request, timeouts, recorded = HttpRequest("POST", url, {}, b"{}"), Timeouts(5), list[bytes]()
+        response = await transport.open(request, timeouts).__aenter__()
+        assert response.take_whole(2) == b"ok"  # and needs no `__aexit__`
+        async with transport.open(request, timeouts) as response:
+            assert response.take_whole(1) is None
+            with pytest.raises(ProviderMalformed):
+                await response.read(1)
+        async with transport.open(request, timeouts) as response:
+            response.record = recorded.append
+            assert response.take_whole(2) is None
+            assert (await response.read(2), recorded) == (b"ok", [b"ok"])
+        async with transport.open(request, timeouts) as response:
+            assert response.take_whole(2) is None
+            rest.set()
+            assert await response.read(2) == b"ok"
