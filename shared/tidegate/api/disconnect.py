@@ -65,8 +65,8 @@ class WatchedReply(Protocol):
 class ClientWatch:
     """Cancels the block of one request when its client leaves. Read the request's body before.
 
-    A cancelled block ends without an error. When the reply begins, call `stop`, and use `write_reply`, `send_reply` or
-    `send`.
+    A cancelled block ends without an error. When the reply begins, `write_reply`; or else call `stop`, and use
+    `send_reply` or `send`.
     """
 
     __slots__ = (
@@ -128,8 +128,15 @@ class ClientWatch:
             self._cancel_sender()
 
     def write_reply(self, status: int, body: bytes, lines: HeaderLines) -> bool:
-        """Write a whole reply. Return False if the server must wait, or is not ours: `send_reply` then."""
-        return self._reply.write_reply(status, body, lines)
+        """End the watch, and write a whole reply.
+
+        Return False if the server must wait, or is not ours: `send_reply` then.
+        """
+        if self._reply.write_reply(status, body, lines):
+            self._is_watching = False  # nobody is called back after a reply
+            return True
+        self.stop()
+        return False
 
     async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None:
         """Send a whole reply. If the server raises `OSError` because the client has left, the block is cancelled."""

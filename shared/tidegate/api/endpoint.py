@@ -215,12 +215,12 @@ class OperationEndpoint(Struct, frozen=True):
     async def _reply(self, gateway: Gateway, call: Call, started: float, client: ClientWatch) -> None:
         with client:
             async with gateway.answer(call) as answer:
-                client.stop()
                 # The call does not stream, so its answer is a whole reply.
                 assert answer.reply is not None  # noqa: S101
                 lines = early_lines(call) + answer_lines(answer, started)
                 body = self.surface.reply(answer.reply, call.request)
                 if call.request.origin is not None:
+                    client.stop()
                     keep_conversation = _conversation_keeper(gateway, call)
                     if keep_conversation is not None:
                         await keep_conversation()

@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
             if is_alone and self._heads_to_keep:
                 self._heads_to_keep -= 1
                 self._repeated_head = exchange.repeatable_head(data)
-            exchange.start(self._loop, at_once=True)
+            exchange.start_at_once(self._loop)
         self._update_phase()
 
     def pause_writing(self) -> None:
@@ -249,7 +249,7 @@ class Connection(asyncio.Protocol):
             flow.pause_reading()
         self._phase, self._deadline = "busy", math.inf
         server.waiting.pop(self, None)
-        exchange.start(self._loop, at_once=True)
+        exchange.start_at_once(self._loop)
         return True
 
     def _parse_without_upgrade(self, rest: bytes) -> None:
@@ -282,7 +282,7 @@ class Connection(asyncio.Protocol):
         elif self._queue:
             self._flow.resume_reading()
             self._exchange = self._queue.pop(0)
-            self._exchange.start(self._loop, at_once=False)
+            self._exchange.start(self._loop)
         elif self._refusal is not None:
             self._answer(self._refusal)
         elif self._flow.is_reading_paused:

@@ -14,16 +14,7 @@ from tidegate.runtime.asgi import App, Headers, Message, Scope
 from tidegate.server.flow import Flow
 from tidegate.server.refusal import CRASHED, SHUTTING_DOWN, Refusal
 from tidegate.server.request import RepeatedHead, Terms
-from tidegate.server.response import (
-    LONG_BYTES,
-    WHOLE,
-    Framing,
-    encode_body,
-    encode_head,
-    encode_whole_head,
-    has_body,
-    join,
-)
+from tidegate.server.response import WHOLE, Framing, encode_body, encode_head, encode_whole, join
 from tidegate.server.state import ServerState
 
 log = logging.getLogger(__name__)
@@ -54,7 +45,6 @@ class Exchange:
         "_server",
         "_terms",
         "_waiters",
-        "has_reply_begun",
         "is_gone",
         "is_over",
         "keeps_alive",
@@ -81,7 +71,7 @@ class Exchange:
         self._on_reply_end = on_reply_end
         self._body: bytes | bytearray = body or b""
         self._is_body_complete = body is not None
-        self._is_delivered = self.has_reply_begun = self.is_gone = False
+        self._is_delivered = self.is_gone = False
         self.is_over = False
         """True once nothing of the request or the reply is wanted any more: its reply is complete, or `is_gone`."""
         self.keeps_alive = terms.keeps_alive
@@ -93,15 +83,20 @@ class Exchange:
         self._reply: Framing | None = None
         scope["extensions"] = {"tidegate.client": self}
 
-    def start(self, loop: asyncio.AbstractEventLoop, *, at_once: bool) -> None:
-        """Run the application in a task. `at_once`: from Python 3.12 on, up to where it waits for the first time."""
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run the application in a task."""
         scope, self._scope = self._scope, None  # the scope refers to this exchange
-        if scope is None:
-            return
-        if at_once and _CAN_START_AT_ONCE:
-            self.task = asyncio.Task(self._run(scope), loop=loop, eager_start=True)  # pyright: ignore[reportCallIssue]
-        else:
+        if scope is not None:
             self.task = loop.create_task(self._run(scope))
+
+    def start_at_once(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run the application in a task: from Python 3.12 on, now and up to where it waits for the first time."""
+        if not _CAN_START_AT_ONCE:
+            self.start(loop)
+            return
+        scope, self._scope = self._scope, None
+        if scope is not None:
+            self.task = asyncio.Task(self._run(scope), loop=loop, eager_start=True)  # pyright: ignore[reportCallIssue]
 
     def repeatable_head(self, data: bytes) -> RepeatedHead | None:
         """Return the head of this request, which is not started yet, if `data` is all of it and it may come again."""
@@ -118,6 +113,11 @@ class Exchange:
     def is_started(self) -> bool:
         """True once the application has the request."""
         return self._scope is None
+
+    @property
+    def has_reply_begun(self) -> bool:
+        """True once something of the reply is written."""
+        return self._reply is not None and self._head is None
 
     def add_body(self, data: bytes) -> None:
         """Take a piece of the body, unless nobody will read it. Reading stops while much of it waits."""
@@ -230,14 +230,10 @@ class Exchange:
             return True
         if self._reply is not None:
             raise RuntimeError(_OUT_OF_TURN)
-        self._reply, keeps_alive = WHOLE, self._keeps_alive()
-        head = encode_whole_head(status, lines, len(body), self._server.stamp, keeps_alive)
-        if not has_body(self._terms.method, status):
-            self._flow.write([head])
-        elif len(body) > LONG_BYTES:
-            self._flow.write([head, body])
-        elif not self._flow.transport.is_closing():
-            self._flow.transport.write(head + body)
+        keeps_alive, method = self._keeps_alive(), self._terms.method
+        parts = encode_whole(status, lines, body, self._server.stamp, method, keeps_alive)
+        self._reply = WHOLE
+        self._flow.write(parts)
         self._end_reply(keeps_alive)
         return True
 
@@ -289,7 +285,6 @@ class Exchange:
         if self._head is not None:
             parts.insert(0, self._head)
             self._head = None
-            self.has_reply_begun = True
         if parts:
             self._flow.write(join(parts))
         if not more:
@@ -297,7 +292,7 @@ class Exchange:
 
     def _end_reply(self, keeps_alive: bool) -> None:
         self.keeps_alive = keeps_alive
-        self.has_reply_begun = self.is_over = True
+        self.is_over = True
         self._server.unsettled += 1
         self._callback, self._body = None, b""
         if self._waiters:

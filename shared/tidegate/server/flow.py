@@ -1,6 +1,7 @@
 """Backpressure of one connection: neither an unread body nor an unread reply fills the memory."""
 
 import asyncio
+from collections.abc import Sequence
 
 
 class Flow:
@@ -49,7 +50,7 @@ class Flow:
         if not self.transport.is_closing():
             self.transport.write(part)
 
-    def write(self, parts: list[bytes]) -> None:
+    def write(self, parts: Sequence[bytes]) -> None:
         """Write the parts, unless the connection is closed."""
         if self.transport.is_closing():
             return

@@ -3,7 +3,7 @@
 Source: RFC 9112, sections 6 and 7.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -57,7 +57,7 @@ def encode_head(
     `length` is that of a body which is sent as a whole; the head gets its `content-length`. A body of unknown length is
     sent in chunks, to clients of HTTP/1.0 until the connection is closed.
     """
-    framing = Framing(keeps_alive=keeps_alive, has_body=has_body(method, status))
+    framing = Framing(keeps_alive=keeps_alive, has_body=method != "HEAD" and status not in _BODILESS)
     try:
         lines = b"".join([LINE_STARTS[name] + value for name, value in headers])
     except KeyError:
@@ -80,17 +80,18 @@ def encode_head(
     return b"".join((_STATUS_LINES[status], stamp, lines, body_line, _LAST_LINES[framing.keeps_alive])), framing
 
 
-def encode_whole_head(status: int, lines: bytes, length: int, stamp: bytes, keeps_alive: bool) -> bytes:
-    """Return what `encode_head` does for headers that are lines already: see `api.reply.HeaderLines`."""
+def encode_whole(
+    status: int, lines: bytes, body: bytes, stamp: bytes, method: str, keeps_alive: bool
+) -> Sequence[bytes]:
+    """Return a whole reply as it is sent, for headers that are lines already: see `api.reply.HeaderLines`."""
+    last_lines = _LAST_LINES[keeps_alive]
     if status in _BODILESS:
-        return b"".join((_STATUS_LINES[status], stamp, lines, _LAST_LINES[keeps_alive]))
-    parts = (_STATUS_LINES[status], stamp, lines, b"\r\ncontent-length: ", DIGITS[length], _LAST_LINES[keeps_alive])
-    return b"".join(parts)
-
-
-def has_body(method: str, status: int) -> bool:
-    """True if such a reply may have a body."""
-    return method != "HEAD" and status not in _BODILESS
+        return (b"".join((_STATUS_LINES[status], stamp, lines, last_lines)),)
+    length = DIGITS[len(body)]
+    if method == "HEAD" or len(body) > LONG_BYTES:
+        head = b"".join((_STATUS_LINES[status], stamp, lines, b"\r\ncontent-length: ", length, last_lines))
+        return (head,) if method == "HEAD" else (head, body)
+    return (b"".join((_STATUS_LINES[status], stamp, lines, b"\r\ncontent-length: ", length, last_lines, body)),)
 
 
 def encode_body(framing: Framing, body: bytes, *, more: bool) -> list[bytes]:
