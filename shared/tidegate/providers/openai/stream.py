@@ -92,8 +92,9 @@ class _OpenAIStreamTranslator:
             self._usage = merge_counts(self._usage, plain.usage)
         choices: list[Json] = []
         for each in plain.choices:
-            filtered, stream = each.content_filter_results, self._streams.get(each.index)
-            if stream is None or filtered or each.finish_reason:
+            stream = self._streams.get(each.index)
+            if stream is None or each.finish_reason or each.content_filter_results:
+                filtered = each.content_filter_results
                 extras: JsonObject = {"content_filter_results": filtered} if filtered else _NO_FIELDS
                 finish = each.finish_reason, each.native_finish_reason
                 choice = self._add(each.index, each.delta, finish, None, extras)
@@ -104,9 +105,10 @@ class _OpenAIStreamTranslator:
         if not choices:
             self._store_fields(structs.asdict(plain))
             return None
-        changing: JsonObject = {"id": plain.id, "created": plain.created, "choices": choices}
+        chunk = self._plain_chunk.copy()
+        chunk["id"], chunk["created"], chunk["choices"] = plain.id, plain.created, choices
         # Unknown fields pass through a TypedDict.
-        return self._plain_chunk | changing  # pyright: ignore[reportReturnType]
+        return chunk  # pyright: ignore[reportReturnType]
 
     def _read(self, event: StreamEvent) -> Chunk | None:
         """Return the chunk of any event. Raises `UpstreamError`."""
