@@ -213,7 +213,7 @@ class Stamp(Struct, frozen=True, gc=False):
     model: str
 
 
-class Text(Struct, frozen=True):
+class Text(Struct, frozen=True, gc=False):
     """A text for guardrails, its `path` for errors ("messages[0].content"), and the `role` of its message.
 
     A "fixed" text cannot be replaced, because the request would break (names, ids, values in schemas). An "encoded" one
