@@ -15,11 +15,13 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 
-class CallFields(Struct, frozen=True, omit_defaults=True):
-    """The fields of a call's line, in its order. What is None stands in no line."""
+class CallFields(Struct, frozen=True, omit_defaults=True, gc=False):
+    """The fields of a call's line, in its order. What is None stands in no line.
+
+    The last ones are rare: Python makes a list of more than 30 arguments, which takes longer than all the rest.
+    """
 
     call_id: str
-    line: int | None = None
     workspace_id: str | None = None
     key_id: str | None = None
     app_id: str | None = None
@@ -42,8 +44,6 @@ class CallFields(Struct, frozen=True, omit_defaults=True):
     endpoint: str | None = None
     session_id: str | None = None
     agent_id: str | None = None
-    parent_agent_id: str | None = None
-    batch_id: str | None = None
     trace_id: str | None = None
     cache: str | None = None
     guardrails: str | None = None
@@ -51,6 +51,9 @@ class CallFields(Struct, frozen=True, omit_defaults=True):
     held_usd: Decimal | None = None
     tokens_per_second: float | None = None
     timeline: str | None = None
+    parent_agent_id: str | None = None
+    batch_id: str | None = None
+    line: int | None = None
 
 
 class CallLine(logging.LogRecord):

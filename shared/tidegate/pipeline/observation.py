@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tidegate.call_line import CallFields
 from tidegate.domain.account import Hold
@@ -292,9 +293,8 @@ def log_fields(outcome: Outcome) -> CallFields:
     call, deployment, tokens, details = outcome.call, outcome.deployment, outcome.bill.tokens, call_details(outcome)
     first_event_seconds, cost_usd = outcome.first_event_seconds, outcome.bill.cost_usd
     # By position, in the order of `CallFields`: names would take longer than all the rest.
-    return CallFields(
+    fields = CallFields(
         call.id,
-        None if call.batch_id is None else call.batch_line,
         call.workspace.id,
         call.principal.key_id,
         call.app_id,
@@ -317,8 +317,6 @@ def log_fields(outcome: Outcome) -> CallFields:
         details.endpoint,
         details.session_id,
         details.agent_id,
-        details.parent_agent_id,
-        details.batch_id,
         details.trace_id,
         details.cache,
         details.guardrails,
@@ -327,3 +325,7 @@ def log_fields(outcome: Outcome) -> CallFields:
         details.tokens_per_second,
         details.timeline,
     )
+    if call.batch_id is None and call.parent_agent_id is None:
+        return fields
+    line = None if call.batch_id is None else call.batch_line
+    return replace(fields, parent_agent_id=details.parent_agent_id, batch_id=details.batch_id, line=line)
