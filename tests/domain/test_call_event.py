@@ -1,5 +1,8 @@
 from typing import get_args
 
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from tidegate.domain.call_event import MAX_TIMELINE_EVENTS, CallEvent, EventKind, format_timeline, parse_timeline
 
 
@@ -54,3 +57,19 @@ def test_a_long_path_keeps_its_beginning_and_its_end() -> None:
     assert read[:at] + events[at : at + left_out] + read[at + 1 :] == events
     full = events[:MAX_TIMELINE_EVENTS]
     assert list(parse_timeline(format_timeline(full))) == full
+
+
+@given(st.floats(-10, 10) | st.floats(0, 1e6))
+@example(0.0625)  # half of an odd and of an even number of milliseconds
+@example(0.0635)
+@example(-0.0004)
+@example(0.9996)
+def test_times_are_rounded_to_whole_milliseconds(seconds: float) -> None:
+    for _ in range(2):  # the texts of the first second are remembered
+        assert format_timeline([CallEvent(seconds, "received")]) == f"body@{round(seconds * 1000)}"
+
+
+def test_an_event_without_a_detail_names_another_deployment() -> None:
+    failed = CallEvent(0.5, "failed", "", "openai/gpt-4o")
+    assert format_timeline([failed], "openai/gpt-4o") == "fail@500"
+    assert format_timeline([failed], "groq/llama") == "fail@500::openai/gpt-4o"

@@ -12,7 +12,17 @@ from tidegate.domain.call import TraceContext
 from tidegate.domain.call_event import CallEvent
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.limits import Amounts
-from tidegate.domain.record import call_record, counter_increments, counter_periods, iso_time, plain_decimal
+from tidegate.domain.record import (
+    COUNTERS,
+    call_details,
+    call_record,
+    counter_increments,
+    counter_periods,
+    iso_time,
+    plain_decimal,
+    stored_fields,
+    stored_increments,
+)
 from tidegate.domain.usage import TokenCounts
 from tidegate.pipeline.observation import log_fields
 
@@ -59,7 +69,7 @@ def test_durations_are_rounded_to_microseconds_and_in_the_log_to_tenths_of_milli
     lasted = ended.finished_at - at
     record, line = call_record(ended), log_fields(ended)
     assert ended.first_event_seconds is not None
-    assert [record["first_event_seconds"], record["seconds"]] == [
+    assert [record.first_event_seconds, record.seconds] == [
         round(ended.first_event_seconds, 6),
         round(lasted, 6),
     ]
@@ -83,7 +93,7 @@ def test_record_and_log_line_have_the_same_fields() -> None:
     ended = replace(
         ended, call=call, deployment=deployment, hold=hold, events=(CallEvent(0, "cache", "miss"),), **names
     )
-    record, line = call_record(ended), asdict(log_fields(ended))
+    record, line = asdict(call_record(ended)), asdict(log_fields(ended))
     assert None not in line.values()
     own = {"call_id": "call", "line": 9, "model": "demo/m", "failed_attempts": [], "cost_usd": "0.00012345"}
     assert line == {**{name: record.get(name) for name in line}, **own}
@@ -92,10 +102,33 @@ def test_record_and_log_line_have_the_same_fields() -> None:
 def test_a_call_is_counted_by_its_record_without_zeros() -> None:
     record = {"status": "failed", "input_tokens": 3, "output_tokens": 0, "words": Decimal(2), "estimated": True}
     counted = {"calls": 1, "calls_failed": 1, "input_tokens": 3, "words": Decimal(2)}
-    assert list(counter_increments({**record, "cost_usd": Decimal("0.5")}).items()) == [
+    assert list(stored_increments({**record, "cost_usd": Decimal("0.5")}).items()) == [
         *counted.items(),
         ("cost_usd", Decimal("0.5")),
     ]
-    assert counter_increments({**record, "cost_usd": Decimal(0)}) == counted
+    assert stored_increments({**record, "cost_usd": Decimal(0)}) == counted
     for unpriced in (record, {**record, "cost_usd": None}):
-        assert counter_increments(unpriced) == {**counted, "calls_unpriced": 1}
+        assert stored_increments(unpriced) == {**counted, "calls_unpriced": 1}
+
+
+def test_a_call_adds_to_all_counters_the_same_before_and_after_its_record_is_stored() -> None:
+    tokens = TokenCounts(input=5, output=7, cached=4, written=3, reasoning=2, searches=1)
+    record = call_record(outcome(tokens=tokens, status="cancelled"))
+    increments = counter_increments(record)
+    assert increments == {
+        **{"calls": 1, "calls_cancelled": 1, "input_tokens": 5, "output_tokens": 7, "cached_tokens": 4},
+        **{"written_tokens": 3, "reasoning_tokens": 2, "searches": 1, "words": 9, "input_words": 8},
+        "cost_usd": Decimal("0.00012345"),
+    }
+    assert set(increments) <= {*COUNTERS, "cost_usd"}
+    assert stored_increments(stored_fields(record)) == increments
+
+
+def test_a_record_is_stored_without_what_is_none() -> None:
+    record = call_record(outcome(at=NOON))
+    assert stored_fields(record) == {name: value for name, value in asdict(record).items() if value is not None}
+
+
+def test_the_record_of_an_outcome_is_made_once() -> None:
+    ended = outcome()
+    assert call_record(ended) is call_details(ended) is call_details(ended)

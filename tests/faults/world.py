@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import httpx
+from msgspec.structs import asdict
 
 from tidegate.api.app import build_app
 from tidegate.compose import Overrides
@@ -40,7 +41,7 @@ class Recorder:
     async def record(self, outcome: Outcome) -> None:
         async with self.arrived:
             assert outcome.call.id not in self.kept, "recorded twice"
-            self.kept[outcome.call.id] = dict(call_record(outcome))
+            self.kept[outcome.call.id] = asdict(call_record(outcome))
             self.arrived.notify_all()
 
     async def of(self, call_id: str) -> dict[str, Any]:

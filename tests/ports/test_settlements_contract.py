@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tests.store_worlds import NOON, World, hold, outcome
 from tidegate.aws.meter import DynamoMeter
 from tidegate.batch.ports import Settlements
+from tidegate.batch.settled_lines import LinesRecord
 from tidegate.domain.account import AccountScope, Hold, Reservation
 from tidegate.domain.limits import Amounts, Limits
 from tidegate.domain.settlement import Settlement
@@ -33,7 +34,7 @@ def settlement(hold: Hold | None = None, **fields: Any) -> Settlement:
         call_id=ID,
         at=NOON,
         shard=0,
-        record={"id": ID, "status": "batch", "lines": 3, "cost_usd": Decimal("0.3"), "workspace_id": "ws_one"},
+        record=LinesRecord(id=ID, status="batch", lines=3, cost_usd=Decimal("0.3"), workspace_id="ws_one"),
         increments={"calls": 3, "calls_ok": 2, "calls_failed": 1, "input_tokens": 600, "cost_usd": Decimal("0.3")},
         actual=Amounts(tokens=600, words=0, usd=Decimal("0.3")),
         hold=hold,

@@ -26,7 +26,7 @@ from tidegate.domain.account import add_amounts
 from tidegate.domain.aggregate import Record
 from tidegate.domain.ids import min_ulid, ulid_time
 from tidegate.domain.limits import Number
-from tidegate.domain.record import COUNTERS, counter_hour, counter_increments
+from tidegate.domain.record import COUNTERS, counter_hour, stored_increments
 from tidegate.domain.workspace import Workspace
 from tidegate.policy.metering.roller import LATE_DAYS, LATE_SECONDS, PAGE_RECORDS
 
@@ -112,7 +112,7 @@ class HourCloser(Struct, frozen=True):
             records = await self.scan(workspace_id, shard, after, before, self.page_records)
             for record in records:
                 if COUNTED_HOURLY in record:
-                    add_amounts(sums, counter_increments(record))
+                    add_amounts(sums, stored_increments(record))
             if len(records) < self.page_records:
                 return sums
             after = str(records[-1]["id"])

@@ -23,7 +23,7 @@ from tidegate.aws.table import COUNTED_HOURLY, call_item_key, counters_item_key,
 from tidegate.domain.account import Hold, ScopeKind
 from tidegate.domain.call import Outcome
 from tidegate.domain.ids import random_letters, ulid_time
-from tidegate.domain.record import RETENTION_SECONDS, counter_hour, counter_periods
+from tidegate.domain.record import RETENTION_SECONDS, counter_hour, counter_periods, stored_fields
 from tidegate.domain.settlement import Settlement, build_settlement
 from tidegate.errors import StoreUnavailable
 
@@ -152,9 +152,9 @@ def _count(store: Store, settlement: Settlement, period: str, condition: Conditi
 
 
 def record_item(settlement: Settlement) -> dict[str, object]:
-    """The item with the settlement's record. Values that are None are not stored: they would take space."""
-    record = {name: value for name, value in settlement.record.items() if value is not None}
-    return {**_record_key(settlement)._asdict(), **record, "ttl": int(settlement.at + RETENTION_SECONDS)}
+    """The item with the settlement's record."""
+    expiry = {"ttl": int(settlement.at + RETENTION_SECONDS)}
+    return {**_record_key(settlement)._asdict(), **stored_fields(settlement.record), **expiry}
 
 
 def _record_key(settlement: Settlement) -> ItemKey:

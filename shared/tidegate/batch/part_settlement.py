@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tidegate.batch.components import BatchComponents
 from tidegate.batch.pace import provider_of
-from tidegate.batch.settled_lines import find_booked_hold, usage_fields, usage_increments
+from tidegate.batch.settled_lines import find_booked_hold, lines_record, usage_increments
 from tidegate.domain.account import Hold
 from tidegate.domain.batch import Batch, BatchUsage, Part
 from tidegate.domain.ids import ulid
@@ -53,20 +53,19 @@ def _settlement(batch: Batch, part: Part, hold: Hold | None, started_at: float, 
         call_id=id,
         at=at,
         shard=hold.shard if hold else part.slice_shard,
-        record={
-            "id": id,
-            "time": iso_time(at),
-            "endpoint": batch.endpoint,
-            "model": batch.model,
-            "provider": provider_of(batch.providers[0]) if len(batch.providers) == 1 else None,
-            "status": "batch",
-            "batch_id": batch.id,
-            "part": part.number,
-            **usage_fields(usage),
-            "seconds": round(now - at, 6),
-            "workspace_id": part.workspace_id,
-            "key_id": part.slice_key_id,
-        },
+        record=replace(
+            lines_record(usage),
+            id=id,
+            time=iso_time(at),
+            endpoint=batch.endpoint,
+            model=batch.model,
+            provider=provider_of(batch.providers[0]) if len(batch.providers) == 1 else None,
+            batch_id=batch.id,
+            part=part.number,
+            seconds=round(now - at, 6),
+            workspace_id=part.workspace_id,
+            key_id=part.slice_key_id,
+        ),
         increments=usage_increments(usage),
         actual=usage.amounts,
         hold=hold,

@@ -2,21 +2,29 @@
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from tidegate.domain.account import AccountScope, Hold
 from tidegate.domain.batch import BatchUsage
 from tidegate.domain.limits import NO_LIMITS
-from tidegate.domain.record import RecordValue, quantize_usd
+from tidegate.domain.record import CallRecord, quantize_usd
 from tidegate.ports import Ledger
 
 
-def usage_fields(usage: BatchUsage) -> dict[str, RecordValue]:
-    """The fields of a record with the usage of its lines."""
-    return {
-        "lines": usage.completed + usage.failed,
-        "lines_failed": usage.failed,
-        **_tokens_and_words(usage),
-        "cost_usd": quantize_usd(usage.cost_usd),
-    }
+class LinesRecord(CallRecord, frozen=True, gc=False, omit_defaults=True):
+    """The record of many lines. `mode` is "provider_batch" if the provider ran them as a batch of its own."""
+
+    lines: int | None = None
+    lines_failed: int | None = None
+    part: int | None = None
+    mode: str | None = None
+
+
+def lines_record(usage: BatchUsage) -> LinesRecord:
+    """A record with the usage of its lines, and without other fields."""
+    lines, cost_usd = usage.completed + usage.failed, quantize_usd(usage.cost_usd)
+    record = LinesRecord(status="batch", lines=lines, lines_failed=usage.failed, cost_usd=cost_usd)
+    return replace(record, **_tokens_and_words(usage))
 
 
 def usage_increments(usage: BatchUsage) -> dict[str, int | Decimal]:

@@ -378,6 +378,5 @@ def add_minute_tokens(account: Account, minute: int, tokens: int) -> None:
 def add_amounts(sums: dict[str, Number], amounts: Bookings) -> None:
     """Add each amount to the sum of its name. Money is added exactly."""
     for name, amount in amounts.items():
-        # `get` would be a call for each of some ten counters.
-        total = sums[name] if name in sums else 0  # noqa: SIM401
-        sums[name] = MONEY.add(total, amount) if type(amount) is Decimal or type(total) is Decimal else total + amount
+        total = sums[name] + amount if name in sums else amount
+        sums[name] = total if type(total) is int else MONEY.add(sums.get(name, 0), amount)

@@ -22,6 +22,9 @@ EventKind = Literal[
 ]
 AttemptReason = Literal["first", "retry", "fallback", "hedge", "trial"]
 
+TO_WHOLE = 1.5 * 2.0**52
+"""Floats of its size are whole numbers: `x + TO_WHOLE - TO_WHOLE` is `round(x)`, in a tenth of the time."""
+
 MAX_TIMELINE_EVENTS = 48
 """Events in a timeline. A call with many attempts has more: the timeline leaves out the middle."""
 
@@ -45,10 +48,27 @@ _NAMES: dict[EventKind, str] = {
 """The names of events in a timeline. They are short: DynamoDB writes a record of less than 1 KB as one unit."""
 
 _KINDS: dict[str, EventKind] = {name: kind for kind, name in _NAMES.items()}
+
+
+class _Texts(dict[float, str]):
+    """The texts of events of one name, by their whole milliseconds: "auth@2". Those of the first second are kept."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def __missing__(self, milliseconds: float) -> str:
+        text = f"{self._name}@{int(milliseconds)}"
+        if 0 <= milliseconds < 1000:
+            self[milliseconds] = text
+        return text
+
+
+_TEXTS = {kind: _Texts(name) for kind, name in _NAMES.items()}
 _OF_DEPLOYMENTS = frozenset[EventKind]({"attempt", "failed"})
 
 
-class CallEvent(Struct, frozen=True):
+class CallEvent(Struct, frozen=True, gc=False):
     """One event, `seconds` after the call's start.
 
     | kind | `detail` | `deployment` |
@@ -87,9 +107,11 @@ def format_timeline(events: Sequence[CallEvent], own_deployment: str = "") -> st
         events = [*events[:_FIRST_EVENTS], skipped, *events[_FIRST_EVENTS + rest :]]
     return " ".join(
         [
-            _format_of_other(event)
-            if event.deployment and event.deployment != own_deployment
-            else f"{_NAMES[event.kind]}@{round(event.seconds * 1000)}{':' if event.detail else ''}{event.detail}"
+            _TEXTS[event.kind][event.seconds * 1e3 + TO_WHOLE - TO_WHOLE]
+            if not event.detail and not event.deployment
+            else f"{_TEXTS[event.kind][event.seconds * 1e3 + TO_WHOLE - TO_WHOLE]}:{event.detail}"
+            if event.detail and (not event.deployment or event.deployment == own_deployment)
+            else _format_of_other(event, own_deployment)
             for event in events
         ]
     )
@@ -107,7 +129,12 @@ def parse_timeline(timeline: str, own_deployment: str = "") -> Iterator[CallEven
             yield CallEvent(int(milliseconds) / 1000, kind, detail, deployment)
 
 
-def _format_of_other(event: CallEvent) -> str:
-    """Return the event of a deployment that the record does not name. A model's name is the caller's choice."""
-    deployment = "%20".join(event.deployment.split())
-    return f"{_NAMES[event.kind]}@{round(event.seconds * 1000)}:{event.detail}:{deployment}"
+def _format_of_other(event: CallEvent, own_deployment: str) -> str:
+    """Return an event with a deployment, which has no detail, or which the record does not name.
+
+    A model's name is the caller's choice.
+    """
+    text = f"{_NAMES[event.kind]}@{round(event.seconds * 1e3)}"
+    if event.deployment == own_deployment:
+        return text
+    return f"{text}:{event.detail}:{'%20'.join(event.deployment.split())}"

@@ -6,10 +6,11 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from tidegate.domain.call import Outcome, recorded_name
-from tidegate.domain.call_event import CallEvent, format_timeline, parse_timeline
+from tidegate.domain.call_event import TO_WHOLE, CallEvent, format_timeline, parse_timeline
 from tidegate.domain.money import MONEY, exact_money
 
 RecordValue: TypeAlias = str | int | float | bool | Decimal | None
@@ -37,18 +38,6 @@ MIN_GENERATION_SECONDS = 0.05
 MAX_IGNORED_CHARACTERS = 200
 """A caller can make the list of ignored fields long: a group chat has 900 messages with a `name`."""
 
-RECORD_FIELDS = (
-    *("id", "time", "surface", "endpoint", "stream", "model", "provider", "answered_model", "deployment", "status"),
-    *("error_code", "finish_reason", "native_finish_reason", "attempts", "failed_attempts", "input_tokens"),
-    *("output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens", "searches", "estimated", "usage_fault"),
-    *("words", "input_words", "output_words", "words_method", "cost_usd", "held_usd", "first_event_seconds", "seconds"),
-    *("tokens_per_second", "workspace_id", "key_id", "app_id", "session_id", "agent_id", "batch_id", "cache"),
-    *("parent_agent_id", "guardrails", "ignored", "timeline", "trace_until", "trace_id"),
-)
-"""The fields of a record. What is None is not stored. Lost calls and parts of batches have few fields."""
-
-_NO_FIELDS: dict[str, RecordValue] = dict.fromkeys(RECORD_FIELDS)
-
 # A fixed scale: sums stay exact within the 38 digits of a DynamoDB number and of `MONEY`.
 _SCALE = Decimal("1e-18")
 
@@ -57,114 +46,134 @@ _DAY_SECONDS = 86_400
 _text_of_milliseconds = lru_cache(1000)(".{:03}Z".format)
 
 
-class CallDetails(Struct, frozen=True):
-    """The part of a record that a log line has as well: where the call came from, and the path that it took."""
+class CallRecord(Struct, frozen=True, gc=False, omit_defaults=True):
+    """The record of a call. What is None is not stored: lost calls, and the parts of batches, have few fields.
 
-    endpoint: str | None
-    session_id: str | None
-    agent_id: str | None
-    parent_agent_id: str | None
-    batch_id: str | None
-    trace_id: str | None
-    cache: str | None
-    guardrails: str | None
-    ignored: str | None
-    held_usd: Decimal | None
-    tokens_per_second: float | None
-    timeline: str | None
-
-
-def call_record(outcome: Outcome) -> dict[str, RecordValue]:
-    """The call's record. `time` is the start of the call, durations are seconds, `cost_usd` is None if unpriced.
-
-    Durations are differences of UTC seconds, which are multiples of a quarter of a microsecond: multiplied, they are
-    exact, so that they are rounded as by `round(seconds, 6)`, in a third of its time.
+    `time` is the start of the call, durations are seconds, `cost_usd` is None if unpriced.
     """
-    call, deployment, tokens, words = outcome.call, outcome.deployment, outcome.bill.tokens, outcome.bill.words
-    details = call_details(outcome)
-    record = _NO_FIELDS.copy()  # and then field by field, which takes half the time of one literal
-    record["id"] = call.id
-    record["time"] = iso_time(call.started_at)
-    record["surface"] = call.surface.name
-    record["stream"] = call.request.stream
-    record["model"] = call.request.model
-    if deployment is not None:
-        record["provider"] = deployment.provider
-        record["answered_model"] = deployment.model
-        record["deployment"] = deployment.label
-    record["status"] = outcome.status
-    record["error_code"] = outcome.error_code
-    record["finish_reason"] = outcome.finish_reason
-    record["native_finish_reason"] = outcome.native_finish_reason
-    record["attempts"] = outcome.attempts
-    if outcome.failed_attempts:
-        record["failed_attempts"] = " ".join(map(str, outcome.failed_attempts))
-    record["input_tokens"] = tokens.input
-    record["output_tokens"] = tokens.output
-    record["cached_tokens"] = tokens.cached
-    record["written_tokens"] = tokens.written
-    record["reasoning_tokens"] = tokens.reasoning
-    record["searches"] = tokens.searches
-    record["estimated"] = tokens.estimated
-    record["usage_fault"] = tokens.usage_fault
-    record["words"] = words.used
-    record["input_words"] = words.input
-    record["output_words"] = words.output
-    record["words_method"] = words.method
-    if outcome.bill.cost_usd is not None:
-        record["cost_usd"] = quantize_usd(outcome.bill.cost_usd)
-    if outcome.first_event_seconds is not None:
-        record["first_event_seconds"] = round(outcome.first_event_seconds * 1e6) / 1e6
-    record["seconds"] = round((outcome.finished_at - call.started_at) * 1e6) / 1e6
-    record["workspace_id"] = call.workspace.id
-    record["key_id"] = call.principal.key_id
-    record["app_id"] = call.app_id
-    record["endpoint"] = details.endpoint
-    record["session_id"] = details.session_id
-    record["agent_id"] = details.agent_id
-    record["parent_agent_id"] = details.parent_agent_id
-    record["batch_id"] = details.batch_id
-    record["trace_id"] = details.trace_id
-    record["cache"] = details.cache
-    record["guardrails"] = details.guardrails
-    record["ignored"] = details.ignored
-    record["held_usd"] = details.held_usd
-    record["tokens_per_second"] = details.tokens_per_second
-    record["timeline"] = details.timeline
-    if outcome.trace_until is not None:
-        record["trace_until"] = iso_time(outcome.trace_until)
+
+    id: str | None = None
+    time: str | None = None
+    surface: str | None = None
+    endpoint: str | None = None
+    stream: bool | None = None
+    model: str | None = None
+    provider: str | None = None
+    answered_model: str | None = None
+    deployment: str | None = None
+    status: str | None = None
+    error_code: str | None = None
+    finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    attempts: int | None = None
+    failed_attempts: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    written_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    searches: int | None = None
+    estimated: bool | None = None
+    usage_fault: str | None = None
+    words: int | None = None
+    input_words: int | None = None
+    output_words: int | None = None
+    words_method: str | None = None
+    cost_usd: Decimal | None = None
+    held_usd: Decimal | None = None
+    first_event_seconds: float | None = None
+    seconds: float | None = None
+    tokens_per_second: float | None = None
+    workspace_id: str | None = None
+    key_id: str | None = None
+    app_id: str | None = None
+    session_id: str | None = None
+    agent_id: str | None = None
+    batch_id: str | None = None
+    cache: str | None = None
+    parent_agent_id: str | None = None
+    guardrails: str | None = None
+    ignored: str | None = None
+    timeline: str | None = None
+    trace_until: str | None = None
+    trace_id: str | None = None
+
+
+RECORD_FIELDS = CallRecord.__struct_fields__
+
+
+def call_record(outcome: Outcome) -> CallRecord:
+    """The call's record, which `call_details` returns from now on."""
+    call, deployment, hold, bill = outcome.call, outcome.deployment, outcome.hold, outcome.bill
+    tokens, words, cost_usd, first_event_seconds = bill.tokens, bill.words, bill.cost_usd, outcome.first_event_seconds
+    generation_seconds, tokens_per_second = outcome.generation_seconds, None
+    if generation_seconds is not None and generation_seconds >= MIN_GENERATION_SECONDS and tokens.output:
+        tokens_per_second = round(tokens.output / generation_seconds, 1)
+    timeline = format_timeline(outcome.events, "" if deployment is None else deployment.display_name)
+    # By position, in the order of `CallRecord`: names would take longer than all the rest.
+    record = CallRecord(
+        call.id,
+        iso_time(call.started_at),
+        call.surface.name,
+        call.endpoint,
+        call.request.stream,
+        call.request.model,
+        None if deployment is None else deployment.provider,
+        None if deployment is None else deployment.model,
+        None if deployment is None else deployment.label,
+        outcome.status,
+        outcome.error_code,
+        outcome.finish_reason,
+        outcome.native_finish_reason,
+        outcome.attempts,
+        " ".join(map(str, outcome.failed_attempts)) if outcome.failed_attempts else None,
+        tokens.input,
+        tokens.output,
+        tokens.cached,
+        tokens.written,
+        tokens.reasoning,
+        tokens.searches,
+        tokens.estimated,
+        tokens.usage_fault,
+        words.used,
+        words.input,
+        words.output,
+        words.method,
+        None if cost_usd is None else quantize_usd(cost_usd),
+        None if hold is None else hold.amounts.usd,
+        None if first_event_seconds is None else (first_event_seconds * 1e6 + TO_WHOLE - TO_WHOLE) / 1e6,
+        ((outcome.finished_at - call.started_at) * 1e6 + TO_WHOLE - TO_WHOLE) / 1e6,
+        tokens_per_second,
+        call.workspace.id,
+        call.principal.key_id,
+        call.app_id,
+        recorded_name(call.session_id) if call.session_id else None,
+        recorded_name(call.agent_id) if call.agent_id else None,
+        call.batch_id,
+        _cache_verdict(outcome.events) if "cache@" in timeline else None,
+        recorded_name(call.parent_agent_id) if call.parent_agent_id else None,
+        _verdicts(outcome.guardrails) if outcome.guardrails else None,
+        _ignored(outcome.ignored) if outcome.ignored else None,
+        timeline or None,
+        None if outcome.trace_until is None else iso_time(outcome.trace_until),
+        None if call.trace_context is None else call.trace_context.trace_id,
+    )
+    # A dictionary: `__dict__` is a proxy only for classes. `vars` would take twice as long.
+    outcome.__dict__["call_record"] = record  # pyright: ignore[reportIndexIssue]
     return record
 
 
-def call_details(outcome: Outcome) -> CallDetails:
-    """The details of a call, which are made once for its outcome."""
-    calculated: dict[str, CallDetails] = vars(outcome)
-    if "call_details" in calculated:
-        return calculated["call_details"]
-    call, hold, events, deployment = outcome.call, outcome.hold, outcome.events, outcome.deployment
-    tokens, generation_seconds, tokens_per_second = outcome.bill.tokens.output, outcome.generation_seconds, None
-    if tokens and generation_seconds is not None and generation_seconds >= MIN_GENERATION_SECONDS:
-        tokens_per_second = round(tokens / generation_seconds, 1)
-    cache = None
-    for event in events:
-        if event.kind == "cache":
-            cache = event.detail
-    # By position, in the order of `CallDetails`: names would take longer than all the rest.
-    details = calculated["call_details"] = CallDetails(
-        call.endpoint,
-        recorded_name(call.session_id) if call.session_id else None,
-        recorded_name(call.agent_id) if call.agent_id else None,
-        recorded_name(call.parent_agent_id) if call.parent_agent_id else None,
-        call.batch_id,
-        None if call.trace_context is None else call.trace_context.trace_id,
-        cache,
-        _verdicts(outcome.guardrails) if outcome.guardrails else None,
-        _ignored(outcome.ignored) if outcome.ignored else None,
-        None if hold is None else hold.amounts.usd,
-        tokens_per_second,
-        format_timeline(events, deployment.display_name if deployment else "") or None,
-    )
-    return details
+def call_details(outcome: Outcome) -> CallRecord:
+    """The record of a call for its log line, which has many fields of it: it is made once for its outcome."""
+    # As above.
+    calculated: dict[str, CallRecord] = outcome.__dict__  # pyright: ignore[reportAssignmentType]
+    return calculated["call_record"] if "call_record" in calculated else call_record(outcome)
+
+
+def stored_fields(record: CallRecord) -> dict[str, RecordValue]:
+    """The fields of the record that are stored: those that are not None."""
+    fields: dict[str, RecordValue] = to_builtins(record, builtin_types=(Decimal,))
+    return fields
 
 
 def timeline_events(record: Mapping[str, object]) -> list[CallEvent]:
@@ -174,15 +183,37 @@ def timeline_events(record: Mapping[str, object]) -> list[CallEvent]:
     return list(parse_timeline(str(record.get("timeline") or ""), own_deployment))
 
 
-def counter_increments(record: Mapping[str, object]) -> dict[str, int | Decimal]:
-    """The amounts that a call adds to the counters, without zeros. Its record may be a stored one."""
-    increments: dict[str, int | Decimal] = {"calls": 1, f"calls_{record['status']}": 1}
-    if "cost_usd" not in record or record["cost_usd"] is None:
+def counter_increments(record: CallRecord) -> dict[str, int | Decimal]:
+    """The amounts that a call adds to the counters, without zeros."""
+    increments: dict[str, int | Decimal] = {"calls": 1, f"calls_{record.status}": 1}
+    if record.cost_usd is None:
         increments["calls_unpriced"] = 1
-    for name in _SUMMED_FIELDS:
-        if name in record and (amount := record[name]) and (type(amount) is int or type(amount) is Decimal):
-            increments[name] = amount
+    if record.input_tokens:
+        increments["input_tokens"] = record.input_tokens
+    if record.output_tokens:
+        increments["output_tokens"] = record.output_tokens
+    if record.cached_tokens:
+        increments["cached_tokens"] = record.cached_tokens
+    if record.written_tokens:
+        increments["written_tokens"] = record.written_tokens
+    if record.reasoning_tokens:
+        increments["reasoning_tokens"] = record.reasoning_tokens
+    if record.searches:
+        increments["searches"] = record.searches
+    if record.words:
+        increments["words"] = record.words
+    if record.input_words:
+        increments["input_words"] = record.input_words
+    if record.cost_usd:
+        increments["cost_usd"] = record.cost_usd
     return increments
+
+
+def stored_increments(stored: Mapping[str, object]) -> dict[str, int | Decimal]:
+    """The amounts that a call has added to the counters, by its stored record."""
+    counted = CallRecord(status=str(stored["status"]))
+    amounts = {name: stored[name] for name in _SUMMED_FIELDS if type(stored.get(name)) in (int, Decimal)}
+    return counter_increments(replace(counted, **amounts))
 
 
 def readable_record(stored: Mapping[str, object]) -> dict[str, object]:
@@ -236,7 +267,7 @@ def iso_time(at: float) -> str:
     """The time in ISO 8601, UTC, with milliseconds: "2026-11-21T12:00:00.000Z"."""
     second = int(at)
     # As `datetime` does: rounded to microseconds, and cut to milliseconds.
-    milliseconds = round((at - second) * 1e6) // 1000
+    milliseconds = int((at - second) * 1e6 + TO_WHOLE - TO_WHOLE) // 1000
     if 0 <= milliseconds < 1000:
         return _text_of_second(second) + _text_of_milliseconds(milliseconds)
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -253,6 +284,15 @@ def _readable(name: str, value: object) -> object:
     if name.endswith("_usd"):
         return plain_decimal(value)
     return float(value) if name.endswith(("seconds", "_per_second")) else int(value)
+
+
+def _cache_verdict(events: Iterable[CallEvent]) -> str | None:
+    """What the call's last look into the cache has found."""
+    verdict = None
+    for event in events:
+        if event.kind == "cache":
+            verdict = event.detail
+    return verdict
 
 
 def _verdicts(guardrails: Mapping[str, str]) -> str:

@@ -8,21 +8,21 @@ from msgspec import Struct
 from tidegate.domain.account import Hold
 from tidegate.domain.call import Outcome
 from tidegate.domain.limits import Amounts
-from tidegate.domain.record import RecordValue, call_record, counter_increments, iso_time, quantize_usd
+from tidegate.domain.record import CallRecord, call_record, counter_increments, iso_time, quantize_usd
 from tidegate.domain.usage import Bill, TokenCounts, WordCounts
 from tidegate.domain.workspace import Workspace
 
 _NO_COST = quantize_usd(Decimal(0))
 
 
-class Settlement(Struct, frozen=True):
+class Settlement(Struct, frozen=True, gc=False):
     """All that is written when a call ends. `actual` replaces `hold`; `at` is the call's start in UTC seconds."""
 
     workspace_id: str
     call_id: str
     at: float
     shard: int
-    record: dict[str, RecordValue]
+    record: CallRecord
     increments: dict[str, int | Decimal]
     actual: Amounts
     hold: Hold | None
@@ -31,19 +31,17 @@ class Settlement(Struct, frozen=True):
 def build_settlement(outcome: Outcome) -> Settlement:
     """The settlement of a call that this process ended, whatever its status."""
     call, hold, bill, record = outcome.call, outcome.hold, outcome.bill, call_record(outcome)
-    usd, shards = record["cost_usd"], call.workspace.shards  # the cost has the decimal places of `billed_amounts`
-    if type(usd) is not Decimal:
-        usd = _NO_COST
-    shard = shard_of(call.id, shards) if shards > 1 else 0
+    workspace, tokens, usd = call.workspace, bill.tokens, record.cost_usd  # with the decimal places of `billed_amounts`
+    # By position, in the order of `Settlement`: names would take longer.
     return Settlement(
-        workspace_id=call.workspace.id,
-        call_id=call.id,
-        at=call.started_at,
-        shard=shard if hold is None else hold.shard,
-        record=record,
-        increments=counter_increments(record),
-        actual=Amounts(bill.tokens.input + bill.tokens.output, bill.words.used, usd),
-        hold=hold,
+        workspace.id,
+        call.id,
+        call.started_at,
+        shard_of(call.id, workspace.shards) if hold is None else hold.shard,
+        record,
+        counter_increments(record),
+        Amounts(tokens.input + tokens.output, bill.words.used, _NO_COST if usd is None else usd),
+        hold,
     )
 
 
@@ -71,23 +69,23 @@ def lost_settlement(hold: Hold, now: float) -> Settlement:
     amounts = hold.amounts
     output = amounts.tokens - hold.input_tokens
     provider, _, model = hold.model.partition("/")
-    record: dict[str, RecordValue] = {
-        "id": hold.call_id,
-        "time": iso_time(hold.at),
-        "model": hold.model,
-        "provider": provider,
-        "answered_model": model,
-        "status": "lost",
-        "error_code": "lost",
-        "input_tokens": hold.input_tokens,
-        "output_tokens": output,
-        "estimated": True,
-        "words": amounts.words,
-        "cost_usd": amounts.usd,
-        "seconds": round(now - hold.at, 6),
-        "workspace_id": hold.workspace_id,
-        "key_id": hold.key_id,
-    }
+    record = CallRecord(
+        id=hold.call_id,
+        time=iso_time(hold.at),
+        model=hold.model,
+        provider=provider,
+        answered_model=model,
+        status="lost",
+        error_code="lost",
+        input_tokens=hold.input_tokens,
+        output_tokens=output,
+        estimated=True,
+        words=amounts.words,
+        cost_usd=amounts.usd,
+        seconds=round(now - hold.at, 6),
+        workspace_id=hold.workspace_id,
+        key_id=hold.key_id,
+    )
     return Settlement(
         workspace_id=hold.workspace_id,
         call_id=hold.call_id,

@@ -63,22 +63,22 @@ class MemoryMeter:
         return self._settle(settlement)
 
     def _settle(self, settlement: Settlement) -> bool:
-        call_key = (settlement.workspace_id, settlement.call_id)
+        workspace_id, at, hold, calls = settlement.workspace_id, settlement.at, settlement.hold, self._calls
+        call_key = (workspace_id, settlement.call_id)
         if call_key in self._recorded:
             return False
-        record = _encode(settlement.record)
-        calls, expired_at = self._calls, self._clock() - RETENTION_SECONDS
+        record, expired_at = _encode(settlement.record), self._clock() - RETENTION_SECONDS
         while calls and (calls[0][0] <= expired_at or len(calls) >= self._max_calls):
             self._recorded.discard(calls.popleft()[1])
         self._recorded.add(call_key)
-        calls.append((settlement.at, call_key, record))
-        if settlement.hold is not None and self._ledger is not None:
-            self._ledger.settle_call(settlement.hold, settlement.actual)
-        _, day = counter_periods(settlement.at)
-        counters_key = (settlement.workspace_id, day)
-        if counters_key not in self._counters:
-            self._counters[counters_key] = {}
-        add_amounts(self._counters[counters_key], settlement.increments)
+        calls.append((at, call_key, record))
+        if hold is not None and self._ledger is not None:
+            self._ledger.settle_call(hold, settlement.actual)
+        counters_key = (workspace_id, counter_periods(at)[1])
+        if counters_key in self._counters:
+            add_amounts(self._counters[counters_key], settlement.increments)
+        else:
+            self._counters[counters_key] = settlement.increments.copy()
         return True
 
     async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:

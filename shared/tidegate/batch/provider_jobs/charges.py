@@ -7,14 +7,16 @@ is charged is the sum over these results. The settlement's record has the id of 
 from collections.abc import Sequence
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from tidegate.batch.provider_jobs.job_context import JobContext
 from tidegate.batch.provider_jobs.prepared_parts import PreparedPart
-from tidegate.batch.settled_lines import find_booked_hold, usage_fields, usage_increments
+from tidegate.batch.settled_lines import LinesRecord, find_booked_hold, lines_record, usage_increments
 from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, Hold, Reservation, exceeded_limit
 from tidegate.domain.batch import BatchUsage, ProviderJob
 from tidegate.domain.limits import Amounts, ExceededLimit
 from tidegate.domain.money import exact_money
-from tidegate.domain.record import RecordValue, iso_time, quantize_usd
+from tidegate.domain.record import iso_time, quantize_usd
 from tidegate.domain.settlement import Settlement, shard_of
 
 HOLD_SECONDS = 2 * 86_400.0
@@ -81,24 +83,23 @@ async def settle_job(context: JobContext, job: ProviderJob, usage: BatchUsage, e
     await context.components.settlements.settle(settlement)
 
 
-def _record(context: JobContext, job: ProviderJob, usage: BatchUsage, error_code: str | None) -> dict[str, RecordValue]:
-    return {
-        "id": job.reserved_id,
-        "time": iso_time(job.created_at),
-        "surface": context.surface.name,
-        "stream": False,
-        "model": context.batch.model or context.deployment.model_id,
-        "provider": context.deployment.provider,
-        "answered_model": context.deployment.model,
-        "status": "batch",
-        "error_code": error_code,
-        "batch_id": context.batch.id,
-        "mode": "provider_batch",
-        **usage_fields(usage),
-        "seconds": round(max(0.0, context.components.clock() - job.created_at), 6),
-        "workspace_id": context.workspace.id,
-        "key_id": context.principal.key_id,
-    }
+def _record(context: JobContext, job: ProviderJob, usage: BatchUsage, error_code: str | None) -> LinesRecord:
+    return replace(
+        lines_record(usage),
+        id=job.reserved_id,
+        time=iso_time(job.created_at),
+        surface=context.surface.name,
+        stream=False,
+        model=context.batch.model or context.deployment.model_id,
+        provider=context.deployment.provider,
+        answered_model=context.deployment.model,
+        error_code=error_code,
+        batch_id=context.batch.id,
+        mode="provider_batch",
+        seconds=round(max(0.0, context.components.clock() - job.created_at), 6),
+        workspace_id=context.workspace.id,
+        key_id=context.principal.key_id,
+    )
 
 
 @exact_money
