@@ -12,6 +12,6 @@ def test_a_number_is_its_digits_again_and_again() -> None:
 
 def test_not_all_numbers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(digits, "_MOST_NUMBERS", 3)
-    remembered = digits.Digits()
-    assert [remembered[number] for number in range(10)] == [b"%d" % number for number in range(10)]
+    remembered = digits.Digits(b"%x\r\n")
+    assert [remembered[number] for number in range(20)] == [b"%x\r\n" % number for number in range(20)]
     assert len(remembered) <= 3

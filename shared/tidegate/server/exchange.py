@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import cast
 
 from tidegate.runtime.asgi import App, Headers, Message, Scope
+from tidegate.server.digits import CHUNK_STARTS
 from tidegate.server.flow import Flow
 from tidegate.server.refusal import CRASHED, SHUTTING_DOWN, Refusal
 from tidegate.server.request import RepeatedHead, Terms
@@ -243,8 +244,8 @@ class Exchange:
         if reply is None or self.is_over:
             return True
         if reply.is_chunked and self._head is None:
-            if data:
-                flow.write_one(b"%x\r\n%b\r\n" % (len(data), data))
+            if data and not flow.transport.is_closing():
+                flow.transport.write(b"".join((CHUNK_STARTS[len(data)], data, b"\r\n")))
         else:
             self._write(reply, data, more=True)
         return not flow.is_writing_paused

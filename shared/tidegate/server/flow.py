@@ -45,11 +45,6 @@ class Flow:
             self._writable = self._writable or asyncio.Event()
             await self._writable.wait()
 
-    def write_one(self, part: bytes) -> None:
-        """Write the bytes, unless the connection is closed."""
-        if not self.transport.is_closing():
-            self.transport.write(part)
-
     def write(self, parts: Sequence[bytes]) -> None:
         """Write the parts, unless the connection is closed."""
         if self.transport.is_closing():

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from msgspec import Struct
 
-from tidegate.server.digits import DIGITS
+from tidegate.server.digits import CHUNK_STARTS, DIGITS
 from tidegate.server.header_names import FRAMING, LINE_STARTS
 
 _STATUS_LINES = {
@@ -99,7 +99,7 @@ def encode_body(framing: Framing, body: bytes, *, more: bool) -> list[bytes]:
     if not framing.has_body:
         return []
     if framing.is_chunked:
-        parts = [] if not body else [b"%x\r\n" % len(body), body, b"\r\n"]
+        parts = [] if not body else [CHUNK_STARTS[len(body)], body, b"\r\n"]
         return parts if more else [*parts, b"0\r\n\r\n"]
     if framing.left is not None:
         framing.left -= len(body)
