@@ -22,10 +22,11 @@ from msgspec.structs import replace
 
 from tests.store_worlds import NOON, World, aws_world, key, memory_world, outcome, workspace
 from tidegate.aws.sweeper import Sweeper
-from tidegate.domain.account import Account, AccountScope, Hold, Reservation, overdue_holds
+from tidegate.domain.account import Account, AccountScope, Hold, Reservation
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import SPANS, UNITS, Amounts, Limits, booking_name, period_at
 from tidegate.domain.settlement import lost_settlement
+from tidegate.domain.shards import overdue_holds
 from tidegate.domain.usage import Bill, TokenCounts, WordCounts
 from tidegate.errors import LimitReached
 

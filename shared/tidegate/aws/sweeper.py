@@ -31,12 +31,12 @@ from tidegate.aws.table import (
     workspace_item_key,
 )
 from tidegate.aws.world import AwsWorld
-from tidegate.domain.account import Account, AccountScope, Hold, ScopeKind, overdue_holds
+from tidegate.domain.account import Account, AccountScope, Hold, ScopeKind
 from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.limits import Amounts, is_period_forgotten
 from tidegate.domain.record import plain_decimal
 from tidegate.domain.settlement import lost_settlement
-from tidegate.domain.shards import merge_shards
+from tidegate.domain.shards import merge_shards, overdue_holds
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import StoreUnavailable
 from tidegate.policy.metering.alerts import LogBudgetAlerts, send_budget_alerts

@@ -35,7 +35,7 @@ restrictions       networks and endpoints that a key is limited to
 routes             routes, their targets and their validation
 server_options     options of the data plane's HTTP server
 settlement         all that is written when a call has ended
-shards             the shards of an account as one, and an amount divided among them
+shards             the shards of an account as one, an amount divided among them, and overdue holds
 stored_reply       a reply for the cache or an idempotency key
 surface            a client's dialect, as a protocol
 timed_cache        a bounded cache whose entries age by two clocks

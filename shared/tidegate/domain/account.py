@@ -56,7 +56,7 @@ class RateShare(NamedTuple):
 
     unit: str
     limit: int
-    share: Number
+    share: int
 
 
 class BudgetShare(NamedTuple):
@@ -105,7 +105,7 @@ class AccountScope(Struct, frozen=True, dict=True):
     def rates(self) -> tuple[RateShare, ...]:
         """The limits per minute, with this shard's shares."""
         limits = (("requests", self.limits.requests_per_minute), ("tokens", self.limits.tokens_per_minute))
-        return tuple(RateShare(unit, limit, self.share(limit)) for unit, limit in limits if limit is not None)
+        return tuple(RateShare(unit, limit, int(self.share(limit))) for unit, limit in limits if limit is not None)
 
     @cached_property
     def parallel_calls(self) -> Number | None:
@@ -133,16 +133,23 @@ class AccountScope(Struct, frozen=True, dict=True):
         return _in_order({budget.place: budget.share for budget in self.budgets})
 
     @cached_property
-    def smallest_shares(self) -> tuple[Bound, Bound, Bound]:
-        """The smaller share of each unit's two budgets: of tokens, words and USD."""
+    def quarters(self) -> tuple[Bound, Bound, Bound]:
+        """A fourth of the smaller share of each unit's two budgets: of tokens, words and USD."""
         shares = self.budget_shares
-        return min(shares[:2]), min(shares[2:4]), min(shares[4:])
+        tokens, words, usd = _part(min(shares[:2]), 4), _part(min(shares[2:4]), 4), _part(min(shares[4:]), 4)
+        return tokens, words, usd
 
     @cached_property
     def thirds(self) -> tuple[Bound, ...]:
         """A third of each budget of the whole account, in the order of `BOOKINGS`."""
-        maxima = {budget.place: budget.maximum for budget in self.budgets}
-        return _in_order({n: -(-most // 3) if type(most) is int else _divide(most, 3) for n, most in maxima.items()})
+        return tuple([_part(budget, 3) for budget in _in_order({each.place: each.maximum for each in self.budgets})])
+
+
+def _part(bound: Bound, parts: int) -> Bound:
+    """A part of the bound; tokens and words are rounded down."""
+    if isinstance(bound, Decimal):
+        return _divide(bound, parts)
+    return bound if bound == math.inf else bound // parts
 
 
 def _in_order(bounds: Mapping[int, Number]) -> tuple[Bound, ...]:
@@ -230,8 +237,17 @@ def fit_hold(
     amounts = hold.amounts
     tokens, words, usd = amounts.tokens, amounts.words, amounts.usd
     if replaced is None:
-        if not hold.is_batch and _exceeds_rate(account, scope, hold):
-            return load(_LIMIT_ERROR, "exceeded_rate")(account, scope, hold)
+        if not hold.is_batch:
+            requests_share, tokens_share, parallel_share = scope.rate_shares
+            minute, calls, minute_tokens = int(hold.at // 60), 0, 0
+            if minute <= account.minute:  # the clock may be late
+                calls, minute_tokens = account.minute_calls, account.minute_tokens.get(account.minute % MINUTE_SLOTS, 0)
+            if (
+                calls >= requests_share
+                or minute_tokens + tokens > tokens_share
+                or (len(account.holds) >= parallel_share and parallel_calls(account) >= parallel_share)
+            ):
+                return load(_LIMIT_ERROR, "exceeded_rate")(account, scope, hold)
     else:
         held = replaced.amounts
         tokens, words, usd = tokens - held.tokens, words - held.words, MONEY.subtract(usd, held.usd)
@@ -267,18 +283,6 @@ def _sums_with(
         return _sums_with({**dict.fromkeys(names, 0), **booked}, names, tokens, words, usd)
 
 
-def _exceeds_rate(account: Account, scope: AccountScope, hold: Hold) -> bool:
-    """True if a limit per minute, or of parallel calls, does not allow a call which is not counted yet."""
-    requests_share, tokens_share, parallel_share = scope.rate_shares
-    minute = int(hold.at // 60)
-    calls, tokens = minute_usage(account, minute if minute > account.minute else account.minute)
-    return (
-        calls >= requests_share
-        or tokens + hold.amounts.tokens > tokens_share
-        or (len(account.holds) >= parallel_share and parallel_calls(account) >= parallel_share)
-    )
-
-
 def _exceeded_tokens(account: Account, scope: AccountScope, hold: Hold, replaced: Hold) -> ExceededLimit | None:
     """The tokens of the hold's minute if they do not allow the hold in place of `replaced`, which needs fewer."""
     limit, needed = scope.limits.tokens_per_minute, hold.amounts.tokens
@@ -307,10 +311,11 @@ def add_hold(account: Account, hold: Hold, sums: Bookings) -> None:
     if not hold.is_batch:
         minute = int(hold.at // 60)
         if minute > account.minute:
-            account.minute, account.minute_calls = minute, 0
-            account.minute_tokens[minute % MINUTE_SLOTS] = 0
-        account.minute_calls += 1
-        add_minute_tokens(account, account.minute, hold.amounts.tokens)
+            account.minute, account.minute_calls = minute, 1
+            account.minute_tokens[minute % MINUTE_SLOTS] = hold.amounts.tokens
+        else:
+            account.minute_calls += 1
+            add_minute_tokens(account, account.minute, hold.amounts.tokens)
     account.holds[hold.call_id] = hold
     account.booked.update(sums)
 
@@ -344,11 +349,6 @@ def used_amount(account: Account, unit: Unit, span: Span, at: float, first_day: 
     return account.booked.get(booking_name(unit, name), 0) - sum(hold.amounts.of(unit) for hold in held)
 
 
-def overdue_holds(account: Account, now: float) -> list[Hold]:
-    """The holds of calls whose process has died, oldest first."""
-    return sorted((hold for hold in account.holds.values() if hold.expires_at < now), key=lambda hold: hold.at)
-
-
 def rate_statuses(account: Account, scope: AccountScope, now: float) -> dict[str, RateStatus]:
     """The limits per minute by unit, "requests" and "tokens"; units without a limit are absent."""
     minute = int(now // 60)
@@ -356,9 +356,10 @@ def rate_statuses(account: Account, scope: AccountScope, now: float) -> dict[str
         minute = account.minute
     calls, tokens = minute_usage(account, minute)
     statuses: dict[str, RateStatus] = {}
+    reset_seconds = (minute + 1) * 60.0 - now
     for unit, limit, share in scope.rates:
-        remaining = int(share) - (calls if unit == "requests" else tokens)
-        statuses[unit] = RateStatus(limit, remaining if remaining > 0 else 0, (minute + 1) * 60.0 - now)
+        remaining = share - (calls if unit == "requests" else tokens)
+        statuses[unit] = RateStatus(limit, remaining if remaining > 0 else 0, reset_seconds)
     return statuses
 
 

@@ -166,14 +166,24 @@ def booking_name(unit: str, period_name: str) -> str:
 
 def booking_names(at: float, first_day: int) -> tuple[str, str, str, str, str, str]:
     """The names under which amounts are booked at the time `at` (UTC seconds), in the order of `BOOKINGS`."""
-    return _booking_names_of_day(int(at // DAY_SECONDS), first_day)
+    names_of_day = _names_of_day.get(first_day)
+    if names_of_day is None or not names_of_day[0] <= at < names_of_day[1]:
+        names_of_day = _names_of_day[first_day] = _booking_names_of_day(int(at // DAY_SECONDS), first_day)
+    return names_of_day[2]
+
+
+_BookingNames: TypeAlias = tuple[str, str, str, str, str, str]
+
+_names_of_day: dict[int, tuple[float, float, _BookingNames]] = {}
+"""The day that was last asked for, by the first day of months: its begin, its end, and the names."""
 
 
 @lru_cache(64)
-def _booking_names_of_day(day: int, first_day: int) -> tuple[str, str, str, str, str, str]:
-    periods: dict[Span, str] = {span: period_at(span, day * DAY_SECONDS, first_day).name for span in SPANS}
+def _booking_names_of_day(day: int, first_day: int) -> tuple[float, float, _BookingNames]:
+    at = day * DAY_SECONDS
+    periods: dict[Span, str] = {span: period_at(span, at, first_day).name for span in SPANS}
     first, second, third, fourth, fifth, sixth = [booking_name(unit, periods[span]) for unit, span in BOOKINGS]
-    return first, second, third, fourth, fifth, sixth
+    return at, at + DAY_SECONDS, (first, second, third, fourth, fifth, sixth)
 
 
 @lru_cache(64)

@@ -1,9 +1,9 @@
-"""The shards of a workspace's account as one account, and an amount divided among them."""
+"""What is done with accounts between calls: shards are seen as one, an amount is divided, overdue holds are found."""
 
 from collections.abc import Sequence
 from decimal import ROUND_UP, Decimal
 
-from tidegate.domain.account import MINUTE_SLOTS, MONEY_DECIMALS, Account, add_amounts, add_minute_tokens
+from tidegate.domain.account import MINUTE_SLOTS, MONEY_DECIMALS, Account, Hold, add_amounts, add_minute_tokens
 from tidegate.domain.limits import Number
 from tidegate.domain.money import exact_money
 
@@ -29,3 +29,8 @@ def part_of_shard(amount: Number, shards: int) -> Number:
     if isinstance(amount, Decimal):
         return (amount / shards).quantize(Decimal(1).scaleb(-MONEY_DECIMALS), ROUND_UP)
     return -(-amount // shards)
+
+
+def overdue_holds(account: Account, now: float) -> list[Hold]:
+    """The holds of calls whose process has died, oldest first."""
+    return sorted((hold for hold in account.holds.values() if hold.expires_at < now), key=lambda hold: hold.at)

@@ -29,23 +29,24 @@ class MemoryLedger(Struct):
     async def reserve(self, reservation: Reservation, replacing: Hold | None = None) -> tuple[Hold, Account | None]:
         """See `Ledger.reserve`."""
         hold, scopes = reservation.hold, reservation.scopes
-        accounts = [self._account(scope.kind, scope.id) for scope in scopes]
-        booked = accounts[0].holds.get(hold.call_id)
+        first = self._account(scopes[0].kind, scopes[0].id)
+        booked = first.holds.get(hold.call_id)
         replaced = replacing if booked == replacing else None
         if booked is not None and replaced is None:
-            return hold, accounts[0]
-        sums: list[dict[str, Number]] = []
-        for scope, account in zip(scopes, accounts, strict=True):
-            fitted = fit_hold(account, scope.unsharded, hold, replaced)
-            if isinstance(fitted, ExceededLimit):
-                raise limit_error(scope, fitted, hold.at)
-            sums.append(fitted)
-        for account, sums_of_account in zip(accounts, sums, strict=True):
+            return hold, first
+        fitting: list[tuple[Account, dict[str, Number]]] = []
+        for scope in scopes:
+            account = self._account(scope.kind, scope.id) if fitting else first
+            sums = fit_hold(account, scope.unsharded, hold, replaced)
+            if isinstance(sums, ExceededLimit):
+                raise limit_error(scope, sums, hold.at)
+            fitting.append((account, sums))
+        for account, sums in fitting:
             if replaced is None:
-                add_hold(account, hold, sums_of_account)
+                add_hold(account, hold, sums)
             else:
                 replace_hold(account, replaced, hold, self.clock())
-        return hold, accounts[0]
+        return hold, first
 
     async def account(self, scope: AccountScope, first_day: int = 1) -> Account:
         """See `Ledger.account`."""
@@ -67,8 +68,9 @@ class MemoryLedger(Struct):
     def settle_call(self, hold: Hold, actual: Amounts) -> None:
         """Book the amounts used in place of the call's hold; nothing happens if it was settled before."""
         for kind in hold.account_kinds:
-            account = self._account(kind, _account_id(hold, kind))
-            if account.holds.get(hold.call_id) == hold:
+            account = self._account(kind, hold.workspace_id if kind == "workspace" else hold.key_id)
+            booked = account.holds.get(hold.call_id)
+            if booked is hold or booked == hold:
                 settle_hold(account, hold, actual, self.clock())
 
     def _account(self, kind: ScopeKind, id: str) -> Account:

@@ -151,12 +151,8 @@ def is_large(reservation: Reservation) -> bool:
     """True if `large_shares` lists a budget."""
     held = reservation.hold.amounts
     for scope in reservation.scopes:
-        tokens, words, usd = scope.smallest_shares
-        if (
-            held.tokens * PARALLEL_ANSWERS > tokens
-            or held.words * PARALLEL_ANSWERS > words
-            or MONEY.multiply(held.usd, PARALLEL_ANSWERS) > usd
-        ):
+        tokens, words, usd = scope.quarters
+        if held.tokens > tokens or held.words > words or held.usd > usd:
             return True
     return False
 
