@@ -237,12 +237,12 @@ def sum_counters(counters: Iterable[Mapping[str, int | str]]) -> dict[str, int |
 
 def counter_periods(at: float) -> tuple[str, str]:
     """The names of the month and the day (UTC) of a time: "M#2026-11" and "D#2026-11-21"."""
-    return _periods_of_day(int(at // _DAY_SECONDS))
+    return periods_of_day(int(at // _DAY_SECONDS))
 
 
 @lru_cache(8)
-def _periods_of_day(day: int) -> tuple[str, str]:
-    """The names for a day, counted from 1970-01-01."""
+def periods_of_day(day: int) -> tuple[str, str]:
+    """The names of the month and the day of a day that is counted from 1970-01-01."""
     date = datetime.fromtimestamp(day * _DAY_SECONDS, UTC).date().isoformat()
     return f"M#{date[:7]}", f"D#{date}"
 

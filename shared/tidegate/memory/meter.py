@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from tidegate.domain.account import add_amounts
 from tidegate.domain.call import Outcome
-from tidegate.domain.record import RETENTION_SECONDS, RecordValue, counter_periods, readable_counters, readable_record
+from tidegate.domain.limits import DAY_SECONDS
+from tidegate.domain.record import RETENTION_SECONDS, RecordValue, periods_of_day, readable_counters, readable_record
 from tidegate.domain.settlement import Settlement, build_settlement
 from tidegate.memory.ledger import MemoryLedger
 
@@ -74,7 +75,7 @@ class MemoryMeter:
         calls.append((at, call_key, record))
         if hold is not None and self._ledger is not None:
             self._ledger.settle_call(hold, settlement.actual)
-        counters_key = (workspace_id, counter_periods(at)[1])
+        counters_key = (workspace_id, periods_of_day(int(at // DAY_SECONDS))[1])
         if counters_key in self._counters:
             add_amounts(self._counters[counters_key], settlement.increments)
         else:
