@@ -191,9 +191,11 @@ class Exchange(Response):
                     if self._waiter is not None and not self._waiter.done():
                         self._waiter.set_exception(error)
                     return
-                if not wants_more:
-                    self._receiver = None
-            is_reached = not wants_more or self.is_complete or self.failure is not None
+            if not wants_more:
+                self._receiver = None
+            elif not self.is_complete and self.failure is None:
+                return
+            is_reached = True
         waiter = self._waiter
         if is_reached and waiter is not None and not waiter.done():
             waiter.set_result(None)

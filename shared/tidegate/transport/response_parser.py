@@ -135,7 +135,7 @@ class ResponseParser(Generic[_Response]):
             response.has_content = True
             for piece in arrived:
                 response.size += len(piece)
-            response.pieces += arrived
+            response.pieces.extend(arrived)
             arrived.clear()
         elif has_head and not response.is_complete:
             self._unproductive_bytes += len(data)
