@@ -122,6 +122,9 @@ class Gateway(Components, frozen=True):
         session_id = headers.session_id or None
         if session_id is None and (origin is not None or not request.is_plain):
             session_id = request.session_id
+        may_trace = (
+            workspace.trace_failures or workspace.trace_sample or principal.trace_sample or options.observability
+        )
         # By position, in the order of `CallOf`: names would take longer than all the rest.
         return CallOf(
             ulid(now),
@@ -136,7 +139,7 @@ class Gateway(Components, frozen=True):
             authenticated_at,
             session_id,
             has_own_timeout,
-            body if body is not None and _may_have_trace(options, principal, workspace) else None,
+            body if may_trace and _may_have_trace(options, principal, workspace) else None,
             self._ignored_options(workspace) if options.observability else (),
             self._trace_context(headers) if headers.traceparent or self.open_telemetry else None,
             None if headers.app_id is None else parse_app_id(headers.app_id),

@@ -54,7 +54,7 @@ LAMBDA_MARGIN_SECONDS = 3.0
 
 
 class RequestHead(Redacted, Struct, frozen=True):
-    """What the headers of a request say. The requests of one connection share it if they have the same ones.
+    """The headers of a request, and all that they say. Requests of one connection with equal headers share it.
 
     `caller_key` is None for a caller that `Gateway.authenticate` must look at. `is_json`: the body may be read.
     """
@@ -125,7 +125,7 @@ class OperationEndpoint(Struct, frozen=True):
     only_counts: bool = False
 
     def read_head(self, scope: Scope, headers: dict[bytes, bytes]) -> RequestHead:
-        """Return what the headers of a request say; it holds for all requests of this endpoint with the same ones."""
+        """Return what the headers of a request say; it holds for all requests with equal headers."""
         call_headers = NO_HEADERS if _CALL_HEADERS.isdisjoint(headers) else _call_headers(scope, headers)
         workspace_id = headers[b"x-workspace-id"].decode("latin-1") if b"x-workspace-id" in headers else None
         # A bearer token in `authorization` is the credential of every surface: see `Surface.credential`.
