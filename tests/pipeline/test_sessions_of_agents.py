@@ -93,6 +93,18 @@ async def test_reasoning_that_no_account_can_read_is_left_out_and_named(is_store
         assert bare.headers["x-tidegate-ignored-params"].split(",") == named
 
 
+async def test_reasoning_that_the_only_account_cannot_read_is_left_out_and_named() -> None:
+    answer: Any = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]}
+    foreign = {"type": "reasoning", "id": "rs_9", "summary": [], "encrypted_content": "another account's"}
+    async with world(account) as client:
+        for _ in range(2):  # with a plan that is made, and with one that is there already
+            body = {"model": "openai/gpt-5", "input": [HELLO, foreign, answer, HELLO], "store": False}
+            reply = await client.post(body, "/v1/responses")
+            assert (reply.status, reply.headers.get("x-tidegate-ignored-params")) == (200, "input[1]"), reply.json
+        inputs = [json.loads(request.content)["input"] for request in client.requests]
+    assert inputs == [body["input"], [HELLO, answer, HELLO]] * 2
+
+
 async def test_the_session_and_the_agent_of_codex_are_on_the_record() -> None:
     async with world(account, TIDEGATE_ROUTES=route("weight"), SECOND_OPENAI_API_KEY="provider-secret-3") as client:
         await turn(client, [HELLO], {"session-id": "s-1", "x-openai-subagent": "review"})

@@ -65,8 +65,9 @@ def dispatch(
 
     If all candidates fail, raises the first error that a retry may avoid, or else the requested model's error.
     """
-    target = None if observation.plan is None else observation.plan.target
-    if target is not None and call.request.is_plain:  # the only candidate, whichever error it ends with
+    target, request = None if observation.plan is None else observation.plan.target, call.request
+    # The only candidate, whichever error it ends with: a request in another dialect may come again without reasoning.
+    if target is not None and request.is_plain and request.origin is None:
         return _try_deployments(components, call, target.resolution, observation, connections, 0)
     return _try_candidates(components, call, observation, connections, target)
 
@@ -141,25 +142,42 @@ async def _try_deployments(
             request, ignored, headroom = winner.call.request, winner.ignored, winner.headroom
             return Dispatched(winner.translator, winner.deployment, reply, ignored, headroom, request)
         except TidegateError as error:
-            record_failure(components, call, observation, order.deployment, error, components.clock() - started_at)
-            remaining_seconds = call.deadline - components.clock()
-            order.fail_over(error, at=components.clock(), may_move=remaining_seconds > 0)
-            delay: float | None = 0.0
-            if not order.is_first_attempt:
-                unread = order.unread_reasoning(call.request)
-                if unread is not None:  # the same deployments are asked again without it
-                    raise unread from None
-                delay = _retry_delay(components, call, order, remaining_seconds, alternatives)
-            if delay is None:
-                raise as_final_error(order.best_error, order.retries, call.request.options.num_retries) from None
-            if failed_attempts := observation.failed_attempts():
-                failed = str(failed_attempts[-1])
-                level = logging.WARNING if call.batch_id is None else logging.DEBUG
-                log.log(level, "attempt.failed", extra={"call_id": call.id, "attempt": failed})
-            if delay:
-                observation.record("queued", "retry_delay")
-                await components.retries.sleep(delay)
-                observation.upstream_seconds += delay
+            seconds = components.clock() - started_at
+            await _move_on(components, call, observation, order, alternatives, error, seconds)
+
+
+async def _move_on(
+    components: Components,
+    call: Call,
+    observation: Observation,
+    order: AttemptOrder,
+    alternatives: int,
+    error: TidegateError,
+    seconds: float,
+) -> None:
+    """Record that an attempt failed after `seconds`, and wait until the next one may start: `order.deployment` has it.
+
+    Raises the candidate's error if no further attempt helps.
+    """
+    record_failure(components, call, observation, order.deployment, error, seconds)
+    remaining_seconds = call.deadline - components.clock()
+    order.fail_over(error, at=components.clock(), may_move=remaining_seconds > 0)
+    delay: float | None = 0.0
+    if not order.is_first_attempt:
+        unread = order.unread_reasoning(call.request)
+        if unread is not None:  # the same deployments are asked again without it
+            raise unread from None
+        delay = _retry_delay(components, call, order, remaining_seconds, alternatives)
+    if delay is None:
+        raise as_final_error(order.best_error, order.retries, call.request.options.num_retries) from None
+    if failed_attempts := observation.failed_attempts():
+        failed = str(failed_attempts[-1])
+        level = logging.WARNING if call.batch_id is None else logging.DEBUG
+        log.log(level, "attempt.failed", extra={"call_id": call.id, "attempt": failed})
+    if delay:
+        observation.record("queued", "retry_delay")
+        await components.retries.sleep(delay)
+        observation.upstream_seconds += delay
 
 
 def _retry_delay(
