@@ -38,6 +38,12 @@ def test_a_trace_is_read_as_it_was_written() -> None:
     assert msgspec.structs.replace(attempt, pieces=tuple(attempt.pieces)) == ATTEMPT
 
 
+def test_arrivals_are_read_as_pieces() -> None:
+    stored = msgspec.structs.replace(ATTEMPT, pieces=(), started_at=1000.0, arrivals=[1000.5, 1001.5], sizes=[4, 5])
+    [attempt] = decode_trace(encode_trace(msgspec.structs.replace(TRACE, attempts=[stored]))).attempts
+    assert msgspec.structs.replace(attempt, pieces=tuple(attempt.pieces)) == ATTEMPT
+
+
 def test_what_is_not_a_trace_is_refused() -> None:
     for content in (b"", b"{}", encode_trace(TRACE)[:-9]):
         with pytest.raises(msgspec.DecodeError):

@@ -22,8 +22,9 @@ class TracedAttempt(Struct, kw_only=True, omit_defaults=True):
     """One request to a deployment, and its reply. Times are seconds after the call's start.
 
     Neither `url` nor `headers` have credentials. `reply` are the body's bytes as they arrived, in `pieces`; a masked
-    trace has the pieces alone. `omitted_bytes` counts the bytes of `body` and `reply` that are beyond the limits of a
-    trace, and not kept. `error` is the code of the attempt's error.
+    trace has the pieces alone. A stored trace has them as `arrivals`, in UTC seconds, and `sizes`; the call began at
+    `started_at`. `omitted_bytes` counts the bytes of `body` and `reply` that are beyond the limits of a trace, and
+    not kept. `error` is the code of the attempt's error.
     """
 
     deployment: str
@@ -37,6 +38,9 @@ class TracedAttempt(Struct, kw_only=True, omit_defaults=True):
     reply_headers: dict[str, str] = {}
     reply: bytes = b""
     pieces: Sequence[Piece] = ()
+    started_at: float = 0.0
+    arrivals: Sequence[float] = ()
+    sizes: Sequence[int] = ()
     omitted_bytes: int = 0
     error: str | None = None
 
@@ -81,6 +85,12 @@ def encode_trace(trace: Trace) -> bytes:
 def decode_trace(content: bytes) -> Trace:
     """Return the trace that `encode_trace` wrote. Raises `msgspec.DecodeError`."""
     try:
-        return msgspec.msgpack.decode(zlib.decompress(content), type=Trace)
+        trace = msgspec.msgpack.decode(zlib.decompress(content), type=Trace)
     except zlib.error as error:
         raise msgspec.DecodeError(str(error)) from None
+    for attempt in trace.attempts:
+        if attempt.arrivals:
+            sizes, began_at = attempt.sizes, attempt.started_at
+            attempt.pieces = [Piece(at - began_at, size) for at, size in zip(attempt.arrivals, sizes, strict=True)]
+            attempt.arrivals, attempt.sizes, attempt.started_at = (), (), 0.0
+    return trace

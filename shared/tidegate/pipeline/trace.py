@@ -19,7 +19,7 @@ from tidegate.domain.internal_error import internal_error
 from tidegate.domain.operation import Assembler, Reply, ReplyChunk
 from tidegate.domain.origin import NATIVE
 from tidegate.domain.otel import Attempt, attempts_of
-from tidegate.domain.trace import Piece, Trace, TracedAttempt, TracedError, encode_trace, is_sampled
+from tidegate.domain.trace import Trace, TracedAttempt, TracedError, encode_trace, is_sampled
 from tidegate.domain.workspace import trace_rate
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation
 from tidegate.json import decode, encode
@@ -316,7 +316,6 @@ class AttemptRecorder:
 
     def traced(self, attempt: Attempt) -> TracedAttempt:
         """Return what was recorded of this attempt, whose reason, times and error `attempt` has."""
-        started_at = self._trace.started_at
         return TracedAttempt(
             deployment=self._deployment,
             reason=attempt.reason,
@@ -332,7 +331,9 @@ class AttemptRecorder:
                 if name in _REPLY_HEADERS or name.startswith(_REPLY_PREFIXES)
             },
             reply=self._redacted(b"".join(self._pieces)),
-            pieces=[Piece(at - started_at, len(piece)) for at, piece in zip(self._times, self._pieces, strict=True)],
+            started_at=self._trace.started_at,
+            arrivals=self._times,
+            sizes=list(map(len, self._pieces)),
             omitted_bytes=self._omitted_bytes,
             error=attempt.error,
         )
