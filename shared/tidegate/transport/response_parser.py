@@ -63,7 +63,7 @@ _Response = TypeVar("_Response", bound=Response)
 
 
 class _Callbacks(Struct, frozen=True):
-    """What httptools calls. Half of it are methods of lists, which take a tenth of the time of a function."""
+    """The callbacks of httptools. Two of them are methods of lists, which take a tenth of the time of a function."""
 
     on_message_begin: Callable[[], object]
     on_headers_complete: Callable[[], None]
