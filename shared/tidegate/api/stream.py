@@ -145,8 +145,8 @@ class EventStream:
         if not batch:
             return True
         data = self._surface_stream.events(batch)
-        if self._comment is not None and not self._comment.done():
-            self._unsent += data
+        if self._unsent or (self._comment is not None and not self._comment.done()):
+            self._unsent += data  # `_drain` is awaited, except at the end of a stream
             return False
         self._last_sent = self._timer.time()
         return self._write_more(data)

@@ -147,11 +147,11 @@ class ParsedBatches:
         Returns True then, and False at the end of the stream. Other batches that were pulled do not come again. Errors
         are masked.
         """
+        self._receive = receive
         try:
             if first is not None and not receive(first):
                 return True
             del first  # an open stream keeps nothing that was sent
-            self._receive = receive
             if self._last_batches is None:  # else the stream was too short to push any of it
                 if self._is_over():
                     return False
@@ -167,6 +167,8 @@ class ParsedBatches:
         except UpstreamError as error:
             mask(error)
             raise
+        finally:
+            del self._receive  # it refers to these batches, and the garbage collector runs seldom
 
     def _receive_piece(self, piece: bytes) -> bool:
         chunks, parser = self._parse(piece), self._parser
