@@ -5,16 +5,18 @@ from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.store_worlds import NOON
-from tidegate.domain.account import Account, AccountScope, Hold, Reservation, exceeded_limit, fit_hold
+from tidegate.domain.account import MINUTE_SLOTS, Account, AccountScope, Hold, Reservation, fit_hold
 from tidegate.domain.budget_alerts import AccountSnapshot, may_have_crossed
+from tidegate.domain.limit_error import exceeded_limit
 from tidegate.domain.limits import BOOKINGS, Amounts, Limits, Number, booking_names
 from tidegate.policy.metering.reservation import PARALLEL_ANSWERS, is_large, large_shares
 
 NAMES = booking_names(NOON, 1)
 COUNTS = st.integers(0, 12) | st.integers(0, 10**12)
-MONEY = st.builds(lambda units, places: Decimal(units).scaleb(-places), COUNTS, st.sampled_from([0, 2, 12, 18]))
+MONEY = st.tuples(COUNTS, st.sampled_from([0, 2, 12, 18])).map(lambda pair: Decimal(pair[0]).scaleb(-pair[1]))
 BUDGETS = {f"{unit}_per_{span}": st.none() | (MONEY if unit == "usd" else COUNTS) for unit, span in BOOKINGS}
 AMOUNTS = st.builds(Amounts, COUNTS, COUNTS, MONEY)
 LIMITS = st.builds(Limits, **BUDGETS)
@@ -43,7 +45,7 @@ def test_a_hold_fits_exactly_if_each_budget_has_room_for_it(
     exceeded = exceeded_limit(account, scope, hold_of(amounts), before)
     assert (exceeded and exceeded.limit) == (full[0] if full else None)
     fitted = fit_hold(account, scope, hold_of(amounts), before)
-    assert fitted == exceeded if full else {name: Fraction(value) for name, value in dict(fitted).items()} == sums
+    assert (fitted and {name: Fraction(value) for name, value in fitted.items()}) == (None if full else sums)
     assert account == Account(booked)
 
 
@@ -68,3 +70,41 @@ def test_a_budget_may_have_crossed_a_threshold_from_a_third_on(limits: Limits, b
     may_have = may_have_crossed(AccountSnapshot("ws_one", scope, Account(booked), NOON))
     assert may_have or not any(crossed)
     assert any(crossed) or not may_have or any(budget.maximum < 36 for budget in scope.budgets)
+
+
+RATES = st.none() | st.integers(0, 5)
+MINUTE = int(NOON // 60)
+TIMES = st.integers(-3, 3).map(lambda minutes: NOON + 60 * minutes)
+
+
+@given(
+    limits=st.builds(Limits, RATES, RATES, RATES),
+    shard=st.integers(0, 2),
+    minute=st.integers(-2, 2),
+    calls=st.integers(0, 3),
+    minute_tokens=st.lists(st.integers(0, 6), min_size=MINUTE_SLOTS, max_size=MINUTE_SLOTS),
+    open_calls=st.lists(st.booleans(), max_size=4),
+    tokens=st.integers(0, 6),
+    at=TIMES,
+    replaced=st.none() | st.integers(0, 6),
+    is_batch=st.booleans(),
+)
+def test_a_hold_fits_exactly_if_no_rate_is_exceeded(
+    limits: Limits,
+    shard: int,
+    minute: int,
+    calls: int,
+    minute_tokens: list[int],
+    open_calls: list[bool],
+    tokens: int,
+    at: float,
+    replaced: int | None,
+    is_batch: bool,
+) -> None:
+    scope = AccountScope("workspace", "ws_one", limits, shard, 3)
+    holds = {str(i): replace(hold_of(Amounts()), is_batch=each) for i, each in enumerate(open_calls)}
+    account = Account({}, holds, MINUTE + minute, calls, dict(enumerate(minute_tokens)))
+    hold = replace(hold_of(Amounts(tokens)), at=at, is_batch=is_batch)
+    before = None if replaced is None else replace(hold, amounts=Amounts(replaced))
+    exceeded = exceeded_limit(account, scope, hold, before)
+    assert (fit_hold(account, scope, hold, before) is None) == (exceeded is not None)

@@ -36,7 +36,6 @@ from tidegate.domain.account import (
     ScopeKind,
     add_amounts,
     bookings,
-    exceeded_limit,
     refunds_minute_tokens,
     settlement_bookings,
 )
@@ -337,7 +336,7 @@ class _AccountRefused(Exception):
 
 
 def _check_limits(account: Account, scope: AccountScope, hold: Hold, replaced: Hold | None = None) -> None:
-    exceeded = exceeded_limit(account, scope, hold, replaced)
+    exceeded = load("tidegate.domain.limit_error", "exceeded_limit")(account, scope, hold, replaced)
     if exceeded is not None:
         raise _AccountRefused(scope, exceeded)
 

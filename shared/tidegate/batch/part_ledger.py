@@ -11,9 +11,9 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tidegate.domain.account import Account, AccountScope, Hold, Reservation, ScopeKind, exceeded_limit
+from tidegate.domain.account import Account, AccountScope, Hold, Reservation, ScopeKind
 from tidegate.domain.budget_alerts import AccountSnapshot
-from tidegate.domain.limit_error import limit_error
+from tidegate.domain.limit_error import exceeded_limit, limit_error
 from tidegate.domain.limits import NO_LIMITS, Amounts
 from tidegate.domain.money import exact_money
 from tidegate.errors import LimitReached

@@ -24,8 +24,9 @@ from tidegate.batch.part_ledger import PartLedger, Shortage
 from tidegate.batch.part_meter import PartMeter
 from tidegate.batch.part_settlement import release_slice, settle_slice
 from tidegate.batch.part_worker import PartWorker, StopReason
-from tidegate.domain.account import Hold, exceeded_limit
+from tidegate.domain.account import Hold
 from tidegate.domain.batch import Batch, PauseReason
+from tidegate.domain.limit_error import exceeded_limit
 from tidegate.domain.limits import Amounts, ExceededLimit
 from tidegate.domain.settlement import shard_of
 from tidegate.domain.workspace import Principal, Workspace

@@ -6,8 +6,9 @@ from msgspec.structs import replace
 
 from tidegate.batch.components import BatchComponents
 from tidegate.batch.transitions import change_batch
-from tidegate.domain.account import AccountScope, Hold, exceeded_limit
+from tidegate.domain.account import AccountScope, Hold
 from tidegate.domain.batch import Batch
+from tidegate.domain.limit_error import exceeded_limit
 from tidegate.domain.limits import Amounts
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import InvalidKey, WorkspaceForbidden

@@ -18,7 +18,7 @@ identity           the OIDC issuer, and the identity in an access token
 ids                ULIDs, which sort by time; random letters and digits
 keys               secrets of virtual keys, and keys of OIDC subjects
 internal_error     the error that callers get for a bug of the gateway
-limit_error        the error for a call that exceeds a limit
+limit_error        which limit a call exceeds, and the error that says so
 limits             rates, budgets and allowed models; days and months
 managed_resources  plans, admin keys, members and the audit log
 model_names        the plain spelling of a model's name

@@ -1,7 +1,7 @@
 """The account of a workspace or a key: how much of its limits is used, and how much its open calls hold.
 
 The rules of reservations, for both stores: the one in memory calls them directly; the one in DynamoDB expresses them as
-the condition of its write, and calls `exceeded_limit` to find out why the condition failed.
+the condition of its write. `limit_error.exceeded_limit` finds out why an account does not allow a hold.
 """
 
 import math
@@ -17,7 +17,6 @@ from msgspec.structs import replace
 from tidegate.domain.limits import (
     BOOKINGS,
     Amounts,
-    ExceededLimit,
     Limits,
     Number,
     Span,
@@ -28,7 +27,6 @@ from tidegate.domain.limits import (
     period_at,
 )
 from tidegate.domain.money import MONEY, exact_money
-from tidegate.lazy import load
 
 ScopeKind = Literal["workspace", "key"]
 
@@ -36,8 +34,6 @@ Bound: TypeAlias = Number | float
 """A shard's share of a limit; infinite without that limit."""
 
 _UNBOUNDED: Mapping[Unit, Bound] = {"tokens": math.inf, "words": math.inf, "usd": Decimal("Infinity")}
-
-_LIMIT_ERROR = "tidegate.domain.limit_error"
 
 _add_money, _divide = MONEY.add, MONEY.divide
 
@@ -218,47 +214,43 @@ def bookings(hold: Hold, amounts: Amounts) -> dict[str, Number]:
     return {name: by_unit[unit] for name, (unit, _) in zip(names, BOOKINGS, strict=True) if by_unit[unit]}
 
 
-def exceeded_limit(
-    account: Account, scope: AccountScope, hold: Hold, replaced: Hold | None = None
-) -> ExceededLimit | None:
-    """The first limit of the account that does not allow the hold; None if all do. See `fit_hold`."""
-    fitted = fit_hold(account, scope, hold, replaced)
-    return fitted if isinstance(fitted, ExceededLimit) else None
-
-
 def fit_hold(
     account: Account, scope: AccountScope, hold: Hold, replaced: Hold | None = None
-) -> dict[str, Number] | ExceededLimit:
-    """The sums of `Account.booked` with the hold, by name; or the first limit of the account that does not allow it.
+) -> dict[str, Number] | None:
+    """The sums of `Account.booked` with the hold, by name; None if a limit does not allow it: see `exceeded_limit`.
 
     `replaced` is the open hold of the same call that the new one replaces: the call is counted already, and what that
     hold has booked is available to the new one.
     """
     amounts = hold.amounts
     tokens, words, usd = amounts.tokens, amounts.words, amounts.usd
-    if replaced is None:
-        if not hold.is_batch:
-            requests_share, tokens_share, parallel_share = scope.rate_shares
-            minute, calls, minute_tokens = int(hold.at // 60), 0, 0
-            if minute <= account.minute:  # the clock may be late
-                calls, minute_tokens = account.minute_calls, account.minute_tokens.get(account.minute % MINUTE_SLOTS, 0)
-            if (
-                calls >= requests_share
-                or minute_tokens + tokens > tokens_share
-                or (len(account.holds) >= parallel_share and parallel_calls(account) >= parallel_share)
-            ):
-                return load(_LIMIT_ERROR, "exceeded_rate")(account, scope, hold)
-    else:
+    if replaced is not None:
         held = replaced.amounts
         tokens, words, usd = tokens - held.tokens, words - held.words, MONEY.subtract(usd, held.usd)
-        exceeded = None if hold.is_batch else _exceeded_tokens(account, scope, hold, replaced)
-        if exceeded is not None:
-            return exceeded
+        if not hold.is_batch and not _fits_minute(account, scope, hold, tokens):
+            return None
+    elif not hold.is_batch:
+        requests_share, tokens_share, parallel_share = scope.rate_shares
+        minute, calls, minute_tokens = int(hold.at // 60), 0, 0
+        if minute <= account.minute:  # the clock may be late
+            calls, minute_tokens = account.minute_calls, account.minute_tokens.get(account.minute % MINUTE_SLOTS, 0)
+        if (
+            calls >= requests_share
+            or minute_tokens + tokens > tokens_share
+            or (len(account.holds) >= parallel_share and parallel_calls(account) >= parallel_share)
+        ):
+            return None
     sums = _sums_with(account.booked, booking_names(hold.at, hold.first_day), tokens, words, usd)
     if any(map(gt, sums.values(), scope.budget_shares)):
-        exceeded = load(_LIMIT_ERROR, "exceeded_budget")(account, scope, hold, replaced)
-        return sums if exceeded is None else exceeded
+        added = (tokens, tokens, words, words, usd, usd)
+        # In place of another hold, only what grows must fit.
+        if replaced is None or any(map(_outgrows, sums.values(), scope.budget_shares, added)):
+            return None
     return sums
+
+
+def _outgrows(total: Number, share: Bound, added: Number) -> bool:
+    return total > share and added > 0
 
 
 def _sums_with(
@@ -283,16 +275,12 @@ def _sums_with(
         return _sums_with({**dict.fromkeys(names, 0), **booked}, names, tokens, words, usd)
 
 
-def _exceeded_tokens(account: Account, scope: AccountScope, hold: Hold, replaced: Hold) -> ExceededLimit | None:
-    """The tokens of the hold's minute if they do not allow the hold in place of `replaced`, which needs fewer."""
-    limit, needed = scope.limits.tokens_per_minute, hold.amounts.tokens
-    if limit is None or account.minute != minute_of(hold.at) or needed <= replaced.amounts.tokens:
-        return None
-    used, share = minute_usage(account, account.minute)[1] - replaced.amounts.tokens, scope.share(limit)
-    if used + needed <= share:
-        return None
-    next_minute, largest = (account.minute + 1) * 60.0, scope.largest_share(limit)
-    return ExceededLimit("tokens_per_minute", limit, max(0, share - used), next_minute, needed, largest)
+def _fits_minute(account: Account, scope: AccountScope, hold: Hold, added: int) -> bool:
+    """True if the hold's minute has room for the tokens that are added to those of the open hold which it replaces."""
+    minute = account.minute
+    if added <= 0 or minute != minute_of(hold.at):
+        return True
+    return account.minute_tokens.get(minute % MINUTE_SLOTS, 0) + added <= scope.rate_shares[1]
 
 
 def parallel_calls(account: Account) -> int:
@@ -301,7 +289,7 @@ def parallel_calls(account: Account) -> int:
 
 
 def replace_hold(account: Account, replaced: Hold, hold: Hold, now: float) -> None:
-    """Book `hold` in place of `replaced`. `exceeded_limit` must have returned None for both."""
+    """Book `hold` in place of `replaced`. `fit_hold` must have returned sums for it."""
     settle_hold(account, replaced, hold.amounts, now)
     account.holds[hold.call_id] = hold
 

@@ -1,4 +1,4 @@
-"""Which limit a call exceeds, and the error that says so. Loaded with the first call that a limit does not allow."""
+"""Which limit a call exceeds, and the error that says so. With DynamoDB, a process loads it when a limit is reached."""
 
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
@@ -8,6 +8,7 @@ from tidegate.domain.account import (
     BudgetShare,
     Hold,
     minute_usage,
+    parallel_calls,
     used_amount,
 )
 from tidegate.domain.limits import ExceededLimit, Number, booking_names, minute_of, period_at
@@ -39,8 +40,24 @@ def limit_error(scope: AccountScope, exceeded: ExceededLimit, now: float) -> Lim
     return error
 
 
-def exceeded_rate(account: Account, scope: AccountScope, hold: Hold) -> ExceededLimit:
-    """The first limit per minute, or else the limit of parallel calls, which does not allow one more call."""
+def exceeded_limit(
+    account: Account, scope: AccountScope, hold: Hold, replaced: Hold | None = None
+) -> ExceededLimit | None:
+    """The first limit of the account that does not allow the hold; None if all do, as `fit_hold` finds out sooner.
+
+    `replaced`: see `fit_hold`.
+    """
+    exceeded = None
+    if not hold.is_batch:
+        if replaced is None:
+            exceeded = _exceeded_rate(account, scope, hold)
+        else:
+            exceeded = _exceeded_tokens(account, scope, hold, replaced)
+    return exceeded or _exceeded_budget(account, scope, hold, replaced)
+
+
+def _exceeded_rate(account: Account, scope: AccountScope, hold: Hold) -> ExceededLimit | None:
+    """The first limit per minute, or else of parallel calls, that does not allow a call which is not counted yet."""
     minute = max(minute_of(hold.at), account.minute)
     calls, tokens = minute_usage(account, minute)
     for unit, limit, share in scope.rates:
@@ -49,12 +66,27 @@ def exceeded_rate(account: Account, scope: AccountScope, hold: Hold) -> Exceeded
             largest = scope.largest_share(limit)
             name, remaining = f"{unit}_per_minute", max(0, share - used)
             return ExceededLimit(name, limit, remaining, (minute + 1) * 60.0, needed, largest)
+    parallel = scope.parallel_calls
+    if parallel is None or parallel_calls(account) < parallel:
+        return None
     limit = scope.limits.parallel_calls or 0
     return ExceededLimit("parallel_calls", limit, 0, hold.at + 1, 1, scope.largest_share(limit))
 
 
+def _exceeded_tokens(account: Account, scope: AccountScope, hold: Hold, replaced: Hold) -> ExceededLimit | None:
+    """The tokens of the hold's minute if they do not allow the hold in place of `replaced`, which needs fewer."""
+    limit, needed = scope.limits.tokens_per_minute, hold.amounts.tokens
+    if limit is None or account.minute != minute_of(hold.at) or needed <= replaced.amounts.tokens:
+        return None
+    used, share = minute_usage(account, account.minute)[1] - replaced.amounts.tokens, scope.share(limit)
+    if used + needed <= share:
+        return None
+    next_minute, largest = (account.minute + 1) * 60.0, scope.largest_share(limit)
+    return ExceededLimit("tokens_per_minute", limit, max(0, share - used), next_minute, needed, largest)
+
+
 @exact_money
-def exceeded_budget(account: Account, scope: AccountScope, hold: Hold, replaced: Hold | None) -> ExceededLimit | None:
+def _exceeded_budget(account: Account, scope: AccountScope, hold: Hold, replaced: Hold | None) -> ExceededLimit | None:
     """The first budget that does not allow the hold. In place of `replaced`, only what grows must fit."""
     booked, names = account.booked, booking_names(hold.at, hold.first_day)
     needed, own = hold.amounts.by_unit(), None if replaced is None else replaced.amounts.by_unit()

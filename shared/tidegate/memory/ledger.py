@@ -16,8 +16,8 @@ from tidegate.domain.account import (
     replace_hold,
     settle_hold,
 )
-from tidegate.domain.limit_error import limit_error
-from tidegate.domain.limits import Amounts, ExceededLimit, Number
+from tidegate.domain.limit_error import exceeded_limit, limit_error
+from tidegate.domain.limits import Amounts, Number
 
 
 class MemoryLedger(Struct):
@@ -38,8 +38,11 @@ class MemoryLedger(Struct):
         for scope in scopes:
             account = self._account(scope.kind, scope.id) if fitting else first
             sums = fit_hold(account, scope.unsharded, hold, replaced)
-            if isinstance(sums, ExceededLimit):
-                raise limit_error(scope, sums, hold.at)
+            if sums is None:
+                exceeded = exceeded_limit(account, scope.unsharded, hold, replaced)
+                # Both apply the same limits.
+                assert exceeded is not None  # noqa: S101
+                raise limit_error(scope, exceeded, hold.at)
             fitting.append((account, sums))
         for account, sums in fitting:
             if replaced is None:

@@ -9,9 +9,9 @@ from tests.store_worlds import outcome
 from tests.world import WORKSPACE
 from tidegate.catalog import CatalogModel, load_catalog
 from tidegate.chat.request import build_chat_request
-from tidegate.domain.account import Account, exceeded_limit
+from tidegate.domain.account import Account
 from tidegate.domain.call import Call
-from tidegate.domain.limit_error import limit_error
+from tidegate.domain.limit_error import exceeded_limit, limit_error
 from tidegate.domain.limits import Limits
 from tidegate.errors import LimitReached, ModelUnpriced
 from tidegate.policy.metering.refusal import RefusedCall

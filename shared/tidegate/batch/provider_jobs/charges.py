@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from tidegate.batch.provider_jobs.job_context import JobContext
 from tidegate.batch.provider_jobs.prepared_parts import PreparedPart
 from tidegate.batch.settled_lines import LinesRecord, find_booked_hold, lines_record, usage_increments
-from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, Hold, Reservation, exceeded_limit
+from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, Hold, Reservation
 from tidegate.domain.batch import BatchUsage, ProviderJob
+from tidegate.domain.limit_error import exceeded_limit
 from tidegate.domain.limits import Amounts, ExceededLimit
 from tidegate.domain.money import exact_money
 from tidegate.domain.record import iso_time, quantize_usd

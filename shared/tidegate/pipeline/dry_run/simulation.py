@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from tidegate.catalog import CatalogModel, call_cost, price_options
 from tidegate.chat.media import media_type_of_name
-from tidegate.domain.account import Account, Reservation, exceeded_limit
+from tidegate.domain.account import Account, Reservation
 from tidegate.domain.call import MAX_URLS, Call, Media
 from tidegate.domain.deployment import Deployment
-from tidegate.domain.limit_error import limit_error
+from tidegate.domain.limit_error import exceeded_limit, limit_error
 from tidegate.domain.usage import TokenCounts
 from tidegate.errors import InvalidRequest, LimitReached, TidegateError
 from tidegate.json import Json, JsonObject
