@@ -18,10 +18,11 @@ PROMPT_BYTES = 10_000_000
 PROMPTS = 3
 TEXT = "A tagline for the platform. "
 
-_OPENING_SECONDS = 3.0
-"""How long it takes until all streams are open, and none begins any more."""
+_OPENING_SECONDS = 8.0
+"""The most that may pass until all streams are open: the first ones end after 12."""
 
 _CALM_SECONDS = 3.0
+_END = b"0\r\n\r\n"
 
 
 class Held(NamedTuple):
@@ -52,18 +53,26 @@ async def _measure(gateway: Program) -> Held:
     await _call(gateway.port)
     before = gateway.resident_mb()
     request = raw(body("slow"))
-    loop = asyncio.get_running_loop()
-    lines: list[_Line] = []
-    for _ in range(STREAMS):
-        _, line = await loop.create_connection(lambda: _Line(request), "127.0.0.1", gateway.port)
-        lines.append(line)
-    await asyncio.sleep(_OPENING_SECONDS)
+    lines = await asyncio.wait_for(_open(request, gateway.port), _OPENING_SECONDS)
     held = gateway.resident_mb()
+    if not all(line.is_open for line in lines):
+        raise RuntimeError("streams have ended before all were open")
     calm = await _delays(lines, asyncio.sleep(_CALM_SECONDS))
     delayed = await _delays(lines, asyncio.to_thread(_send_prompts, gateway.port, prompt))
     for line in lines:
         line.close()
     return Held(before, held, calm, delayed)
+
+
+async def _open(request: bytes, port: int) -> "list[_Line]":
+    """Open all streams, and wait until each has its first chunk. Raises `RuntimeError` if one is refused."""
+    loop = asyncio.get_running_loop()
+    lines: list[_Line] = []
+    for _ in range(STREAMS):
+        _, line = await loop.create_connection(lambda: _Line(request), "127.0.0.1", port)
+        lines.append(line)
+    await asyncio.gather(*(line.opened for line in lines))
+    return lines
 
 
 async def _call(port: int) -> None:
@@ -103,10 +112,12 @@ def _send_prompts(port: int, prompt: bytes) -> None:
 
 
 class _Line(asyncio.Protocol):
-    """A connection with one stream: the seconds between its chunks."""
+    """A connection with one stream: when its reply has `opened`, and the seconds between its chunks."""
 
     def __init__(self, request: bytes) -> None:
         self.gaps: list[float] = []
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.is_open = False
         self._request = request
         self._last: float | None = None
         self._transport: asyncio.Transport | None = None
@@ -120,7 +131,19 @@ class _Line(asyncio.Protocol):
         now = time.perf_counter()
         if self._last is not None:
             self.gaps.append(now - self._last)
+        elif data.startswith(b"HTTP/1.1 200 "):
+            self.is_open = True
+            self.opened.set_result(None)
+        else:
+            self.opened.set_exception(RuntimeError(f"a stream was refused: {data[:100]!r}"))
+        if data.endswith(_END):
+            self.is_open = False
         self._last = now
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_open = False
+        if not self.opened.done():
+            self.opened.set_exception(RuntimeError("a stream was not answered"))
 
     def close(self) -> None:
         if self._transport is not None:
