@@ -122,6 +122,7 @@ class Gateway(Components, frozen=True):
         session_id = headers.session_id or None
         if session_id is None and (origin is not None or not request.is_plain):
             session_id = request.session_id
+        # True for whatever `_may_have_trace` may find: most calls have none of these, and need no closer look.
         may_trace = (
             workspace.trace_failures or workspace.trace_sample or principal.trace_sample or options.observability
         )

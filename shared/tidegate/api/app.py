@@ -125,8 +125,8 @@ class DataPlane:
     def app_of(self, scope: Scope) -> ASGIApp:
         """Return the application that answers the request: see `runtime.asgi.app_of`.
 
-        An endpoint of calls gets what the headers say. Their `content-length` is this request's, also for others with
-        the head: it is read only if a body is still to come.
+        An endpoint of calls gets what the headers say, also for later requests with equal headers. `content-length` is
+        then the first request's: an endpoint reads it only while a body is still to come, and theirs have come.
         """
         if scope["type"] == "lifespan":
             return self._live

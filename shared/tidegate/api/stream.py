@@ -24,7 +24,7 @@ _HEADERS: RawHeaders = [
 ]
 
 _NEARLY = 15 / 16
-"""The share of the time to a comment after which it is due: then one look at all streams serves many of them."""
+"""A comment may be sent when this share of its time has passed: then one look at all streams serves many of them."""
 
 
 def error_end(stream: SurfaceStream, error: TidegateError) -> Message:

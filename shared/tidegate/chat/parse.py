@@ -39,7 +39,7 @@ _PLAIN_NAMES = frozenset(PlainBody.__struct_fields__)
 decode_plain = msgspec.json.Decoder(PlainBody).decode
 """Returns what is known of a plain body; raises `NOT_PLAIN` for every other one, valid or not.
 
-What `decode_body`, `convert` and `ignored_paths` check besides, no plain body has: see `convert_plain`.
+A plain body has nothing that `decode_body`, `convert` or `ignored_paths` would refuse or note besides.
 """
 
 _object_decoder: msgspec.json.Decoder[JsonObject] = msgspec.json.Decoder(dict)

@@ -12,9 +12,9 @@ _T = TypeVar("_T")
 
 
 def start_shielded(work: Coroutine[object, object, _T]) -> asyncio.Task[_T] | None:
-    """Start the work; None if that has ended it, as from Python 3.12 on it does if the work never waits.
+    """Start the work and return its task; None if it has ended: from Python 3.12 on, work that never waits has.
 
-    Otherwise await `end_shielded`, whatever happens.
+    A caller that gets a task must await `end_shielded` with it, whatever happens.
     """
     loop = asyncio.get_running_loop()
     if sys.version_info >= (3, 12):

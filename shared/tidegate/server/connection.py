@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._parser: HttpRequestParser | None = None
-        """Reads a request while it arrives; made for it, because it takes a kilobyte."""
+        """Reads the request that arrives. None between requests, because it takes a kilobyte."""
         self._headers: Headers = []
         self._target = b""
         self._last_target: Target | None = None
@@ -238,7 +238,7 @@ class Connection(asyncio.Protocol):
             self._parser = None
 
     def _begin_repeated(self, head: RepeatedHead, data: bytes) -> bool:
-        """Begin a whole request without the parser, which goes on with the one behind it. False if it is another."""
+        """Begin the request in `data` without a parser. Return False if `data` is not one whole request with that head."""
         server, flow = self._server, self._flow
         request = head.read(data, server.lifespan)
         if request is None:

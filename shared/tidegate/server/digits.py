@@ -5,7 +5,7 @@ _MOST_NUMBERS = 8_192
 
 
 class Digits(dict[int, bytes]):
-    """Every number in a format."""
+    """Numbers in the format `form`: `Digits(b"%x")[10]` is `b"a"`."""
 
     def __init__(self, form: bytes) -> None:
         super().__init__()

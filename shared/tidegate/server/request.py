@@ -176,8 +176,8 @@ class RepeatedHead(Redacted, Struct, frozen=True):
     def find(cls, head: bytes, scope: Scope, terms: Terms, app: App) -> "RepeatedHead | None":
         """Return the parts of a head that was parsed to `scope`; None for one that is long, or has no usual length.
 
-        None also if `head` is more than a head, which ends with its first empty line. `app` answers the others too:
-        see `runtime.asgi.app_of`.
+        None also if `head` is more than a head, which ends with its first empty line. `app` answered the request, and
+        the application behind it will answer the others: see `runtime.asgi.app_of`.
         """
         if len(head) > _MOST_REPEATED_BYTES or head.find(b"\r\n\r\n") + 4 != len(head):
             return None

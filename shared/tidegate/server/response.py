@@ -34,7 +34,7 @@ class Framing(Struct, gc=False):
 
 
 WHOLE = Framing()
-"""That of replies which are written as a whole: nothing more comes."""
+"""The framing of each reply that is written as a whole: nothing more comes."""
 
 
 def stamp(now: float) -> bytes:
