@@ -238,7 +238,7 @@ class Connection(asyncio.Protocol):
             self._parser = None
 
     def _begin_repeated(self, head: RepeatedHead, data: bytes) -> bool:
-        """Begin the request in `data` without a parser. Return False if `data` is not one whole request with that head."""
+        """Begin the request in `data` without a parser. Return False if that is not one whole request with the head."""
         server, flow = self._server, self._flow
         request = head.read(data, server.lifespan)
         if request is None:
