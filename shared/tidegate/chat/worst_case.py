@@ -139,10 +139,8 @@ def worst_case_tokens(
         has_audio, has_image = _asked_kinds(body["modalities"], has_audio=has_audio, has_image=has_image)
     if has_image:
         answer = max(answer, IMAGE_ANSWER_TOKENS * choices)
-    written, searches = (
-        prompt if _writes_cache(body, sent) else 0,
-        max(_searches(fields, body), own_searches) if has_tools else 0,
-    )
+    written = prompt if _writes_cache(body, sent) else 0
+    searches = max(_searches(fields, body), own_searches) if has_tools else 0
     audio, image = answer if has_audio else 0, answer if has_image and not has_audio else 0
     # By position, in the order of `TokenCounts`: names would take longer than all the rest.
     return TokenCounts(
@@ -163,7 +161,7 @@ def _asked_kinds(modalities: Json, *, has_audio: bool, has_image: bool) -> tuple
 
 
 class _ModelTraits(NamedTuple):
-    """What a model does whatever the request: its own searches, its longest answer, and the kinds of its answers.
+    """Traits of a model that hold for all requests: its own searches, its longest answer, the kinds of its answers.
 
     A model of sound answers with it; one that can write as well must be asked for it (`may_speak`), perhaps in Gemini's
     own field. A model of images may answer with one although only text is asked for.

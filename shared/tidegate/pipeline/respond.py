@@ -145,8 +145,8 @@ class StampedStream(AsyncGenerator[Sequence[ReplyChunk]]):
                 await self._add_usage(error)
                 raise
             last = await self._end()
-        except Exception as error:
-            observation.record_error(error)
+        except BaseException as error:
+            observation.record_error(error)  # which tells a failure from a cancellation
             raise
         write(last)
 
