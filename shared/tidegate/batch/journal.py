@@ -14,7 +14,7 @@ from tidegate.batch.components import BatchComponents
 from tidegate.batch.keys import journal_key
 from tidegate.batch.part_answers import PartAnswers
 from tidegate.batch.results import Result, journal_entry
-from tidegate.domain.batch import BatchUsage, Part
+from tidegate.domain.batch import BatchUsage, Part, sum_usages
 from tidegate.errors import StoreUnavailable
 
 FLUSH_BYTES = 1024 * 1024
@@ -52,12 +52,15 @@ class Journal(Struct):
     is_full: asyncio.Event = field(default_factory=asyncio.Event)
     _entries: list[bytes] = field(default_factory=list[bytes])
     _size: int = 0
-    _usage: BatchUsage = BatchUsage()
+    _completed: int = 0
+    _failed: int = 0
+    _usages: list[BatchUsage] = field(default_factory=list[BatchUsage])
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def add_usage(self, usage: BatchUsage) -> None:
         """Collect the usage of a call that did not answer its line."""
-        self._usage += usage
+        if usage != BatchUsage():
+            self._usages.append(usage)
 
     def add(self, result: Result, usage: BatchUsage) -> None:
         """Collect an answer and its usage."""
@@ -65,7 +68,11 @@ class Journal(Struct):
         self.results.add(result)
         self._entries.append(entry)
         self._size += len(entry)
-        self._usage += usage + (BatchUsage(completed=1) if result.file == "o" else BatchUsage(failed=1))
+        self._usages.append(usage)  # all are summed at once, when they are put on record
+        if result.file == "o":
+            self._completed += 1
+        else:
+            self._failed += 1
         if self._size >= FLUSH_BYTES:
             self.is_full.set()
 
@@ -73,7 +80,7 @@ class Journal(Struct):
     def has_news(self) -> bool:
         """True if something is not on record yet, or the lease ends soon."""
         ends_soon = self.part.lease_until - self.components.clock() < LEASE_SECONDS / 2
-        return bool(self._entries) or self._usage != BatchUsage() or ends_soon
+        return bool(self._entries or self._usages) or ends_soon
 
     @property
     def is_leased(self) -> bool:
@@ -115,8 +122,9 @@ class Journal(Struct):
 
     async def _flush(self) -> None:
         part, options, now = self.part, self.components.options, self.components.clock()
-        entries, usage = b"".join(self._entries), self._usage
-        self._entries, self._size, self._usage = [], 0, BatchUsage()
+        entries = b"".join(self._entries)
+        usage = sum_usages([BatchUsage(completed=self._completed, failed=self._failed), *self._usages])
+        self._entries, self._size, self._completed, self._failed, self._usages = [], 0, 0, 0, []
         self.is_full.clear()
         attempt, number = len(part.journal_objects) - 1, part.journal_objects[-1]
         key = journal_key(part.workspace_id, part.batch_id, part.number, attempt, number)
