@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from tidegate.batch.lines import BatchLine
 from tidegate.batch.part_ledger import LineStopped
-from tidegate.batch.part_meter import PartMeter, line_usage
+from tidegate.batch.part_meter import EndedCall, PartMeter
 from tidegate.batch.results import Result, answered
 from tidegate.batch.whole_reply import whole_reply
 from tidegate.domain.batch import Batch, BatchUsage
-from tidegate.domain.call import Call, Outcome
+from tidegate.domain.call import Call
 from tidegate.domain.ids import ulid
 from tidegate.domain.internal_error import internal_error
 from tidegate.domain.operation import Operation
@@ -57,7 +57,7 @@ class LineAnswer(Struct, frozen=True):
 
 
 class LineCalls(Struct):
-    """Asks lines of a batch, for its caller as it is now. `deadline` is that of all calls, in UTC seconds."""
+    """Asks lines of a batch, for its caller as it is now. `headers` have the deadline of all calls."""
 
     batch: Batch
     gateway: Gateway
@@ -65,7 +65,7 @@ class LineCalls(Struct):
     surface: Surface
     operation: Operation
     caller: tuple[Principal, Workspace]
-    deadline: float
+    headers: CallHeaders
 
     async def ask(self, number: int, line: BatchLine) -> LineAnswer:
         """Ask the line with this number once."""
@@ -75,7 +75,8 @@ class LineCalls(Struct):
             call_id = call.id
             body = await whole_reply(self.gateway, call)
         except LineStopped:
-            return LineAnswer(None, _usage(self.meter.take_outcome(call_id)))
+            ended = self.meter.take_ended(call_id)
+            return LineAnswer(None) if ended is None else LineAnswer(None, ended.usage)
         except TidegateError as failure:
             error = failure
         # A fault of ours in one line must not end the others: the line gets the error of a live call.
@@ -84,18 +85,19 @@ class LineCalls(Struct):
             error = internal_error()
         if error is not None:
             status, body = self.surface.status(error), self.surface.error(error)
-        outcome = self.meter.take_outcome(call_id)
+        ended = self.meter.take_ended(call_id)
         result = answered(self.batch.id, number, line.custom_id, status, call_id or ulid(self.gateway.clock()), body)
-        return LineAnswer(result, _usage(outcome), error, _limited(outcome))
+        if ended is None:
+            return LineAnswer(result, error=error)
+        return LineAnswer(result, ended.usage, error, _limited(ended) if ended.outcome.failed_attempts else ())
 
     def _new_call(self, number: int, line: BatchLine) -> Call:
         request = self.surface.parse(self.operation, line.body)
         if request.stream:
             raise InvalidRequest("Streaming is not supported in the Batch API.", param="stream")
-        headers = CallHeaders(deadline=self.deadline)
         traced_body = line.body if request.options.observability else None
         call = self.gateway.new_call(
-            *self.caller, self.surface, self.operation, request, headers=headers, body=traced_body
+            *self.caller, self.surface, self.operation, request, headers=self.headers, body=traced_body
         )
         return replace(call, batch_id=self.batch.id, batch_line=number)
 
@@ -115,16 +117,10 @@ def custom_id_of(data: bytes) -> str | None:
         return None
 
 
-def _usage(outcome: Outcome | None) -> BatchUsage:
-    return BatchUsage() if outcome is None else line_usage(outcome)
-
-
-def _limited(outcome: Outcome | None) -> tuple[str, ...]:
-    if outcome is None or not outcome.failed_attempts:
-        return ()
+def _limited(ended: EndedCall) -> tuple[str, ...]:
     limited = {
         failed.deployment.partition("/")[0]
-        for failed in outcome.failed_attempts
+        for failed in ended.outcome.failed_attempts
         if failed.error_code == ProviderRateLimited.code
     }
     return tuple(limited)

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from tidegate.domain.account import Account, AccountScope, Hold, Reservation, ScopeKind
 from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.limit_error import exceeded_limit, limit_error
-from tidegate.domain.limits import NO_LIMITS, Amounts
-from tidegate.domain.money import exact_money
+from tidegate.domain.limits import NO_AMOUNTS, NO_LIMITS, Amounts
+from tidegate.domain.money import MONEY
 from tidegate.errors import LimitReached
 from tidegate.pipeline.shield import run_shielded
 from tidegate.ports import Ledger
@@ -84,8 +84,10 @@ class PartLedger:
 
     def end_line(self, call_id: str, used: Amounts) -> None:
         """Replace what a line holds by what it has used."""
-        self._taken = _sum(self._taken, used, _negative(self._open.pop(call_id, Amounts())))
-        self._changed.set()
+        held = self._open.pop(call_id, None)
+        self._taken = _sum(self._taken, used) if held is None else _sum(self._taken, used, _negative(held))
+        if self._pending:
+            self._changed.set()
 
     def close(self) -> None:
         """End all waits with `LineStopped`: no line begins any more."""
@@ -191,12 +193,13 @@ def _check_possible(reservation: Reservation) -> None:
 
 
 def _negative(amounts: Amounts) -> Amounts:
-    return Amounts(-amounts.tokens, -amounts.words, -amounts.usd)
+    return Amounts(-amounts.tokens, -amounts.words, MONEY.minus(amounts.usd))
 
 
-@exact_money
 def _sum(*amounts: Amounts) -> Amounts:
-    usd = amounts[0].usd
-    for each in amounts[1:]:
-        usd += each.usd
-    return Amounts(sum(each.tokens for each in amounts), sum(each.words for each in amounts), usd)
+    tokens, words, usd = 0, 0, NO_AMOUNTS.usd
+    for each in amounts:
+        tokens += each.tokens
+        words += each.words
+        usd = MONEY.add(usd, each.usd)
+    return Amounts(tokens, words, usd)

@@ -31,6 +31,7 @@ from tidegate.domain.limits import Amounts, ExceededLimit
 from tidegate.domain.settlement import shard_of
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import InvalidKey, WorkspaceForbidden
+from tidegate.gateway import CallHeaders
 from tidegate.lazy import load
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ class _PartRun:
             meter,
             *components.endpoints[batch.endpoint],
             caller,
-            self._end,
+            CallHeaders(deadline=self._end),
         )
         worker = PartWorker(components, journal, calls, ledger, lines, self._stop_at(caller))
         try:

@@ -12,7 +12,8 @@ from tidegate.domain.record import CallRecord, call_record, counter_increments, 
 from tidegate.domain.usage import Bill, TokenCounts, WordCounts
 from tidegate.domain.workspace import Workspace
 
-_NO_COST = quantize_usd(Decimal(0))
+NO_COST = quantize_usd(Decimal(0))
+"""No money, with the decimal places of stored amounts."""
 
 
 class Settlement(Struct, frozen=True, gc=False):
@@ -40,14 +41,14 @@ def build_settlement(outcome: Outcome) -> Settlement:
         shard_of(call.id, workspace.shards) if hold is None else hold.shard,
         record,
         counter_increments(record),
-        Amounts(tokens.input + tokens.output, bill.words.used, _NO_COST if usd is None else usd),
+        Amounts(tokens.input + tokens.output, bill.words.used, NO_COST if usd is None else usd),
         hold,
     )
 
 
 def billed_amounts(bill: Bill) -> Amounts:
     """The amounts that are booked for a call. A call without a price costs 0 USD."""
-    usd = quantize_usd(bill.cost_usd) if bill.cost_usd else _NO_COST
+    usd = quantize_usd(bill.cost_usd) if bill.cost_usd else NO_COST
     return Amounts(bill.tokens.input + bill.tokens.output, bill.words.used, usd)
 
 
