@@ -8,10 +8,14 @@ from tidegate.domain.batch import BatchUsage, sum_usages
 
 
 def test_a_sum_of_usages_adds_each_of_their_fields() -> None:
-    numbers = BatchUsage(*range(1, 15))
-    one = replace(numbers, cost_usd=Decimal("12345678901234567890.000000000000000001"))
-    two = replace(numbers, cost_usd=Decimal("0.000000000000000001"))
-    doubled = BatchUsage(*(2 * number for number in range(1, 15)))
-    total = replace(doubled, cost_usd=Decimal("12345678901234567890.000000000000000002"))
+    one = replace(
+        BatchUsage(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, cached=13),
+        cost_usd=Decimal("12345678901234567890.000000000000000001"),
+    )
+    two = replace(one, cost_usd=Decimal("0.000000000000000001"))
+    total = replace(
+        BatchUsage(2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, cached=26),
+        cost_usd=Decimal("12345678901234567890.000000000000000002"),
+    )
     assert (sum_usages([one, two]), one + two) == (total, total)
     assert sum_usages([]) == BatchUsage()

@@ -117,7 +117,9 @@ class BatchUsage(Struct, frozen=True, array_like=True):
 @exact_money
 def sum_usages(usages: Iterable[BatchUsage]) -> BatchUsage:
     """The usage of all of them. To sum many at once takes a tenth of the time of one addition after the other."""
-    return BatchUsage(*map(sum, zip(*map(astuple, usages), strict=True)))
+    sums = map(sum, zip(*map(astuple, usages), strict=True))
+    # The last but one is the sum of the costs, which is a `Decimal`.
+    return BatchUsage(*sums)  # pyright: ignore[reportArgumentType]
 
 
 class ProviderJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
