@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidegate.aws.logs import JsonLines, LineHandler, configure
@@ -132,6 +132,16 @@ def test_a_call_has_the_same_line_however_it_is_written(fields: CallFields, leve
         assert datetime.fromisoformat(line.pop("timestamp")).utcoffset() == timedelta(0)
         line.get("_aws", {}).pop("Timestamp", None)
     assert list(lines[0].items()) == list(lines[1].items())
+
+
+@given(st.floats(0, 4e9))
+@example(1_795_780_800.000_999_4)  # 999.42 microseconds, of which a product with 1e6 makes 999.5
+@example(1_795_780_800.999_999_9)  # the next second, to the microsecond
+@example(1_795_780_800.0)
+def test_the_line_of_a_call_has_the_time_of_its_log_record(created: float) -> None:
+    line = JsonLines().call_line(logging.INFO, "call.settled", CALL, created)
+    record = CallLine("tidegate", logging.INFO, "call.settled", CALL, created)
+    assert line == JsonLines().format(record).encode() + b"\n"
 
 
 class Records(logging.Handler):

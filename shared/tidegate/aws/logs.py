@@ -17,6 +17,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from tidegate.call_line import LEVEL_NAMES, LOCATION, CallFields, CallHandler, CallLine
+from tidegate.domain.call_event import TO_WHOLE
 from tidegate.domain.record import iso_time
 from tidegate.errors import StoreUnavailable
 from tidegate.lazy import load
@@ -117,10 +118,11 @@ class JsonLines(logging.Formatter):
         """Return the line of a call, encoded: the same as that of a log record with these fields."""
         if self._metrics_namespace:
             return self.encode(self.line(LEVEL_NAMES[level], LOCATION, event, asdict(fields), created)) + b"\n"
-        microseconds = int(created * 1e6 + 0.5)  # as `iso_time` does: rounded to microseconds, and cut to milliseconds
-        begin = _line_begin(level, event, microseconds // 1_000_000)
-        milliseconds = _text_of_milliseconds(microseconds // 1000 % 1000)
-        return b"".join((begin, milliseconds, self.encode(fields)[1:], b"\n"))
+        second = int(created)
+        # As `iso_time` does: rounded to microseconds, which may be those of the next second, and cut to milliseconds.
+        milliseconds = int((created - second) * 1e6 + TO_WHOLE - TO_WHOLE) // 1000
+        begin = _line_begin(level, event, second + milliseconds // 1000)
+        return b"".join((begin, _text_of_milliseconds(milliseconds % 1000), self.encode(fields)[1:], b"\n"))
 
 
 @lru_cache(8)
