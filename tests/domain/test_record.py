@@ -129,6 +129,14 @@ def test_a_record_is_stored_without_what_is_none() -> None:
     assert stored_fields(record) == {name: value for name, value in asdict(record).items() if value is not None}
 
 
+def test_the_cache_verdict_is_that_of_the_last_lookup_although_a_long_timeline_leaves_it_out() -> None:
+    events = [CallEvent(0.0, "attempt", "retry", "demo/m")] * 80
+    assert call_record(outcome(events=tuple(events))).cache is None
+    events[40] = CallEvent(0.0, "cache", "miss")
+    record = call_record(outcome(events=tuple(events)))
+    assert (record.cache, "cache" in (record.timeline or "")) == ("miss", False)
+
+
 def test_the_record_of_an_outcome_is_made_once() -> None:
     ended = outcome()
     assert call_record(ended) is call_details(ended) is call_details(ended)

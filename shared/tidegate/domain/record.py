@@ -49,7 +49,9 @@ _text_of_milliseconds = lru_cache(1000)(".{:03}Z".format)
 class CallRecord(Struct, frozen=True, gc=False, omit_defaults=True):
     """The record of a call. What is None is not stored: lost calls, and the parts of batches, have few fields.
 
-    `time` is the start of the call, durations are seconds, `cost_usd` is None if unpriced.
+    `time` is the start of the call, durations are seconds, `cost_usd` is None if unpriced. Durations are differences of
+    UTC seconds, which are multiples of a quarter of a microsecond: multiplied, they are exact, so that rounding the
+    product gives what `round(seconds, 6)` does, in a fraction of its time.
     """
 
     id: str | None = None
@@ -150,7 +152,7 @@ def call_record(outcome: Outcome) -> CallRecord:
         recorded_name(call.session_id) if call.session_id else None,
         recorded_name(call.agent_id) if call.agent_id else None,
         call.batch_id,
-        _cache_verdict(outcome.events) if "cache@" in timeline else None,
+        _cache_verdict(outcome.events) if "cache@" in timeline or "skip@" in timeline else None,
         recorded_name(call.parent_agent_id) if call.parent_agent_id else None,
         _verdicts(outcome.guardrails) if outcome.guardrails else None,
         _ignored(outcome.ignored) if outcome.ignored else None,
@@ -165,7 +167,7 @@ def call_record(outcome: Outcome) -> CallRecord:
 
 def call_details(outcome: Outcome) -> CallRecord:
     """The record of a call for its log line, which has many fields of it: it is made once for its outcome."""
-    # As above.
+    # A dictionary, as in `call_record`.
     calculated: dict[str, CallRecord] = outcome.__dict__  # pyright: ignore[reportAssignmentType]
     return calculated["call_record"] if "call_record" in calculated else call_record(outcome)
 
@@ -287,7 +289,7 @@ def _readable(name: str, value: object) -> object:
 
 
 def _cache_verdict(events: Iterable[CallEvent]) -> str | None:
-    """What the call's last look into the cache has found."""
+    """The result of the call's last lookup in the cache; None if it had none."""
     verdict = None
     for event in events:
         if event.kind == "cache":
