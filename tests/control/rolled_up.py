@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from tests.control.world import WHOLE, Managed
+from tidegate.batch.settled_lines import LinesRecord
 from tidegate.control import workspaces
 from tidegate.domain.limits import Amounts
 from tidegate.domain.settlement import Settlement
@@ -30,10 +31,9 @@ async def settle(world: Managed, records: Sequence[Mapping[str, Any]], workspace
     """Put records on record, without their aggregates."""
     for number, record in enumerate(records):
         at = datetime.fromisoformat(record["time"].replace("Z", "+00:00")).timestamp()
-        settled: Any = {**record, "workspace_id": workspace_id, "id": record["id"][:22] + f"{number:04}"}
-        await meter_of(world).settle(
-            Settlement(workspace_id, settled["id"], at, 0, settled, {"calls": 1}, Amounts(), None)
-        )
+        call_id = record["id"][:22] + f"{number:04}"
+        settled = LinesRecord(**{**record, "workspace_id": workspace_id, "id": call_id})
+        await meter_of(world).settle(Settlement(workspace_id, call_id, at, 0, settled, {"calls": 1}, Amounts(), None))
 
 
 def meter_of(world: Managed) -> MemoryMeter:

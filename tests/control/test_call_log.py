@@ -12,6 +12,7 @@ import pytest
 from tests.call_records import call_record
 from tests.control.world import OF_ONE, WHOLE, Managed
 from tests.store_worlds import NOON
+from tidegate.batch.settled_lines import LinesRecord
 from tidegate.control import logs, reports, workspaces
 from tidegate.control.logs import CSV_COLUMNS, MAX_DAYS, MAX_EXPORTED_CALLS, CallFilters
 from tidegate.domain.ids import min_ulid, ulid, ulid_time
@@ -34,8 +35,9 @@ class Log:
         meter = self.world.stores.meter
         assert isinstance(meter, MemoryMeter)
         record = call_record(random.Random(1), NOON + begun, **{"seconds": 1.0, "error_code": None, **fields})
-        await meter.settle(Settlement("ws_one", record["id"], NOON + begun, 0, record, {"calls": 1}, Amounts(), None))
-        return record["id"]
+        call_id, settled = record["id"], LinesRecord(**record)
+        await meter.settle(Settlement("ws_one", call_id, NOON + begun, 0, settled, {"calls": 1}, Amounts(), None))
+        return call_id
 
     async def found(self, limit: int = 50, **filters: Any) -> list[object]:
         page = await logs.list_calls(self.world.control, OF_ONE, "ws_one", CallFilters(**filters), limit)

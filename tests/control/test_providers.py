@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from tidegate.control.providers import ProviderState, report_providers
 from tidegate.domain.deployment import CoolingTarget, ProviderConfig
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts
-from tidegate.domain.record import iso_time
+from tidegate.domain.record import CallRecord, iso_time
 from tidegate.domain.settlement import Settlement
 from tidegate.domain.workspace import Workspace, WorkspaceCredential
 from tidegate.errors import NotFound
@@ -42,7 +43,7 @@ class KnownStates(Struct, frozen=True):
 def record(at: float, provider: str, seconds: float, error: str | None = None) -> dict[str, Any]:
     names = {"id": ulid(at), "time": iso_time(at), "provider": provider, "answered_model": "m", "key_id": "key_1"}
     status = {"status": "failed" if error else "ok", "error_code": error, "attempts": 1}
-    return {**names, **status, "seconds": seconds, "first_event_seconds": seconds, "cost_usd": "0.01"}
+    return {**names, **status, "seconds": seconds, "first_event_seconds": seconds, "cost_usd": Decimal("0.01")}
 
 
 async def called(world: Managed, **records: Iterable[Mapping[str, Any]]) -> Managed:
@@ -54,7 +55,7 @@ async def called(world: Managed, **records: Iterable[Mapping[str, Any]]) -> Mana
         own_key = (WorkspaceCredential("XAI_API_KEY", NOON),) if id == "ws_one" else ()
         await workspaces.create_workspace(world.control, WHOLE, Workspace(id, id, credentials=own_key))
         for each in calls:
-            settled: Any = {**each, "workspace_id": id}
+            settled = CallRecord(**each, workspace_id=id)
             at = datetime.fromisoformat(each["time"]).timestamp()
             await meter.settle(Settlement(id, each["id"], at, 0, settled, {"calls": 1}, Amounts(), None))
         await Roller(aggregates, world.stores.clock).roll(Workspace(id, id))

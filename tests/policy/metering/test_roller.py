@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from tests.call_records import actual_sums, call_record, expected_sums
 from tests.store_worlds import NOON, Clock, workspace
+from tidegate.batch.settled_lines import LinesRecord
 from tidegate.domain.aggregate import Aggregate, Record
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts
@@ -49,7 +50,7 @@ class Place:
         self.records.append(record)
         increments: Any = {"calls": record.get("lines", 1)}
         assert await self.meter.settle(
-            Settlement("ws_one", record["id"], at, 0, record, increments, Amounts(), hold=None)
+            Settlement("ws_one", record["id"], at, 0, LinesRecord(**record), increments, Amounts(), hold=None)
         )
 
     async def roll(self, at: float | None = None) -> bool:
