@@ -11,7 +11,7 @@ SOURCES = sorted([*ROOT.glob("shared/tidegate/**/*.py"), *ROOT.glob("functions/*
 BROAD = {
     *("api/endpoint.py", "pipeline/observation.py", "pipeline/settle.py", "pipeline/trace.py", "runtime/endpoint.py"),
     *("batch/line_call.py", "local/background_batches.py", "pipeline/kept_responses.py", "server/exchange.py"),
-    "aws/logs.py",
+    *("aws/logs.py", "pipeline/trace_answer.py"),
 }
 """Where `except Exception` may stand: the edge of the API, the observer, settling, traces, stored responses, the log
 lines of calls, the edges of the runtime, of the server and of the local server's worker.

@@ -11,8 +11,9 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
+from tests.pipeline.traced import answer_of, find_trace
 from tests.providers.calls import CASES
-from tests.world import USER, Handler, delta, sse, streams, world
+from tests.world import USER, Client, Handler, delta, sse, streams, world
 from tidegate.domain.record import call_record
 
 PROVIDERS = ("anthropic", "gemini", "mistral", "openai")
@@ -99,7 +100,13 @@ async def outcome_of(provider: Handler, body: Any, room: int = 0, path: str = "/
                 "reply": (reply.status, reply.body),
                 "records": [call_record(outcome) for outcome in client.recorder.outcomes],
                 "events": [[event.kind for event in outcome.events] for outcome in client.recorder.outcomes],
+                "answer": await _traced_answer(client),
             }
+
+
+async def _traced_answer(client: Client) -> Any:
+    trace = await find_trace(client)
+    return None if trace is None else answer_of(trace)
 
 
 def _next_id(numbers: "itertools.count[int]", now: float) -> str:
@@ -121,11 +128,22 @@ async def test_every_streamed_case_of_the_providers(folder: Any) -> None:
     await check(lambda _: httpx.Response(200, content=content, headers=headers), body)
 
 
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: f"{path.parent.name}-{path.name}")
+@pytest.mark.parametrize("max_bytes", [400, 1024 * 1024])
+async def test_traces_of_every_streamed_case(folder: Any, max_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.pipeline.trace_answer.MAX_CHUNK_BYTES", max_bytes)
+    content = (folder / "upstream.sse").read_bytes()
+    headers = {"content-type": "text/event-stream"}
+    body = {**json.loads((folder / "request.json").read_text()), "observability": True}
+    pulled = await check(lambda _: httpx.Response(200, content=content, headers=headers), body)
+    assert (pulled["answer"] is not None) == (pulled["reply"][0] == 200)
+
+
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses", "/api/v1/chat/completions"])
 async def test_every_surface(path: str) -> None:
     body = RESPONSES if path.endswith("responses") else MESSAGES
-    pulled = await check(streams(*STREAM), body, path=path)
-    assert pulled["reply"][0] == 200
+    pulled = await check(streams(*STREAM), {**body, "observability": True}, path=path)
+    assert (pulled["reply"][0], pulled["answer"]["choices"][0]["message"]["content"]) == (200, "Hello.")
 
 
 BROKEN: tuple[list[Any], ...] = (

@@ -80,7 +80,7 @@ async def test_a_million_pieces_stay_within_the_limits_of_a_trace() -> None:
 
 
 async def test_the_text_of_a_very_long_stream_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidegate.pipeline.trace.MAX_LINE_BYTES", 5_000)
+    monkeypatch.setattr("tidegate.pipeline.trace_answer.MAX_CHUNK_BYTES", 5_000)
     for count, is_assembled in ((10, False), (400, True)):
         async with world(streams(*[delta("a")] * count, delta(finish="stop"), "[DONE]")) as client:
             reply = await client.post(TRACED)

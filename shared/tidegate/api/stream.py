@@ -17,6 +17,9 @@ from tidegate.timer import LOOP_TIMERS
 Push: TypeAlias = Callable[[Callable[[Sequence[ReplyChunk]], bool], Callable[[], Awaitable[None]]], Awaitable[None]]
 """See `pipeline.respond.StampedStream.push`."""
 
+EventRecorder: TypeAlias = Callable[[], Callable[[bytes], None] | None]
+"""See `pipeline.respond.StampedStream.event_recorder`."""
+
 _EVENT_STREAM = b"text/event-stream; charset=utf-8"
 _HEADERS: RawHeaders = [
     (b"cache-control", b"no-cache"),
@@ -42,7 +45,7 @@ class EventStream:
 
     __slots__ = (
         *("_before_end", "_began", "_client", "_comment", "_headers", "_is_sending", "_keep_alive_seconds"),
-        *("_last_sent", "_surface_stream", "_timer", "_unsent", "_write_more"),
+        *("_last_sent", "_record", "_surface_stream", "_timer", "_unsent", "_write_more"),
     )
     _write_more: Callable[[bytes], bool]
     """Set while batches are pushed."""
@@ -66,6 +69,7 @@ class EventStream:
         self._began = self._is_sending = False
         self._comment: asyncio.Task[None] | None = None
         self._unsent = b""
+        self._record: Callable[[bytes], None] | None = None
 
     def __enter__(self) -> Self:
         self._client.__enter__()
@@ -97,6 +101,9 @@ class EventStream:
             try:
                 if push is not None and write_more is not None:
                     self._write_more = write_more
+                    event_recorder: EventRecorder | None = getattr(batches, "event_recorder", None)
+                    if event_recorder is not None and getattr(self._surface_stream, "sends_chunks", False):
+                        self._record = event_recorder()
                     await push(self._write_at_once, self._drain)
                 else:
                     async for batch in batches:
@@ -145,6 +152,8 @@ class EventStream:
         if not batch:
             return True
         data = self._surface_stream.events(batch)
+        if self._record is not None:
+            self._record(data)
         if self._unsent or (self._comment is not None and not self._comment.done()):
             self._unsent += data  # `_drain` is awaited, except at the end of a stream
             return False

@@ -65,10 +65,13 @@ class CompletionAssembler:
 
 
 def assemble_lines(lines: bytes) -> JsonObject | None:
-    """Return the completion of chunks that are JSON arrays in lines; None if they cannot be assembled."""
+    """Return the completion of chunks in JSON arrays in lines, or in events; None if they cannot be assembled."""
     assembler = CompletionAssembler()
     try:
-        for line in lines.splitlines():
+        for line in filter(None, lines.splitlines()):
+            if line.startswith(b"data: "):
+                assembler.add(cast(ReplyChunk, decode(line[6:])))
+                continue
             for chunk in cast(list[ReplyChunk], decode(line)):
                 assembler.add(chunk)
     except _NOT_CHUNKS:  # what a provider has sent must not make the rest of its trace unreadable

@@ -57,7 +57,8 @@ class Trace(Struct, kw_only=True, omit_defaults=True):
 
     `key_id` is the key that made the call, and `until` the end of the trace in UTC seconds: a line of a batch has no
     record that says either. `answer` is the JSON of a whole reply, also of a stream; empty without an answer, or if the
-    trace has `chunks` in its place: those of a stream, JSON arrays in lines, which are assembled when it is read.
+    trace has `chunks` in its place: those of a stream, JSON arrays in lines or events of OpenAI's dialect, which are
+    assembled when it is read.
     `masked` names the guardrails that have masked the texts; `request` is empty if one of them could not mask it.
     """
 

@@ -42,6 +42,13 @@ class CallTrace(Protocol):
         """Return what records each part of the stream; `record_answer` then leaves the stream as it is."""
         ...
 
+    def event_recorder(self) -> Callable[[bytes], None] | None:
+        """Return what records each event of OpenAI's dialect that is sent, in place of the chunks in it.
+
+        None if the trace needs the chunks.
+        """
+        ...
+
     def record_answer(self, answer: Answer) -> Answer:
         """Return the answer; what the caller gets of it is recorded."""
         ...

@@ -150,6 +150,17 @@ class StampedStream(AsyncGenerator[Sequence[ReplyChunk]]):
             raise
         write(last)
 
+    def event_recorder(self) -> Callable[[bytes], None] | None:
+        """Return what records each event that is sent, whose chunks are then not recorded; None if they must be.
+
+        For a sender that sends the chunks as they are, in OpenAI's dialect.
+        """
+        trace = self._observation.trace
+        record = None if self._record is None or trace is None else trace.event_recorder()
+        if record is not None:
+            self._record = None
+        return record
+
     def _receive(self, batch: Sequence[ReplyChunk]) -> bool:
         return self._write(self._stamp(batch))
 

@@ -6,28 +6,26 @@ they are encoded at its end.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from msgspec.structs import replace
 
 from tidegate.domain.call import Call, OutcomeStatus, SentAttempt
 from tidegate.domain.internal_error import internal_error
-from tidegate.domain.operation import Assembler, Reply, ReplyChunk
-from tidegate.domain.origin import NATIVE
+from tidegate.domain.operation import ReplyChunk
 from tidegate.domain.otel import Attempt, attempts_of
 from tidegate.domain.trace import Trace, TracedAttempt, TracedError, encode_trace, is_sampled
 from tidegate.domain.workspace import trace_rate
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation
-from tidegate.json import decode, encode
+from tidegate.json import encode
 from tidegate.lazy import load
 from tidegate.offload import offload
 from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.trace_answer import AnswerRecorder
 from tidegate.ports import Traces
 from tidegate.providers.base import UpstreamRequest
 from tidegate.transport.base import HttpResponse
@@ -44,9 +42,6 @@ MAX_PIECES = 100_000
 
 MAX_SENT_BYTES = 20 * 1024 * 1024
 """Bytes of the requests to providers that one trace keeps, of all attempts. A caller's request is always kept whole."""
-
-MAX_LINE_BYTES = 1024 * 1024
-"""Bytes of a stream's chunks that wait for a reader to assemble them; of a longer stream, the text is kept."""
 
 CHAT_NAME = "chat"
 """The operation whose chunks readers assemble."""
@@ -104,11 +99,8 @@ class TraceRecorder:
         self._only_failures = only_failures
         self._attempts: list[AttemptRecorder] = []
         self._sent_room = MAX_SENT_BYTES
-        self._reply: Reply | None = None
-        self._assembler: Assembler | None = None
-        self._lines: list[bytes] = []
-        self._line_room = MAX_LINE_BYTES
-        self._has_answer, self._is_recorded = True, False
+        self._answer = AnswerRecorder(call.operation)
+        self._is_recorded = False
         self.started_at, self.reply_room, self.piece_room = call.started_at, MAX_REPLY_BYTES, MAX_PIECES
 
     def start_attempt(self, attempt: SentAttempt, request: UpstreamRequest) -> "AttemptRecorder":
@@ -123,59 +115,24 @@ class TraceRecorder:
     def batch_recorder(self) -> Callable[[Sequence[ReplyChunk]], None]:
         """Return what records each part of the stream; `record_answer` then leaves the stream as it is."""
         self._is_recorded = True
-        return self._add_line if self._may_assemble_later else self._add_batch
+        return self._answer.add_line if self._may_assemble_later else self._answer.add_batch
+
+    def event_recorder(self) -> Callable[[bytes], None] | None:
+        """See `observation.CallTrace.event_recorder`."""
+        return self._answer.add_event if self._may_assemble_later else None
 
     def record_answer(self, answer: Answer) -> Answer:
         """Return the answer; what the caller gets of it is recorded."""
-        self._reply = answer.reply
+        self._answer.reply = answer.reply
         if answer.batches is None or self._is_recorded:
             return answer
-        return replace(answer, batches=self._record_stream(answer.batches))
-
-    async def _record_stream(
-        self, batches: AsyncGenerator[Sequence[ReplyChunk]]
-    ) -> AsyncGenerator[Sequence[ReplyChunk]]:
-        async with aclosing(batches):
-            async for batch in batches:
-                self._add_batch(batch)
-                yield batch
+        return replace(answer, batches=self._answer.record_stream(answer.batches))
 
     @property
     def _may_assemble_later(self) -> bool:
         """True if only readers of the trace need the whole answer, and can make it of the chunks."""
         is_needed = self._may_be_masked or self._components.open_telemetry is not None
         return not is_needed and self._call.operation.name == CHAT_NAME and self._call.request.origin is None
-
-    def _add_line(self, batch: Sequence[ReplyChunk]) -> None:
-        """Keep the chunks as JSON, which takes a fifth of the time of assembling them, and holds no objects."""
-        if self._line_room < 0:
-            self._add_batch(batch)
-            return
-        try:
-            line = encode(batch)
-        # A provider's chunk that cannot be stored must not end the caller's stream.
-        except Exception:
-            self._lines, self._has_answer, self._line_room = [], False, -1
-            return
-        self._lines.append(line)
-        self._line_room -= len(line)
-        if self._line_room < 0:  # a very long stream
-            lines, self._lines = self._lines, []
-            for each in lines:
-                self._add_batch(cast(list[ReplyChunk], decode(each)))
-
-    def _add_batch(self, batch: Sequence[ReplyChunk]) -> None:
-        if not self._has_answer:
-            return
-        assembler = self._assembler
-        if assembler is None:
-            assembler = self._assembler = self._call.operation.assembler()
-        try:
-            for chunk in batch:
-                assembler.add(chunk)
-        # A provider's chunk that cannot be assembled must not end the caller's stream.
-        except Exception:
-            self._assembler, self._has_answer = None, False
 
     def until(self, status: OutcomeStatus) -> float | None:
         """Return when the trace of a call that ends like this expires, in UTC seconds; None if it is not kept."""
@@ -193,7 +150,7 @@ class TraceRecorder:
             return None
         try:
             async with asyncio.timeout(WRITE_SECONDS):
-                size = sum(each.size for each in self._attempts) + MAX_LINE_BYTES - self._line_room
+                size = sum(each.size for each in self._attempts) + self._answer.size
                 size += len(self._call.received or b"")
                 if len(_waiting) >= MAX_WAITING or sum(_waiting.values(), size) > max(size, MAX_WAITING_BYTES):
                     raise TooManyTraces
@@ -231,7 +188,6 @@ class TraceRecorder:
         )
 
     def _trace(self, observation: Observation) -> Trace:
-        reply = self._reply if self._assembler is None else self._assembler.reply()
         attempts = attempts_of(observation.outcome(self._components.clock()))
         for attempt in attempts:
             if attempt.is_answering and isinstance(observation.error, GuardrailViolation | GuardrailUnavailable):
@@ -242,8 +198,8 @@ class TraceRecorder:
             until=self.until(observation.status) or 0.0,
             request=self._call.received or b"",
             attempts=[recorder.traced(attempts[recorder.number - 1]) for recorder in self._attempts],
-            answer=b"" if reply is None else encode({name: reply[name] for name in reply if name != NATIVE}),
-            chunks=b"\n".join(self._lines),
+            answer=self._answer.encode_answer(),
+            chunks=self._answer.join_chunks(),
             error=_traced_error(observation),
         )
 

@@ -31,6 +31,8 @@ _PROMPT_PATH = "messages"
 class CompletionsStream(OpenAIStream):
     """Encodes chunks of chat as text completions. `echo` is the prompt, which each choice begins with; "" without."""
 
+    sends_chunks = False
+
     def __init__(self, echo: str) -> None:
         self._echo = echo
         self._begun: dict[int, int] = {}

@@ -24,6 +24,8 @@ class OpenAIStream:
     """A stream of `data:` events. It has no state."""
 
     keep_alive = b": keep-alive\n"
+    sends_chunks = True
+    """Its events are the chunks as they are, which a trace can keep in their place."""
 
     def events(self, chunks: Sequence[ReplyChunk]) -> bytes:
         """See `SurfaceStream.events`."""

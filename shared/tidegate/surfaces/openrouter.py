@@ -18,6 +18,8 @@ _REQUIRED_COUNTS = {"prompt_tokens_details": "cached_tokens", "completion_tokens
 class OpenRouterStream(OpenAIStream):
     """Keeps the fields that all chunks share: an error event is a chunk as well."""
 
+    sends_chunks = False
+
     def __init__(self) -> None:
         self._shared: dict[str, object] = {"id": "", "created": 0, "model": "", "provider": ""}
 
