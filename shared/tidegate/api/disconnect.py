@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NoReturn, Protocol, Self
 
+from msgspec import Struct, field
 from starlette.types import Message, Receive, Scope
 
 from tidegate.api.reply import HeaderLines, RawHeaders
@@ -62,30 +63,26 @@ class WatchedReply(Protocol):
     async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None: ...
 
 
-class ClientWatch:
+class ClientWatch(Struct, eq=False):
     """Cancels the block of one request when its client leaves. Read the request's body before.
 
     A cancelled block ends without an error. When the reply begins, `write_reply`; or else call `stop`, and use
     `send_reply` or `send`.
     """
 
-    __slots__ = (
-        *("_client", "_has_left", "_is_cancelled", "_is_watching", "_receive", "_reply", "_task"),
-        "_waiting_task",
-    )
-
-    def __init__(self, receive: Receive, reply: WatchedReply) -> None:
-        self._client = reply.client
-        self._receive = receive
-        self._reply = reply
-        self._task = asyncio.current_task()
-        self._is_watching = self._has_left = self._is_cancelled = False
-        self._waiting_task: asyncio.Task[None] | None = None
+    _receive: Receive
+    _reply: WatchedReply
+    _task: "asyncio.Task[object] | None" = field(default_factory=asyncio.current_task)
+    _is_watching: bool = False
+    _has_left: bool = False
+    _is_cancelled: bool = False
+    _waiting_task: "asyncio.Task[None] | None" = None
 
     def __enter__(self) -> Self:
         self._is_watching = True
-        if self._client is not None:
-            self._client.watch(self.leave)
+        client = self._reply.client
+        if client is not None:
+            client.watch(self.leave)
         else:
             self._waiting_task = asyncio.ensure_future(self._wait_for_disconnect())
         return self
@@ -103,8 +100,9 @@ class ClientWatch:
     def stop(self) -> None:
         """End the watch: `send` tells from now on whether the client is still there."""
         self._is_watching = False
-        if self._client is not None:
-            self._client.unwatch()
+        client = self._reply.client
+        if client is not None:
+            client.unwatch()
         elif self._waiting_task is not None:
             self._waiting_task.cancel()
 
@@ -118,7 +116,8 @@ class ClientWatch:
     @property
     def write(self) -> Callable[[bytes], bool] | None:
         """See `ClientConnection.write`. None behind a server of others."""
-        return None if self._client is None else self._client.write
+        client = self._reply.client
+        return None if client is None else client.write
 
     async def send(self, message: Message) -> None:
         """Send a message. If the server raises `OSError` because the client has left, the block is cancelled."""
