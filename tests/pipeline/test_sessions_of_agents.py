@@ -95,10 +95,10 @@ async def test_reasoning_that_no_account_can_read_is_left_out_and_named(is_store
 
 async def test_reasoning_that_the_only_account_cannot_read_is_left_out_and_named() -> None:
     answer: Any = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]}
-    foreign = {"type": "reasoning", "id": "rs_9", "summary": [], "encrypted_content": "another account's"}
+    foreign: Any = {"type": "reasoning", "id": "rs_9", "summary": [], "encrypted_content": "another account's"}
+    body: Any = {"model": "openai/gpt-5", "input": [HELLO, foreign, answer, HELLO], "store": False}
     async with world(account) as client:
         for _ in range(2):  # with a plan that is made, and with one that is there already
-            body = {"model": "openai/gpt-5", "input": [HELLO, foreign, answer, HELLO], "store": False}
             reply = await client.post(body, "/v1/responses")
             assert (reply.status, reply.headers.get("x-tidegate-ignored-params")) == (200, "input[1]"), reply.json
         inputs = [json.loads(request.content)["input"] for request in client.requests]

@@ -74,7 +74,7 @@ def start_attempt(
     attempt = observation.start_attempt(deployment, call.request, request.body, now, is_hedge=is_hedge)
     if call.trace_context is not None:
         request = _in_trace(request, call.trace_context, attempt.number)
-    target, upstream, trace = observation.target_of(deployment), components.upstream, observation.trace
+    target, upstream, trace = prepared.target, components.upstream, observation.trace
     if target is None:
         workspace_keys = components.workspace_keys.secrets_for(call.workspace, deployment.secret)
         timeouts = components.timeout_rules.timeouts_for(deployment.model_id)

@@ -34,7 +34,10 @@ SHORTENING_TRIES = 6
 
 
 class PreparedCall(Struct, frozen=True):
-    """A call that is translated for one deployment. `covers_hedge`: the reservation covers its hedge as well."""
+    """A call that is translated for one deployment. `covers_hedge`: the reservation covers its hedge as well.
+
+    `target` is what the plan knows of the deployment, None if it is not the plan's.
+    """
 
     call: Call
     translator: Translator
@@ -42,6 +45,7 @@ class PreparedCall(Struct, frozen=True):
     request: UpstreamRequest
     ignored: tuple[str, ...]
     headroom: Headroom
+    target: Target | None = None
     covers_hedge: bool = False
 
 
@@ -68,7 +72,7 @@ async def prepare(
         target = observation.target_of(deployment)
         if target is not None and call.request.is_plain and call.request.size <= LONG_BYTES:  # nothing to wait for
             request = target.translator.build_request(call, deployment)
-            prepared = _translated(call, target.translator, deployment, request, UNLIMITED_HEADROOM)
+            prepared = _translated(call, target.translator, deployment, request, UNLIMITED_HEADROOM, target)
         else:
             prepared = await translate(components, call, deployment, UNLIMITED_HEADROOM, target)
     observation.ignored = prepared.ignored
@@ -91,11 +95,16 @@ async def translate(
         request = translator.build_request(call, deployment)
     else:
         request = await offload(call.request.size, partial(translator.build_request, call, deployment))
-    return _translated(call, translator, deployment, request, headroom)
+    return _translated(call, translator, deployment, request, headroom, target)
 
 
 def _translated(
-    call: Call, translator: Translator, deployment: Deployment, request: UpstreamRequest, headroom: Headroom
+    call: Call,
+    translator: Translator,
+    deployment: Deployment,
+    request: UpstreamRequest,
+    headroom: Headroom,
+    target: Target | None,
 ) -> PreparedCall:
     """Return the call with its request for the provider, unless the caller requires a field that is ignored."""
     ignored, origin = call.ignored + request.ignored, call.request.origin
@@ -103,7 +112,7 @@ def _translated(
         ignored = (*ignored, *origin.ignored)
     if ignored and call.request.options.require_parameters:
         raise unsupported(deployment, ignored)
-    return PreparedCall(call, translator, deployment, request, ignored, headroom)
+    return PreparedCall(call, translator, deployment, request, ignored, headroom, target)
 
 
 async def _with_media_and_signatures(
@@ -146,7 +155,7 @@ async def _reserve(
     """
     accounts = None if observation.plan is None else observation.plan.accounts
     call, sent, model_id = prepared.call, prepared.request.body, prepared.deployment.model_id
-    model = _priced_model(components, prepared, observation)
+    model = _priced_model(components, prepared)
     spent = await _spent(components, call, observation) if observation.sent else NO_AMOUNTS
 
     def worst_case(call: Call) -> Reservation | None:
@@ -187,9 +196,9 @@ async def _reserve(
     return replace(prepared, headroom=headroom, covers_hedge=covers_hedge)
 
 
-def _priced_model(components: Components, prepared: PreparedCall, observation: Observation) -> CatalogModel | None:
+def _priced_model(components: Components, prepared: PreparedCall) -> CatalogModel | None:
     """Return the row with the prices that the request asks for; None if the catalogue has none."""
-    request, target = prepared.call.request, observation.target_of(prepared.deployment)
+    request, target = prepared.call.request, prepared.target
     options = () if request.is_plain else price_options(request.body)
     if target is not None and not options:
         return target.model
