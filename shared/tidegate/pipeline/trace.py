@@ -119,7 +119,7 @@ class TraceRecorder:
 
     def event_recorder(self) -> Callable[[bytes], None] | None:
         """See `observation.CallTrace.event_recorder`."""
-        return self._answer.add_event if self._may_assemble_later else None
+        return self._answer.event_recorder() if self._may_assemble_later else None
 
     def record_answer(self, answer: Answer) -> Answer:
         """Return the answer; what the caller gets of it is recorded."""
@@ -246,23 +246,32 @@ class AttemptRecorder:
     def watch(self, response: HttpResponse, secrets: Sequence[str]) -> Callable[[bytes], None]:
         """Return what records each piece of the response; `secrets` are the credentials of its request."""
         self._status, self._reply_headers, self._secrets = response.status, response.headers, secrets
-        return self.add
+        trace, add_piece, add_time, clock = self._trace, self._pieces.append, self._times.append, self._clock
 
-    def add(self, piece: bytes) -> None:
-        """Record a piece of the reply, as far as the trace has room."""
-        trace = self._trace
-        room = trace.reply_room - len(piece)
-        if room < 0 or not trace.piece_room:
-            rest = len(piece) if not trace.piece_room else -room
-            self._omitted_bytes += rest
-            piece = piece[: len(piece) - rest]
-            if not piece:
-                trace.piece_room = 0
-                return
+        # A closure: each chunk of a stream is recorded.
+        def record(piece: bytes) -> None:
             room = trace.reply_room - len(piece)
-        trace.reply_room = room
+            if room < 0 or not trace.piece_room:
+                self._add_part(piece)
+                return
+            trace.reply_room = room
+            trace.piece_room -= 1
+            add_piece(piece)
+            add_time(clock())
+
+        return record
+
+    def _add_part(self, piece: bytes) -> None:
+        """Record what the trace has room for of a piece of the reply, and count the rest."""
+        trace = self._trace
+        kept = piece[: trace.reply_room] if trace.piece_room else b""
+        self._omitted_bytes += len(piece) - len(kept)
+        if not kept:
+            trace.piece_room = 0
+            return
+        trace.reply_room -= len(kept)
         trace.piece_room -= 1
-        self._pieces.append(piece)
+        self._pieces.append(kept)
         self._times.append(self._clock())
 
     @property

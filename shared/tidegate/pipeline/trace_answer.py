@@ -1,6 +1,6 @@
 """The answer of a call in its trace: a whole reply, or the chunks of a stream, which readers can assemble."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import cast
 
@@ -35,14 +35,21 @@ class AnswerRecorder:
     @property
     def size(self) -> int:
         """The number of bytes of chunks to encode."""
-        return MAX_CHUNK_BYTES - self._room
+        return sum(map(len, self._events)) + MAX_CHUNK_BYTES - self._room
 
-    def add_event(self, event: bytes) -> None:
-        """Record one or more chunks as they are sent in OpenAI's dialect."""
-        self._events.append(event)
-        self._room -= len(event)
-        if self._room < 0:  # a very long stream
-            self._assemble_kept()
+    def event_recorder(self) -> Callable[[bytes], None]:
+        """Return what records events of OpenAI's dialect, each with one or more chunks as they are."""
+        room, keep = MAX_CHUNK_BYTES, self._events.append
+
+        # A closure: each chunk of a stream is recorded.
+        def add_event(event: bytes) -> None:
+            nonlocal room
+            keep(event)
+            room -= len(event)
+            if room < 0:  # a very long stream
+                self._assemble_kept()
+
+        return add_event
 
     def add_line(self, batch: Sequence[ReplyChunk]) -> None:
         """Record chunks as JSON."""
@@ -93,12 +100,13 @@ class AnswerRecorder:
         return b"".join(self._events) if self._events else b"\n".join(self._lines)
 
     def _assemble_kept(self) -> None:
-        events, lines = self._events, self._lines
-        self._events, self._lines = [], []
+        events, lines = b"".join(self._events), self._lines
+        self._events.clear()  # to which they are appended
+        self._lines = []
         if not self._has_answer:
             return
         try:
-            for event in b"".join(events).split(_END)[:-1]:
+            for event in events.split(_END)[:-1]:
                 self.add_batch([cast(ReplyChunk, decode(event.removeprefix(_DATA)))])
             for line in lines:
                 self.add_batch(cast(list[ReplyChunk], decode(line)))

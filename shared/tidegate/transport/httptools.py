@@ -8,7 +8,6 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from functools import partial
 from types import TracebackType
 
 from tidegate.errors import ProviderMalformed, ProviderTimeout, UpstreamError
@@ -199,7 +198,7 @@ class HttptoolsResponse(Exchange, SelfTimed):
     async def push_chunks(self, receive: Callable[[bytes], bool]) -> bool:
         """See `TimedResponse.push_chunks`."""
         if self.record is not None:
-            receive = partial(_record_and_receive, self.record, receive)
+            receive = _recording(self.record, receive)
         self._start_waiting(times_arrivals=True)
         try:
             await self.start_pushing(receive)
@@ -261,6 +260,10 @@ def _decode(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def _record_and_receive(record: Callable[[bytes], None], receive: Callable[[bytes], bool], chunk: bytes) -> bool:
-    record(chunk)
-    return receive(chunk)
+def _recording(record: Callable[[bytes], None], receive: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
+    # A closure takes half of the time of a `partial`.
+    def record_and_receive(chunk: bytes) -> bool:
+        record(chunk)
+        return receive(chunk)
+
+    return record_and_receive
