@@ -103,7 +103,10 @@ async def test_calls_at_once_are_halved_by_a_refusal_and_recover() -> None:
             at = parts.world.clock()
             await asyncio.sleep(0.1)
             for _ in range(count):
-                await pace.leave("openai", at, 10, is_refused=is_refused)
+                if is_refused:
+                    await pace.leave_refused("openai", at)
+                else:
+                    pace.leave("openai", 10)
 
         await calls(64, is_refused=True)
         assert limits["openai"] == 32.0  # calls that began together are one refusal
@@ -118,6 +121,16 @@ async def test_calls_at_once_are_halved_by_a_refusal_and_recover() -> None:
             await calls(8, is_refused=False)
         assert limits["openai"] == 64.0
         assert Pace(parts.components.table, BatchOptions(), parts.world.clock, limits)._limits is limits
+
+
+async def test_a_wait_may_end_while_it_is_looked_at() -> None:
+    async with part_world() as parts:
+        assert await parts.components.table.save(ProviderPace("openai", blocked_until=NOON + 1))
+        times = iter([NOON, NOON + 2, NOON + 3])
+        pace = Pace(parts.components.table, BatchOptions(), lambda: next(times), {})
+        assert not pace.enter_at_once("openai")  # its table was not read yet
+        assert await pace.enter("openai", 10)
+        assert next(times, None) is None
 
 
 async def run_paced(options: BatchOptions, *, seconds: float, workers: int = 4, tokens: int = 26) -> list[float]:

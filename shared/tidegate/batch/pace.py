@@ -72,10 +72,7 @@ class _Gate(Struct):
     excess_tokens: float = 0.0
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque[asyncio.Future[None]])
     booking: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @property
-    def is_declared(self) -> bool:
-        return self.requests_per_second is not None or self.tokens_per_second is not None
+    is_declared: bool = False
 
     def wake(self) -> None:
         """Let as many waiting lines go on as there is room for."""
@@ -112,6 +109,8 @@ class Pace:
         """
         gate = self._gates.get(provider) or await self._open_gate(provider)
         while not self._closed.is_set():
+            if self.enter_at_once(provider):
+                return True
             now = self._clock()
             if gate.blocked_until > now:
                 await self.sleep(gate.blocked_until - now)
@@ -121,28 +120,43 @@ class Pace:
                 await waiter
             elif gate.is_declared and not gate.granted:
                 await self._book_portion(provider, gate, tokens)
-            elif gate.is_declared and gate.granted_from > now:
-                await self.sleep(gate.granted_from - now)
             else:
-                gate.granted -= gate.is_declared
-                gate.open_calls += 1
-                return True
+                await self.sleep(max(0.0, gate.granted_from - now))
         return False
 
-    async def leave(
-        self, provider: str, entered_at: float, tokens: int, *, is_refused: bool, retry_after: float | None = None
-    ) -> None:
-        """End a call that has used so many tokens. `is_refused`: the provider's rate did not allow it."""
+    def enter_at_once(self, provider: str) -> bool:
+        """Begin a call if that is possible without waiting, as `enter` does."""
+        gate = self._gates.get(provider)
+        if gate is None or gate.open_calls >= int(gate.limit) or self._closed.is_set():
+            return False
+        if gate.is_declared or gate.blocked_until:
+            now = self._clock()
+            if gate.blocked_until > now or (gate.is_declared and (not gate.granted or gate.granted_from > now)):
+                return False
+            gate.granted -= gate.is_declared
+        gate.open_calls += 1
+        return True
+
+    def leave(self, provider: str, tokens: int) -> None:
+        """End a call that has used so many tokens, and that the provider's rate has allowed."""
         gate, parallel = self._gates[provider], self._options.parallel_calls
         gate.open_calls -= 1
-        if is_refused:
-            await self._slow_down(provider, gate, entered_at, retry_after)
-        else:
-            gate.refusals = 0
+        gate.refusals = 0
+        if gate.limit < parallel:
             is_near = 0.75 <= gate.limit / gate.refused_limit <= 1.25 if gate.refused_limit else False
             gate.limit = min(float(parallel), gate.limit + (CAREFUL_RAISE if is_near else RAISE))
-            gate.excess_tokens += tokens - gate.mean_tokens
-            gate.mean_tokens += _MEAN_WEIGHT * (tokens - gate.mean_tokens)
+        excess = tokens - gate.mean_tokens
+        gate.excess_tokens += excess
+        gate.mean_tokens += _MEAN_WEIGHT * excess
+        self._limits[provider] = gate.limit
+        if gate.waiting:
+            gate.wake()
+
+    async def leave_refused(self, provider: str, entered_at: float, retry_after: float | None = None) -> None:
+        """End a call that the provider's rate did not allow."""
+        gate = self._gates[provider]
+        gate.open_calls -= 1
+        await self._slow_down(provider, gate, entered_at, retry_after)
         self._limits[provider] = gate.limit
         gate.wake()
 
@@ -175,6 +189,7 @@ class Pace:
                     limit=min(parallel, self._limits.get(provider, parallel)),
                     requests_per_second=requests and requests * self._options.share / 60,
                     tokens_per_second=tokens and tokens * self._options.share / 60,
+                    is_declared=requests is not None or tokens is not None,
                 )
                 with suppress(StoreUnavailable):
                     gate.blocked_until = (await self._table.find_pace(provider)).blocked_until

@@ -114,6 +114,9 @@ class PartWorker:
             answer = await self._ask_once(number, line)
             if answer is None:
                 return
+            if answer.error is None and answer.result is not None:
+                self._journal.add(answer.result, answer.usage)
+                return
             if answer.error is not None:
                 self.failures[answer.error.code or answer.error.type] += 1
             faults += answer.may_pass and not answer.lacks_only_time
@@ -132,22 +135,23 @@ class PartWorker:
 
     async def _ask_once(self, number: int, line: BatchLine) -> LineAnswer | None:
         """Ask the line at the pace of its provider. None if the worker stops before."""
-        provider, clock = self._provider_of(line.model), self._components.clock
+        provider, pace = self._providers.get(line.model) or self._provider_of(line.model), self._pace
         if provider is None:
             return await self._calls.ask(number, line)
-        if not await self._pace.enter(provider, _USUAL_ANSWER_TOKENS + len(line.body) // 4):
+        tokens = _USUAL_ANSWER_TOKENS + len(line.body) // 4
+        if not pace.enter_at_once(provider) and not await pace.enter(provider, tokens):
             return None
-        entered_at, answer = clock(), None
+        entered_at, answer = self._components.clock(), None
         try:
             answer = await self._calls.ask(number, line)
         finally:
-            usage, error = (answer.usage, answer.error) if answer else (BatchUsage(), None)
-            limited = answer.limited if answer else ()
-            is_refused = isinstance(error, ProviderRateLimited) or provider_of(provider) in limited
-            retry_after = error.retry_after_seconds if error is not None and is_refused else None
-            await self._pace.leave(
-                provider, entered_at, usage.amounts.tokens, is_refused=is_refused, retry_after=retry_after
-            )
+            if answer is None:
+                pace.leave(provider, 0)
+            elif _is_refused(answer, provider):
+                retry_after = None if answer.error is None else answer.error.retry_after_seconds
+                await pace.leave_refused(provider, entered_at, retry_after)
+            else:
+                pace.leave(provider, answer.usage.input_tokens + answer.usage.output_tokens)
         return answer
 
     def _provider_of(self, model: str) -> str | None:
@@ -201,3 +205,10 @@ class PartWorker:
         except InvalidKey:
             self.stop("key")
         await self._pace.refresh()
+
+
+def _is_refused(answer: LineAnswer, provider: str) -> bool:
+    """True if the rate of that name did not allow the call, or an attempt of it."""
+    if answer.error is None and not answer.limited:
+        return False
+    return isinstance(answer.error, ProviderRateLimited) or provider_of(provider) in answer.limited
