@@ -114,7 +114,8 @@ async def settle(components: Components, observation: Observation) -> Outcome:
     finally:  # also after a timeout; without a record, the line has the bill
         usual_level = logging.INFO if outcome.call.batch_id is None else logging.DEBUG
         level, event = (usual_level, "call.settled") if is_recorded else (logging.ERROR, "meter.failed")
-        log_call(log, level, event, log_fields(outcome))
+        if level > logging.DEBUG or log.isEnabledFor(level):  # a batch logs its parts
+            log_call(log, level, event, log_fields(outcome))
     snapshot, resolution, balancer = observation.account_snapshot, observation.resolution, components.balancer
     # The sweeper checks sharded accounts: one shard does not tell how much of the budget is used.
     if is_recorded and snapshot is not None and snapshot.scope.shards == 1 and may_have_crossed(snapshot):
