@@ -286,3 +286,12 @@ def test_a_part_has_as_many_lines_as_were_counted() -> None:
     assert part_lines(b"a\nb\nc\n", 2) == [b"a", b"b"]
     assert part_lines(BYTE_ORDER_MARK + b"\nb\n", 2) == [BYTE_ORDER_MARK, b"b"]
     assert part_lines(b"a\n", 3) == [b"a", b"", b""]
+
+
+@given(
+    st.lists(st.sampled_from([*BLANK_LINES, b"a", b" b\r", b"c" * 30]), max_size=8), st.booleans(), st.integers(0, 8)
+)
+def test_a_part_has_the_lines_that_were_cut(texts: list[bytes], ends: bool, count: int) -> None:
+    data = b"\n".join(texts) + (b"\n" if ends else b"")
+    lines = [line.data or b"" for line in cut([data], limit=1_000)]
+    assert part_lines(data, count) == (lines + [b""] * count)[:count]

@@ -30,7 +30,7 @@ _BLANK_LINES = re.compile(rb"[ \t\r\n]*\n")
 _KINDS = {"t": "a boolean", "f": "a boolean", "n": "null", "[": "an array", "{": "an object", '"': "a string"}
 
 
-class BatchLine(NamedTuple):
+class BatchLine(Struct, frozen=True, gc=False):
     """One request of a batch. `body` is the JSON object for the endpoint, as it was sent."""
 
     custom_id: str
@@ -139,6 +139,9 @@ def is_blank(data: bytes) -> bool:
 
 def part_lines(data: bytes, count: int) -> list[bytes]:
     """The `count` requests in the bytes of a part. Those that are missing, because the file has changed, are empty."""
+    lines = data.split(b"\n", count)[:count]
+    if len(lines) == count and all(line.strip(_BLANK) for line in lines):
+        return lines
     cutter = LineCutter(len(data), next_byte=1)  # a part does not begin with the file's byte order mark
     lines = [line.data or b"" for line in islice(chain(cutter.feed(data), cutter.last()), count)]
     return [*lines, *[b""] * (count - len(lines))]
