@@ -5,7 +5,7 @@ If that write is refused, another worker has the part: this one stops at once, a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -165,7 +165,6 @@ def lease_end(now: float, deadline: float) -> float:
     return min(now + LEASE_SECONDS, max(deadline, now) + 2 * LEASE_MARGIN_SECONDS)
 
 
-def unanswered(part: Part, answered: Collection[int]) -> list[int]:
+def unanswered(part: Part, answers: PartAnswers) -> list[int]:
     """The lines of the part that are not answered, in order."""
-    lines = range(part.first_line, part.first_line + part.lines)
-    return [line for line in lines if line not in answered]
+    return answers.missing(range(part.first_line, part.first_line + part.lines))

@@ -8,7 +8,8 @@ size = await answers.write("…/output/000001.jsonl", "o")
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from tidegate.batch.keys import journal_key
 from tidegate.batch.ports import BatchObjects, ObjectWriter
@@ -22,7 +23,7 @@ HELD_BYTES = 16 * 1024 * 1024
 _READS_AT_ONCE = 8
 
 
-class _Place(NamedTuple):
+class _Place(Struct, frozen=True, gc=False):
     """Where an answer is on record."""
 
     key: str
@@ -49,11 +50,18 @@ class PartAnswers:
     def __iter__(self) -> Iterator[int]:
         return iter(self._files)
 
+    def missing(self, lines: range) -> list[int]:
+        """Those of the lines that have no answer, in order."""
+        answered = self._files
+        return [line for line in lines if line not in answered]
+
     def add(self, result: Result) -> None:
         """Collect an answer. It is kept in memory at least until it is on record."""
-        self._drop(result.line)
-        self._files[result.line], self._texts[result.line] = result.file, result.text
-        self._held += len(result.text)
+        line, text = result.line, result.text
+        if line in self._texts:
+            self._drop(line)
+        self._files[line], self._texts[line] = result.file, text
+        self._held += len(text)
 
     def put_on_record(self, key: str, data: bytes) -> None:
         """Note that this journal object has answers, so that they need not be kept in memory."""

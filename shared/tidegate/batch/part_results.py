@@ -94,7 +94,7 @@ class PartResults:
     ) -> int:
         """Append a result for each line of the place, and return how many of them were not answered."""
         numbers = range(place.first_line, place.first_line + place.lines)
-        missing = [number for number in numbers if number not in answers]
+        missing = answers.missing(numbers)
         for result in await self._not_asked(place, missing) if missing else ():
             answers.add(result)
         await answers.append(output, "o")

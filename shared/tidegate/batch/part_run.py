@@ -115,7 +115,7 @@ class _PartRun:
         while True:
             answered = len(journal.results)
             reason, shortage = await self._run_slice(caller, lines)
-            lines = {number: data for number, data in lines.items() if number not in journal.results}
+            lines = {number: lines[number] for number in unanswered(journal.part, journal.results)}
             if not lines or shortage is None:
                 return reason, None
             waited = 0.0 if len(journal.results) > answered else waited + ROOM_CHECK_SECONDS

@@ -5,9 +5,9 @@ Source of the lines: https://platform.openai.com/docs/guides/batch (read 2026-11
 """
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import msgspec
+from msgspec import Raw, Struct
 
 from tidegate.json import Json, encode
 
@@ -17,12 +17,25 @@ EXPIRED = ("batch_expired", "This request could not be executed before the compl
 CANCELLED = ("batch_cancelled", "This request was not executed, because the batch was cancelled.")
 
 
-class Result(NamedTuple):
+class Result(Struct, frozen=True, gc=False):
     """The answer to one line: its number in the batch, the file that it belongs to, and its JSON without a line end."""
 
     line: int
     file: ResultFile
     text: bytes
+
+
+class _Response(Struct, gc=False):
+    status_code: int
+    request_id: str
+    body: Raw
+
+
+class _Answer(Struct, gc=False):
+    id: str
+    custom_id: str
+    response: _Response
+    error: None
 
 
 def request_id(batch_id: str, line: int) -> str:
@@ -32,9 +45,9 @@ def request_id(batch_id: str, line: int) -> str:
 
 def answered(batch_id: str, line: int, custom_id: str, status: int, call_id: str, body: bytes) -> Result:
     """The answer with an HTTP status, whose `body` is JSON. Statuses from 400 on belong in the error file."""
-    response = {"status_code": status, "request_id": call_id, "body": msgspec.Raw(body)}
-    entry = {"id": request_id(batch_id, line), "custom_id": custom_id, "response": response, "error": None}
-    return Result(line, "o" if status < 400 else "e", msgspec.json.encode(entry))
+    response = _Response(status, call_id, Raw(body))
+    entry = _Answer(request_id(batch_id, line), custom_id, response, None)
+    return Result(line, "o" if status < 400 else "e", encode(entry))
 
 
 def not_asked(batch_id: str, line: int, custom_id: str | None, code: str, message: str) -> Result:
@@ -55,7 +68,7 @@ def journal_entry(result: Result) -> bytes:
     return b"%d %s %s\n" % (result.line, result.file.encode(), result.text)
 
 
-class JournalPlace(NamedTuple):
+class JournalPlace(Struct, frozen=True, gc=False):
     """The place of a result's text in a journal object."""
 
     line: int
@@ -74,7 +87,8 @@ def journal_places(data: bytes) -> Iterator[JournalPlace]:
     while begin < len(data):
         end = data.find(b"\n", begin)
         end = len(data) if end < 0 else end
-        first = data.index(b" ", data.index(b" ", begin) + 1) + 1
-        line, file, _ = data[begin:first].split(b" ", 2)
-        yield JournalPlace(int(line), "o" if file == b"o" else "e", first, end - first)
+        after_line = data.index(b" ", begin)
+        first = after_line + 3  # the file is one letter
+        file = "o" if data.startswith(b"o", after_line + 1) else "e"
+        yield JournalPlace(int(data[begin:after_line]), file, first, end - first)
         begin = end + 1
