@@ -66,7 +66,7 @@ def dispatch(
     If all candidates fail, raises the first error that a retry may avoid, or else the requested model's error.
     """
     target, request = None if observation.plan is None else observation.plan.target, call.request
-    # The only candidate, whichever error it ends with: a request in another dialect may come again without reasoning.
+    # One candidate, whichever error it ends with; one in another dialect may come again, without sealed reasoning.
     if target is not None and request.is_plain and request.origin is None:
         return _try_deployments(components, call, target.resolution, observation, connections, 0)
     return _try_candidates(components, call, observation, connections, target)

@@ -143,7 +143,8 @@ class Upstream(Struct, frozen=True):
 class ProviderConnection(Redacted, Struct, eq=False):
     """The context of `Upstream.open`. A generator in its place would cost four times as much.
 
-    The key is one of `secrets`. The reply must end within `seconds`. `context` and `batches` are what is open.
+    The key named `secret` is read from `secrets`. The reply must end within `seconds`. `context` and `batches` are open
+    until the reply has ended.
     """
 
     upstream: Upstream

@@ -74,6 +74,16 @@ def test_a_provider_in_trouble_is_not_stormed() -> None:
     assert allowed == MAX_BUDGET
     assert retries.delay_seconds(error, "other", 0, 100) is not None
     for _ in range(5):
-        retries.budget_of("p").earn()
+        retries.earn("p")
     assert retries.delay_seconds(error, "p", 0, 100) is not None
     assert retries.delay_seconds(error, "p", 0, 100) is None
+
+
+@pytest.mark.parametrize("retries_before", [0, 1])
+def test_no_number_of_calls_earns_more_retries_than_a_provider_begins_with(retries_before: int) -> None:
+    retries, error = Retries(lambda: 0.0), ProviderFailed("x")
+    for _ in range(retries_before):
+        assert retries.delay_seconds(error, "p", 0, 100) is not None
+    for _ in range(1_000):
+        retries.earn("p")
+    assert sum(retries.delay_seconds(error, "p", 0, 100) is not None for _ in range(100)) == MAX_BUDGET

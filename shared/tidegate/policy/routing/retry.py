@@ -72,12 +72,6 @@ class Retries(Struct):
         if budget is not None and budget.left < MAX_BUDGET:  # a new one is full
             budget.earn()
 
-    def budget_of(self, provider: str) -> RetryBudget:
-        budget = self._budgets.get(provider)
-        if budget is None:
-            budget = self._budgets[provider] = RetryBudget()
-        return budget
-
     def delay_seconds(self, error: UpstreamError, provider: str, retry: int, seconds_left: float) -> float | None:
         """Return the seconds to wait before retry number `retry` (from 0), or None not to retry: the error does not
         pass, the delay is too long for `seconds_left` or the caller, or the provider's retry budget is empty.
@@ -91,7 +85,13 @@ class Retries(Struct):
         seconds = backoff if retry_after is None else retry_after + backoff * 0.1
         if (retry_after is not None and retry_after > LONGEST_RETRY_AFTER_SECONDS) or seconds >= seconds_left:
             return None
-        return seconds if self.budget_of(provider).spend() else None
+        return seconds if self._budget_of(provider).spend() else None
+
+    def _budget_of(self, provider: str) -> RetryBudget:
+        budget = self._budgets.get(provider)
+        if budget is None:
+            budget = self._budgets[provider] = RetryBudget()
+        return budget
 
 
 def is_retryable(error: UpstreamError) -> bool:
