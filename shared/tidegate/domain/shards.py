@@ -1,4 +1,4 @@
-"""What is done with accounts between calls: shards are seen as one, an amount is divided, overdue holds are found."""
+"""Works on accounts between calls: joins the shards of one, divides an amount among them, and finds overdue holds."""
 
 from collections.abc import Sequence
 from decimal import ROUND_UP, Decimal
