@@ -23,7 +23,10 @@ EventKind = Literal[
 AttemptReason = Literal["first", "retry", "fallback", "hedge", "trial"]
 
 TO_WHOLE = 1.5 * 2.0**52
-"""Floats of its size are whole numbers: `x + TO_WHOLE - TO_WHOLE` is `round(x)`, in a tenth of the time."""
+"""Floats of its size are whole numbers: `x + TO_WHOLE - TO_WHOLE` is `round(x)`, in a tenth of the time.
+
+For numbers between -2**51 and 2**51: seconds or milliseconds since 1970, and microseconds of 71 years.
+"""
 
 MAX_TIMELINE_EVENTS = 48
 """Events in a timeline. A call with many attempts has more: the timeline leaves out the middle."""

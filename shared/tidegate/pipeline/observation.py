@@ -239,7 +239,7 @@ class Observation(ReplyLog, Struct, kw_only=True):
 
     @property
     def answer(self) -> str:
-        """The texts so far are those of `GeneratedText`."""
+        """The answer so far. With `reasoning` and `other`, an observation has the texts of `GeneratedText`."""
         return "".join(self.answer_text)
 
     @property
