@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from tidegate.domain.folding import FoldedStream, unfold
+
 _COMPRESSION = 1
 """The level of zlib: a stream's events shrink to a tenth with any, and the first one takes half of the sixth's time."""
 
@@ -23,8 +25,8 @@ class TracedAttempt(Struct, kw_only=True, omit_defaults=True):
 
     Neither `url` nor `headers` have credentials. `reply` are the body's bytes as they arrived, in `pieces`; a masked
     trace has the pieces alone. A stored trace has them as `arrivals`, in UTC seconds, and `sizes`; the call began at
-    `started_at`. `omitted_bytes` counts the bytes of `body` and `reply` that are beyond the limits of a trace, and
-    not kept. `error` is the code of the attempt's error.
+    `started_at`. It has most streams `folded`, in place of `reply` and `sizes`. `omitted_bytes` counts the bytes of
+    `body` and `reply` that are beyond the limits of a trace, and not kept. `error` is the code of the attempt's error.
     """
 
     deployment: str
@@ -41,6 +43,7 @@ class TracedAttempt(Struct, kw_only=True, omit_defaults=True):
     started_at: float = 0.0
     arrivals: Sequence[float] = ()
     sizes: Sequence[int] = ()
+    folded: FoldedStream | None = None
     omitted_bytes: int = 0
     error: str | None = None
 
@@ -58,7 +61,7 @@ class Trace(Struct, kw_only=True, omit_defaults=True):
     `key_id` is the key that made the call, and `until` the end of the trace in UTC seconds: a line of a batch has no
     record that says either. `answer` is the JSON of a whole reply, also of a stream; empty without an answer, or if the
     trace has `chunks` in its place: those of a stream, JSON arrays in lines or events of OpenAI's dialect, which are
-    assembled when it is read.
+    assembled when it is read. A stored trace has most of them `folded`.
     `masked` names the guardrails that have masked the texts; `request` is empty if one of them could not mask it.
     """
 
@@ -69,6 +72,7 @@ class Trace(Struct, kw_only=True, omit_defaults=True):
     attempts: Sequence[TracedAttempt] = ()
     answer: bytes = b""
     chunks: bytes = b""
+    folded: FoldedStream | None = None
     error: TracedError | None = None
     masked: tuple[str, ...] = ()
 
@@ -89,7 +93,11 @@ def decode_trace(content: bytes) -> Trace:
         trace = msgspec.msgpack.decode(zlib.decompress(content), type=Trace)
     except zlib.error as error:
         raise msgspec.DecodeError(str(error)) from None
+    if trace.folded is not None:
+        trace.chunks, trace.folded = unfold(trace.folded), None
     for attempt in trace.attempts:
+        if attempt.folded is not None:
+            attempt.reply, attempt.sizes, attempt.folded = unfold(attempt.folded), attempt.folded.sizes, None
         if attempt.arrivals:
             sizes, began_at = attempt.sizes, attempt.started_at
             attempt.pieces = [Piece(at - began_at, size) for at, size in zip(attempt.arrivals, sizes, strict=True)]

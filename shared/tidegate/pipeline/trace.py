@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from msgspec.structs import replace
 
 from tidegate.domain.call import Call, OutcomeStatus, SentAttempt
+from tidegate.domain.folding import fold
 from tidegate.domain.internal_error import internal_error
 from tidegate.domain.operation import ReplyChunk
 from tidegate.domain.otel import Attempt, attempts_of
@@ -192,14 +193,16 @@ class TraceRecorder:
         for attempt in attempts:
             if attempt.is_answering and isinstance(observation.error, GuardrailViolation | GuardrailUnavailable):
                 attempt.error = None  # the provider has answered, and the caller may not have it
+        folded, folds = self._answer.fold_events(), not self._may_be_masked
         return Trace(
             call_id=self._call.id,
             key_id=self._call.principal.key_id,
             until=self.until(observation.status) or 0.0,
             request=self._call.received or b"",
-            attempts=[recorder.traced(attempts[recorder.number - 1]) for recorder in self._attempts],
+            attempts=[recorder.traced(attempts[recorder.number - 1], folds=folds) for recorder in self._attempts],
             answer=self._answer.encode_answer(),
-            chunks=self._answer.join_chunks(),
+            chunks=b"" if folded else self._answer.join_chunks(),
+            folded=folded,
             error=_traced_error(observation),
         )
 
@@ -279,8 +282,14 @@ class AttemptRecorder:
         """The number of bytes to encode."""
         return len(self._body) + sum(map(len, self._pieces))
 
-    def traced(self, attempt: Attempt) -> TracedAttempt:
-        """Return what was recorded of this attempt, whose reason, times and error `attempt` has."""
+    def traced(self, attempt: Attempt, *, folds: bool) -> TracedAttempt:
+        """Return what was recorded of this attempt, whose reason, times and error `attempt` has.
+
+        `folds`: for a trace that is stored as it is.
+        """
+        joined = b"".join(self._pieces)
+        reply = self._redacted(joined)
+        folded = fold(self._pieces) if folds and reply == joined else None  # the pieces have what was redacted
         return TracedAttempt(
             deployment=self._deployment,
             reason=attempt.reason,
@@ -295,10 +304,11 @@ class AttemptRecorder:
                 for name, value in self._reply_headers.items()
                 if name in _REPLY_HEADERS or name.startswith(_REPLY_PREFIXES)
             },
-            reply=self._redacted(b"".join(self._pieces)),
+            reply=b"" if folded else reply,
+            folded=folded,
             started_at=self._trace.started_at,
             arrivals=self._times,
-            sizes=list(map(len, self._pieces)),
+            sizes=() if folded else list(map(len, self._pieces)),
             omitted_bytes=self._omitted_bytes,
             error=attempt.error,
         )

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import cast
 
+from tidegate.domain.folding import FoldedStream, fold
 from tidegate.domain.operation import Assembler, Operation, Reply, ReplyChunk
 from tidegate.domain.origin import NATIVE
 from tidegate.json import decode, encode
@@ -94,6 +95,10 @@ class AnswerRecorder:
         """Return the JSON of the reply; empty without one, and for chunks that are not assembled."""
         reply = self.reply if self._assembler is None else self._assembler.reply()
         return b"" if reply is None else encode({name: reply[name] for name in reply if name != NATIVE})
+
+    def fold_events(self) -> FoldedStream | None:
+        """Return the events that are not assembled, folded; None if `join_chunks` has them."""
+        return fold(self._events)
 
     def join_chunks(self) -> bytes:
         """Return the chunks that are not assembled, as `Trace.chunks` has them."""

@@ -40,7 +40,7 @@ async def mask_trace(trace: Trace, observation: Observation, selection: Guardrai
         trace = _masked_by_services(trace, observation, remote)
     trace = replace(
         trace,
-        attempts=[replace(attempt, reply=b"") for attempt in trace.attempts],
+        attempts=[replace(attempt, reply=b"", folded=None) for attempt in trace.attempts],
         masked=tuple(each.name for each in guardrails),
     )
     return await _masked_by_detectors(trace, detectors) if detectors else trace
