@@ -95,7 +95,8 @@ class ChatRequest(Struct, frozen=True):
     @property
     def output_limit(self) -> int | None:
         """See `Request.output_limit`. `max_completion_tokens` overrides `max_tokens`."""
-        return self.fields.max_completion_tokens or self.fields.max_tokens
+        fields = self.fields
+        return fields.max_completion_tokens or fields.max_tokens
 
     @property
     def streams_plain_text(self) -> bool:
