@@ -40,7 +40,7 @@ stored_reply       a reply for the cache or an idempotency key
 surface            a client's dialect, as a protocol
 timed_cache        a bounded cache whose entries age by two clocks
 timeouts           timeouts of providers, by model
-folding            a stream's pieces without what they have in common, as traces store it
+folded_stream      a stream's pieces without what they have in common, as traces store it
 trace              the content of a call: requests, replies and their times
 trace_view         the trace of a call as JSON
 traceparent        W3C's Trace Context: the headers that name a call's place in a distributed trace

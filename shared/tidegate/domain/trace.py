@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from tidegate.domain.folding import FoldedStream, unfold
+from tidegate.domain.folded_stream import FoldedStream, unfold
 
 _COMPRESSION = 1
 """The level of zlib: a stream's events shrink to a tenth with any, and the first one takes half of the sixth's time."""

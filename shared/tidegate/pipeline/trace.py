@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from msgspec.structs import replace
 
 from tidegate.domain.call import Call, OutcomeStatus, SentAttempt
-from tidegate.domain.folding import fold
+from tidegate.domain.folded_stream import fold
 from tidegate.domain.internal_error import internal_error
 from tidegate.domain.operation import ReplyChunk
 from tidegate.domain.otel import Attempt, attempts_of

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import cast
 
-from tidegate.domain.folding import FoldedStream, fold
+from tidegate.domain.folded_stream import FoldedStream, fold
 from tidegate.domain.operation import Assembler, Operation, Reply, ReplyChunk
 from tidegate.domain.origin import NATIVE
 from tidegate.json import decode, encode

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from tidegate.domain.folding import FoldedStream, fold, unfold
+from tidegate.domain.folded_stream import FoldedStream, fold, unfold
 
 START, END = b'data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{"content":"', b'"},"finish_reason":null}]}\n\n'
 EVENTS = [b"%b%d %b" % (START, number * 7919, END) for number in range(100)]
