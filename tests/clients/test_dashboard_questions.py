@@ -1,5 +1,6 @@
 """Questions of a newcomer who has the address and a key: each is answered by a few clicks, over a week of calls."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,6 +138,7 @@ def test_all_failed_calls_of_yesterday_are_a_file(visit: Visit) -> None:
     visit.sign_in(CALLER_KEY)
     click(visit.page, "Yesterday")
     failed = visit.page.locator(".card").filter(has_text="Failed").get_by_role("link")
+    expect(failed).to_have_attribute("href", re.compile("range=yesterday"))  # until then, it counts those of today
     count = int(failed.inner_text().split(" ")[0])
     failed.click()
     with visit.page.expect_download() as download:
