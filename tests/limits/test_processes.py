@@ -175,7 +175,7 @@ async def test_a_process_that_is_killed_at_any_moment_leaves_nothing_in_between(
         else:
             ended = await balanced(place.world, *place.scopes)
         assert set(ended) <= {"ok", "lost", "cancelled"}
-        assert ended["lost"] > 0
+        assert 0 < ended.total() < 60  # none is lost if both are killed between two calls
 
 
 async def test_clients_that_hang_up_in_mid_stream_are_charged_once(mock: str, workers: list[Worker]) -> None:
