@@ -46,9 +46,6 @@ KNOWN_NAME = "keys, workspaces and models"
 _FEW = 10
 """Steps that a module may take at any size."""
 
-_NEW_WAY = 20
-"""Steps that a module may take for each part of a request, if a smaller one does not need it at all."""
-
 _TOLERANCE = 1.1
 
 _STEPS = Steps()
@@ -144,8 +141,7 @@ def faults(growth: Growth) -> dict[str, tuple[int, ...]]:
 def _is_superlinear(sizes: tuple[int, ...], counts: tuple[int, ...]) -> bool:
     pairs = zip(pairwise(sizes), pairwise(counts), strict=True)
     return any(
-        after > (max(before, _FEW) * larger / smaller * _TOLERANCE if before else _NEW_WAY * larger / sizes[0])
-        for (smaller, larger), (before, after) in pairs
+        after > max(before, _FEW) * larger / smaller * _TOLERANCE for (smaller, larger), (before, after) in pairs
     )
 
 

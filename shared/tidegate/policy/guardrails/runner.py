@@ -157,6 +157,8 @@ class GuardRun(Struct, frozen=True):
                 return call
         else:
             found = await _offload(call, partial(call.operation.request_texts, request))
+            if await _offload(call, partial(self._finds_nothing, "input", found, in_thread=True)):
+                return call
         changed = await self._run_all(self.active.on_input, "input", found)
         return call if changed is found else await _offload(call, partial(_with_texts, call, changed))
 
@@ -222,7 +224,7 @@ class GuardRun(Struct, frozen=True):
             return error
         return None
 
-    def _finds_nothing(self, stage: Stage, found: Sequence[Text]) -> bool:
+    def _finds_nothing(self, stage: Stage, found: Sequence[Text], *, in_thread: bool = False) -> bool:
         """True if one search of all texts tells that the stage's guardrails pass them, as on most calls.
 
         `_run_all` finds out the same, and for other texts what is in them, and where.
@@ -231,7 +233,8 @@ class GuardRun(Struct, frozen=True):
         if search is None:
             return False
         readable = SEPARATOR.join([each.text for each in found if each.kind != "encoded"])
-        if len(readable) + CHARACTERS_PER_TEXT * len(found) > LONG_CHARACTERS or search(readable):
+        is_long = len(readable) + CHARACTERS_PER_TEXT * len(found) > LONG_CHARACTERS
+        if (is_long and not in_thread) or search(readable):
             return False
         verdicts = self.verdicts
         for name in names:
