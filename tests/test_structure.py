@@ -1,7 +1,9 @@
 """What the conventions say of the code's shape, and a linter does not know."""
 
 import ast
+import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,21 @@ def test_everything_is_caught_only_where_it_may_be(path: Path) -> None:
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
     ]
     assert not broad or str(path.relative_to(ROOT)).removeprefix("shared/tidegate/") in BROAD
+
+
+ESCAPES = re.compile(r"# (?:noqa|pyright: ignore|type: ignore)(?::? ?[A-Z\d, ]+|\[[\w, ]+\])?|\bexcept Exception\b.*:")
+"""What turns off a check, or catches everything; a reason stands behind it, or in a comment on the line above."""
+
+
+@sources
+def test_every_escape_has_its_reason(path: Path) -> None:
+    source = path.read_text().splitlines()
+    unexplained = [
+        line
+        for above, line in pairwise(["", *source])
+        if (escape := ESCAPES.search(line)) and "# " not in line[escape.end() :] and not above.lstrip().startswith("#")
+    ]
+    assert unexplained == []
 
 
 def test_there_is_no_demo_key_that_everybody_knows() -> None:

@@ -155,6 +155,7 @@ class OperationEndpoint(Struct, frozen=True):
         except TidegateError as error:
             if not await progress.fail(error, call):
                 raise
+        # The edge of the API: a fault of ours is answered as an error, too.
         except Exception:
             log.exception("call.crashed", extra={"call_id": call.id if call else None})
             if not await progress.fail(errors.internal_error(), call):

@@ -56,6 +56,7 @@ class Backoff(Struct, frozen=True):
     def delays(self) -> Iterator[float | None]:
         """Seconds to wait after each failed try; None after the last one."""
         for retry in range(self.tries - 1):
+            # Jitter is no secret.
             yield random.uniform(0, min(self.longest_seconds, self.first_seconds * 2**retry))  # noqa: S311
         yield None
 

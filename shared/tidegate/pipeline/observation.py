@@ -120,6 +120,7 @@ class Observation(ReplyLog, Struct, kw_only=True):
         """Record the failure that leaves the block."""
         try:
             yield
+        # Raised again: a record must name each failure, also a fault of ours.
         except Exception as error:
             self.record_error(error)
             raise

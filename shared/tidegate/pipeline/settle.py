@@ -36,6 +36,7 @@ async def update_bill(components: Components, observation: Observation) -> Bill:
             observation.bill = _bill(components, observation)
         else:
             observation.bill = await offload(size, partial(_bill, components, observation))
+    # Whatever a provider has reported, a fault in reading it must not leave the call unsettled.
     except Exception:
         log.exception("bill.failed", extra={"call_id": observation.call.id})
         observation.bill = held_bill(observation.hold, observation.call.workspace)
@@ -106,7 +107,8 @@ async def settle(components: Components, observation: Observation) -> Outcome:
             is_recorded = True
         except StoreUnavailable:
             pass
-        except Exception:  # the bill is the reason: what the call holds is recorded
+        # The bill is the reason: what the call holds is recorded.
+        except Exception:
             log.exception("settlement.failed", extra={"call_id": outcome.call.id})
             observation.bill = held_bill(observation.hold, observation.call.workspace)
             outcome = observation.outcome(components.clock())
@@ -149,6 +151,7 @@ async def _write_record(components: Components, outcome: Outcome) -> bool:
         await components.meter.record(outcome)
     except StoreUnavailable:
         return False
+    # The caller has its answer: the log line tells that the call is not on record.
     except Exception:
         log.exception("settlement.failed", extra={"call_id": outcome.call.id})
         return False

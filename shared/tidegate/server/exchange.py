@@ -20,7 +20,6 @@ from tidegate.server.state import ServerState
 
 log = logging.getLogger(__name__)
 
-_CAN_START_AT_ONCE = sys.version_info >= (3, 12)
 _OUT_OF_TURN = "The application sent a whole reply out of turn."
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -92,12 +91,12 @@ class Exchange:
 
     def start_at_once(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run the application in a task: from Python 3.12 on, now and up to where it waits for the first time."""
-        if not _CAN_START_AT_ONCE:
+        if sys.version_info < (3, 12):
             self.start(loop)
             return
         scope, self._scope = self._scope, None
         if scope is not None:
-            self.task = asyncio.Task(self._run(scope), loop=loop, eager_start=True)  # pyright: ignore[reportCallIssue]
+            self.task = asyncio.Task(self._run(scope), loop=loop, eager_start=True)
 
     def repeatable_head(self, data: bytes) -> RepeatedHead | None:
         """Return the head of this request, which is not started yet, if `data` is all of it and it may come again."""

@@ -124,7 +124,7 @@ class OllamaSurface(OpenAISurface, frozen=True):
         usage = cast("Mapping[str, Json]", completion.get("usage") or {})
         return {**head, "message": message, **_end(choice["finish_reason"], usage)}
 
-    def open_stream(self, request: Request) -> OllamaStream:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def open_stream(self, request: Request) -> OllamaStream:
         """See `Surface.open_stream`."""
         return OllamaStream()
 

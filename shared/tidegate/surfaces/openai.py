@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from tidegate.domain.operation import Operation, Reply, ReplyChunk, Request
-from tidegate.domain.surface import NO_HEADERS, REQUEST_ID
+from tidegate.domain.surface import NO_HEADERS, REQUEST_ID, SurfaceStream
 from tidegate.errors import InvalidRequest, TidegateError
 from tidegate.json import encode
 from tidegate.lazy import load
@@ -83,7 +83,7 @@ class OpenAISurface(Struct, frozen=True):
         """See `Surface.reply`."""
         return encode(reply)
 
-    def open_stream(self, request: Request) -> OpenAIStream:
+    def open_stream(self, request: Request) -> SurfaceStream:
         """See `Surface.open_stream`. All calls share one stream, because it has no state."""
         return _STREAM
 

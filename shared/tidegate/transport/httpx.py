@@ -100,11 +100,11 @@ def _is_dropped(error: httpx.HTTPError) -> bool:
 def _client(
     inner: httpx.AsyncBaseTransport | None, certificates: ssl.SSLContext | bool, limits: httpx.Limits
 ) -> httpx.AsyncClient:
-    # `_send` and `chunks` enforce each request's deadline, so that httpx's own timeouts are off.
     return httpx.AsyncClient(
         transport=inner,
         verify=certificates,
         follow_redirects=False,
+        # `_send` and `chunks` enforce each request's deadline, so that httpx's own timeouts are off.
         timeout=None,  # noqa: S113
         limits=limits,
     )

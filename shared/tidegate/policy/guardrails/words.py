@@ -76,10 +76,7 @@ def _lacks_words(word_list: WordList, text: str) -> bool:
     lowered, first_words = text.lower(), word_list.first_words
     if len(first_words) > _FEW_WORDS:
         return first_words.isdisjoint(_ASCII_TOKEN.findall(lowered))
-    for word in first_words:  # noqa: SIM110 a generator takes three times as long
-        if word in lowered:
-            return False
-    return True
+    return not any(map(lowered.__contains__, first_words))
 
 
 def find_words(word_list: WordList, text: str) -> Iterator[Finding]:
