@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from tidegate.catalog import CatalogModel, call_cost, load_catalog
 from tidegate.catalog.row import Rates
 from tidegate.chat.body_bound import ENVELOPE_TOKENS, bound_body
+from tidegate.chat.estimate import PromptEstimates
 from tidegate.chat.media_bound import AUDIO_TOKENS, IMAGE_TOKENS
 from tidegate.chat.operation import CHAT
 from tidegate.chat.request import build_chat_request, parse_chat_request
@@ -218,15 +219,22 @@ def test_no_text_takes_more_tokens_than_this_for_each_byte() -> None:
 
 
 _TEXT = st.text(st.sampled_from('aqA1. \t\n\x01é日"\\'), max_size=120) | st.sampled_from(["file", "signature", "role"])
-_MESSAGES = st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "system"]), "content": _TEXT}), min_size=1)
+_ROLES = st.sampled_from(["user", "system", "assistant"])
+_MESSAGES = st.lists(st.fixed_dictionaries({"role": _ROLES, "content": _TEXT}), min_size=1)
+_LIMITS = st.fixed_dictionaries(
+    {}, optional={"n": st.just(3), "max_tokens": st.just(9), "max_completion_tokens": st.just(8)}
+)
 
 
-@given(_MESSAGES, st.sampled_from(["openai/gpt-4.1", "gemini/gemini-2.5-flash-image", "perplexity/sonar"]))
-def test_a_plain_request_holds_what_the_whole_look_at_it_says(messages: Any, model_id: str) -> None:
-    sent = encode({"model": model_id, "messages": messages, "max_tokens": 100})
+@given(_MESSAGES, _LIMITS, st.sampled_from(["openai/gpt-4.1", "gemini/gemini-2.5-flash-image", "perplexity/sonar"]))
+def test_a_plain_request_holds_what_the_whole_look_at_it_says(messages: Any, limits: Any, model_id: str) -> None:
+    sent = encode({"model": model_id, "messages": messages, **limits})
     plain = parse_chat_request(sent)
     assert plain.is_plain
-    assert plain.worst_case(model(model_id), sent) == replace(plain, is_plain=False).worst_case(model(model_id), sent)
+    general = replace(plain, is_plain=False, estimates=PromptEstimates())
+    assert plain.worst_case(model(model_id), sent) == general.worst_case(model(model_id), sent)
+    assert plain.estimates.tokens == general.estimates.tokens
+    assert (plain.choices, plain.output_limit) == (general.choices, general.output_limit)
     assert bound_body(sent).input <= len(sent) * MOST_TOKENS_PER_BYTE
 
 

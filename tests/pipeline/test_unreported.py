@@ -301,7 +301,7 @@ async def test_the_attempts_at_a_deployment_share_one_translation_and_one_estima
         for name in (
             "tidegate.pipeline.prepare.translate",
             "tidegate.chat.body_bound.bound_body",
-            "tidegate.chat.estimate.estimate_prompt",
+            "tidegate.chat.request.estimate_prompt",
         )
     )
     async with world(raises(httpx.ReadError("reset")), limits=Limits(usd_per_day=Decimal(10))) as client:

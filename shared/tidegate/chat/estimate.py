@@ -8,7 +8,7 @@ tools): half are within 6 %, 95 % within 50 %, as often too low as too high. Pro
 of their own, so that 30 % are still too low. Media count as constants, because their sizes are unknown; most cost less.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
@@ -101,18 +101,20 @@ class PromptEstimates(Struct):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PromptEstimates)
 
-    def estimate(self, fields: ChatFields) -> int:
-        """Return `estimate_prompt(fields)`."""
-        if self.tokens is None:
-            self.tokens = estimate_prompt(fields)
-        return self.tokens
-
     def bound(self, sent: bytes) -> TokenCounts:
         """Return `bound_body(sent)`."""
         last = self.last_bound
         if last is None or last[0] != sent:
             last = self.last_bound = (sent, load("tidegate.chat.body_bound", "bound_body")(sent))
         return last[1]
+
+
+def estimate_texts(texts: Sequence[str]) -> int:
+    """The tokens that `estimate_prompt` estimates for messages of one text each, without anything else."""
+    tokens = CALL_TOKENS + MESSAGE_TOKENS * len(texts)
+    for text in texts:
+        tokens += estimate_text(text)
+    return tokens
 
 
 def estimate_prompt(fields: ChatFields) -> int:

@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 from msgspec import Struct, field, structs
 from msgspec.structs import force_setattr, replace
 
-from tidegate.chat.estimate import PromptEstimates
+from tidegate.chat.estimate import PromptEstimates, estimate_prompt, estimate_texts
 from tidegate.chat.fields import ChatFields, JsonObjectFormat, JsonSchemaFormat
 from tidegate.chat.messages import UserMessage, message_texts
 from tidegate.chat.parse import (
@@ -90,11 +90,18 @@ class ChatRequest(Struct, frozen=True):
 
     @property
     def choices(self) -> int:
+        if self.is_plain:
+            # A plain body has whole numbers here.
+            return self.body.get("n", 1)  # pyright: ignore[reportReturnType]
         return self.fields.n or 1
 
     @property
     def output_limit(self) -> int | None:
         """See `Request.output_limit`. `max_completion_tokens` overrides `max_tokens`."""
+        if self.is_plain:
+            body = self.body
+            # A plain body has whole numbers here.
+            return body.get("max_completion_tokens") or body.get("max_tokens")  # pyright: ignore[reportReturnType]
         fields = self.fields
         return fields.max_completion_tokens or fields.max_tokens
 
@@ -142,7 +149,13 @@ class ChatRequest(Struct, frozen=True):
         return replace(_new_request(fields, body, self.sent_bytes, is_plain=is_plain_body(body)), origin=origin)
 
     def estimate_prompt(self) -> int:
-        return self.estimates.estimate(self.fields)
+        estimates = self.estimates
+        tokens = estimates.tokens
+        if tokens is None:
+            is_plain = self.is_plain
+            tokens = estimate_texts(self.prompt_texts()) if is_plain else estimate_prompt(self.fields)
+            estimates.tokens = tokens
+        return tokens
 
     def prompt_tokens(self, sent: bytes) -> TokenCounts:
         bound = self.estimates.bound(sent)
@@ -155,8 +168,9 @@ class ChatRequest(Struct, frozen=True):
         body, origin = self.body, self.origin
         if origin is not None and origin.body is not None and origin.add_lost_fields is not None:
             body = origin.add_lost_fields(body)
-        limit, is_plain = self.output_limit, self.is_plain and origin is None
-        return worst_case_tokens(self.fields, body, limit, model, sent, self.estimates, is_plain=is_plain)
+        fields = None if origin is None and self.is_plain else self.fields
+        limit, tokens = self.output_limit, self.estimate_prompt()
+        return worst_case_tokens(fields, body, self.choices, limit, model, sent, self.estimates, tokens)
 
     def prompt_texts(self) -> Sequence[str]:
         if self.is_plain:

@@ -31,8 +31,6 @@ MOST_TOKENS_PER_BYTE = 1.25
 `bound_body` adds for a message is less than the syntax of that message has at this rate.
 """
 
-_NO_TOKENS = TokenCounts()
-
 SEARCH_RESULT_TOKENS = 32_000
 """Tokens held for what a provider's own tools read: search results, fetched pages, the output of code.
 
@@ -95,36 +93,38 @@ eight tiles (https://platform.openai.com/docs/guides/images-vision, 2026-11).
 
 
 def worst_case_tokens(
-    fields: ChatFields,
+    fields: ChatFields | None,
     body: JsonObject,
+    choices: int,
     output_limit: int | None,
     model: ModelLimits | None,
-    sent: bytes | None = None,
-    estimates: PromptEstimates | None = None,
-    *,
-    is_plain: bool = False,
+    sent: bytes | None,
+    estimates: PromptEstimates,
+    prompt_tokens: int,
 ) -> TokenCounts:
     """Return the tokens and searches to hold for the request, including tokens written to the provider's cache.
 
-    `body` is the caller's, `sent` the one for the provider: all that stands in it counts, whatever the field. An answer
-    that may be sound or images counts as such: no model's rate for these is lower than for text, and no model's rate
-    for reasoning is higher. `is_plain`: see `ChatRequest`.
+    `fields` is None for a plain request (see `ChatRequest`), which has no tools and no media. `body` is the caller's,
+    `sent` the one for the provider: all that stands in it counts, whatever the field; `prompt_tokens` are estimated.
+    An answer that may be sound or images counts as such: no model's rate for these is lower than for text, and no
+    model's rate for reasoning is higher.
 
     Bytes are looked for with `find`: `in` first takes them for a number, and an error that is raised for that is dear.
     """
-    estimates, choices = estimates or PromptEstimates(), fields.n or 1
     traits = _NO_TRAITS if model is None else _traits_of(model.id, model.outputs, model.output_limit)
     own_searches, longest_answer, has_audio, may_speak, has_image = traits
-    has_tools = own_searches > 0 or (not is_plain and not _TOOL_FIELDS.isdisjoint(body))
-    prompt = math.ceil(estimates.estimate(fields) * PROMPT_FACTOR) + TEMPLATE_TOKENS
-    if not is_plain:
+    has_tools = own_searches > 0 or (fields is not None and not _TOOL_FIELDS.isdisjoint(body))
+    prompt = math.ceil(prompt_tokens * PROMPT_FACTOR) + TEMPLATE_TOKENS
+    if fields is not None:
         prompt += MEDIA_TOKENS * count_media(fields.messages)
-    is_short = is_plain and sent is not None and len(sent) * MOST_TOKENS_PER_BYTE <= prompt
-    bound = _NO_TOKENS if is_short else estimates.bound(sent or encode(body))
-    if bound.image_input:
-        bound = _image_factor(bound, model)
-    if bound.input > prompt:
-        prompt = bound.input
+    audio_input = image_input = 0
+    if fields is not None or sent is None or len(sent) * MOST_TOKENS_PER_BYTE > prompt:
+        bound = estimates.bound(sent or encode(body))
+        if bound.image_input:
+            bound = _image_factor(bound, model)
+        if bound.input > prompt:
+            prompt = bound.input
+        audio_input, image_input = bound.audio_input, bound.image_input
     if has_tools:
         prompt += _tool_tokens(fields, body, own_searches, sent)
     answer = output_limit or _longest_answer(longest_answer, sent)
@@ -144,7 +144,7 @@ def worst_case_tokens(
     audio, image = answer if has_audio else 0, answer if has_image and not has_audio else 0
     # By position, in the order of `TokenCounts`: names would take longer than all the rest.
     return TokenCounts(
-        prompt, answer, 0, written, 0, True, written, bound.audio_input, audio, bound.image_input, image, searches
+        prompt, answer, 0, written, 0, True, written, audio_input, audio, image_input, image, searches
     )  # fmt: skip
 
 
@@ -205,8 +205,10 @@ def _rejected_prediction(prediction: Json) -> int:
     return bound_utf8(encode(prediction))
 
 
-def _searches(fields: ChatFields, body: JsonObject) -> int:
+def _searches(fields: ChatFields | None, body: JsonObject) -> int:
     """Return the searches to hold. A tool may set its own maximum, `max_uses` (Anthropic)."""
+    if fields is None:
+        return 0
     tools = body.get("tools")
     search_tools = [
         tool for tool in (tools if isinstance(tools, list) else ()) if isinstance(tool, dict) and _is_search(tool)
@@ -236,8 +238,10 @@ def _image_factor(bound: TokenCounts, model: ModelLimits | None) -> TokenCounts:
     return replace(bound, input=bound.input - bound.image_input + images, image_input=images)
 
 
-def _tool_tokens(fields: ChatFields, body: JsonObject, own_searches: int, sent: bytes | None) -> int:
+def _tool_tokens(fields: ChatFields | None, body: JsonObject, own_searches: int, sent: bytes | None) -> int:
     """Return the tokens to hold for what providers add to tool definitions, and for what their own tools read."""
+    if fields is None:
+        return SEARCH_RESULT_TOKENS if own_searches else 0
     extra = TOOLS_TOKENS if fields.tools or fields.functions else 0
     own_tools = fields.web_search_options is not None or any(t.type not in _CALLER_TOOLS for t in fields.tools or ())
     if own_tools or body.get(_MCP_SERVERS) or own_searches or _sends_own_tool(body, sent):
