@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from msgspec import Struct, to_builtins
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from tidegate.domain.call import Outcome, recorded_name
 from tidegate.domain.call_event import TO_WHOLE, CallEvent, format_timeline, parse_timeline
@@ -51,7 +51,7 @@ class CallRecord(Struct, frozen=True, gc=False, omit_defaults=True):
 
     `time` is the start of the call, durations are seconds, `cost_usd` is None if unpriced. Durations are differences of
     UTC seconds, which are multiples of a quarter of a microsecond: multiplied, they are exact, so that rounding the
-    product gives what `round(seconds, 6)` does, in a fraction of its time.
+    product gives what `round(seconds, 6)` does, in a fraction of its time. The fields after `timeline` are rare.
     """
 
     id: str | None = None
@@ -62,13 +62,9 @@ class CallRecord(Struct, frozen=True, gc=False, omit_defaults=True):
     model: str | None = None
     provider: str | None = None
     answered_model: str | None = None
-    deployment: str | None = None
     status: str | None = None
-    error_code: str | None = None
     finish_reason: str | None = None
-    native_finish_reason: str | None = None
     attempts: int | None = None
-    failed_attempts: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
@@ -76,7 +72,6 @@ class CallRecord(Struct, frozen=True, gc=False, omit_defaults=True):
     reasoning_tokens: int | None = None
     searches: int | None = None
     estimated: bool | None = None
-    usage_fault: str | None = None
     words: int | None = None
     input_words: int | None = None
     output_words: int | None = None
@@ -88,15 +83,20 @@ class CallRecord(Struct, frozen=True, gc=False, omit_defaults=True):
     tokens_per_second: float | None = None
     workspace_id: str | None = None
     key_id: str | None = None
+    timeline: str | None = None
+    deployment: str | None = None
+    error_code: str | None = None
+    native_finish_reason: str | None = None
+    failed_attempts: str | None = None
+    usage_fault: str | None = None
     app_id: str | None = None
     session_id: str | None = None
     agent_id: str | None = None
+    parent_agent_id: str | None = None
     batch_id: str | None = None
     cache: str | None = None
-    parent_agent_id: str | None = None
     guardrails: str | None = None
     ignored: str | None = None
-    timeline: str | None = None
     trace_until: str | None = None
     trace_id: str | None = None
 
@@ -112,7 +112,8 @@ def call_record(outcome: Outcome) -> CallRecord:
     if generation_seconds is not None and generation_seconds >= MIN_GENERATION_SECONDS and tokens.output:
         tokens_per_second = round(tokens.output / generation_seconds, 1)
     timeline = format_timeline(outcome.events, "" if deployment is None else deployment.display_name)
-    # By position, in the order of `CallRecord`: names would take longer than all the rest.
+    # By position, in the order of `CallRecord`: names would take longer than all the rest. So would more than 30
+    # arguments, of which Python makes a list.
     record = CallRecord(
         call.id,
         iso_time(call.started_at),
@@ -122,13 +123,9 @@ def call_record(outcome: Outcome) -> CallRecord:
         call.request.model,
         None if deployment is None else deployment.provider,
         None if deployment is None else deployment.model,
-        None if deployment is None else deployment.label,
         outcome.status,
-        outcome.error_code,
         outcome.finish_reason,
-        outcome.native_finish_reason,
         outcome.attempts,
-        " ".join(map(str, outcome.failed_attempts)) if outcome.failed_attempts else None,
         tokens.input,
         tokens.output,
         tokens.cached,
@@ -136,7 +133,6 @@ def call_record(outcome: Outcome) -> CallRecord:
         tokens.reasoning,
         tokens.searches,
         tokens.estimated,
-        tokens.usage_fault,
         words.used,
         words.input,
         words.output,
@@ -148,21 +144,44 @@ def call_record(outcome: Outcome) -> CallRecord:
         tokens_per_second,
         call.workspace.id,
         call.principal.key_id,
-        call.app_id,
-        recorded_name(call.session_id) if call.session_id else None,
-        recorded_name(call.agent_id) if call.agent_id else None,
-        call.batch_id,
-        _cache_verdict(outcome.events) if "cache@" in timeline or "skip@" in timeline else None,
-        recorded_name(call.parent_agent_id) if call.parent_agent_id else None,
-        _verdicts(outcome.guardrails) if outcome.guardrails else None,
-        _ignored(outcome.ignored) if outcome.ignored else None,
         timeline or None,
-        None if outcome.trace_until is None else iso_time(outcome.trace_until),
-        None if call.trace_context is None else call.trace_context.trace_id,
     )
+    _add_rare_fields(record, outcome)
+    if "cache@" in timeline or "skip@" in timeline:
+        force_setattr(record, "cache", _cache_verdict(outcome.events))
     # A dictionary: `__dict__` is a proxy only for classes. `vars` would take twice as long.
     outcome.__dict__["call_record"] = record  # pyright: ignore[reportIndexIssue]
     return record
+
+
+def _add_rare_fields(record: CallRecord, outcome: Outcome) -> None:
+    """Add the fields that most calls do not have, before anybody else gets the record."""
+    call, deployment = outcome.call, outcome.deployment
+    if deployment is not None and deployment.label is not None:
+        force_setattr(record, "deployment", deployment.label)
+    if outcome.error_code is not None:
+        force_setattr(record, "error_code", outcome.error_code)
+    if outcome.native_finish_reason is not None:
+        force_setattr(record, "native_finish_reason", outcome.native_finish_reason)
+    if outcome.failed_attempts:
+        force_setattr(record, "failed_attempts", " ".join(map(str, outcome.failed_attempts)))
+    if outcome.bill.tokens.usage_fault is not None:
+        force_setattr(record, "usage_fault", outcome.bill.tokens.usage_fault)
+    if outcome.guardrails:
+        force_setattr(record, "guardrails", _verdicts(outcome.guardrails))
+    if outcome.ignored:
+        force_setattr(record, "ignored", _ignored(outcome.ignored))
+    if outcome.trace_until is not None:
+        force_setattr(record, "trace_until", iso_time(outcome.trace_until))
+    if call.app_id is not None:
+        force_setattr(record, "app_id", call.app_id)
+    if call.session_id or call.agent_id or call.parent_agent_id:
+        for name in ("session_id", "agent_id", "parent_agent_id"):
+            force_setattr(record, name, recorded_name(getattr(call, name)))
+    if call.batch_id is not None:
+        force_setattr(record, "batch_id", call.batch_id)
+    if call.trace_context is not None:
+        force_setattr(record, "trace_id", call.trace_context.trace_id)
 
 
 def call_details(outcome: Outcome) -> CallRecord:
