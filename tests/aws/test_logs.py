@@ -1,8 +1,10 @@
 """What stands in a log line."""
 
+import asyncio
 import io
 import json
 import logging
+import select
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -254,3 +256,107 @@ def test_a_line_that_cannot_be_written_fails_no_call(
     monkeypatch.setattr(logging, "raiseExceptions", False)
     log_call(log, logging.INFO, "call.settled", CALL)
     assert capsys.readouterr().err == ""
+
+
+class Pieces(io.RawIOBase):
+    """A file that keeps what each write brings."""
+
+    def __init__(self) -> None:
+        self.got = list[bytes]()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self.got.append(bytes(data))
+        return len(data)
+
+    def events(self) -> list[list[tuple[str, int]]]:
+        """The lines of each write: their events and numbers."""
+        lines = [[json.loads(line) for line in piece.splitlines()] for piece in self.got]
+        return [[(line["message"], line["line"]) for line in piece] for piece in lines]
+
+
+def gathering(file: io.RawIOBase) -> tuple[LineHandler, logging.Logger]:
+    handler = LineHandler(io.TextIOWrapper(io.BufferedWriter(file), "utf-8"), gathers=True)
+    return handler, logger_to(handler)
+
+
+def end_calls(log: logging.Logger, *numbers: int, app_id: str | None = None) -> None:
+    for number in numbers:
+        log_call(log, logging.INFO, "call.settled", CallFields("id", line=number, app_id=app_id))
+
+
+async def test_calls_that_end_in_one_turn_share_a_write() -> None:
+    file = Pieces()
+    _, log = gathering(file)
+    end_calls(log, 1, 2)
+    assert file.events() == []
+    await asyncio.sleep(0)
+    end_calls(log, 3)
+    await asyncio.sleep(0)
+    assert file.events() == [[("call.settled", 1), ("call.settled", 2)], [("call.settled", 3)]]
+
+
+def test_without_an_event_loop_each_call_has_its_write() -> None:
+    file = Pieces()
+    _, log = gathering(file)
+    end_calls(log, 1, 2)
+    assert file.events() == [[("call.settled", 1)], [("call.settled", 2)]]
+
+
+async def test_the_lines_of_other_events_come_after_those_of_the_calls_before_them() -> None:
+    file = Pieces()
+    _, log = gathering(file)
+    end_calls(log, 1)
+    log.warning("call.failed", extra={"line": 2})
+    end_calls(log, 3)
+    await asyncio.sleep(0)
+    assert file.events() == [[("call.settled", 1)], [("call.failed", 2)], [("call.settled", 3)]]
+
+
+def test_the_last_turn_of_an_event_loop_writes_what_it_gathers() -> None:
+    async def end_call(log: logging.Logger) -> None:
+        end_calls(log, 1)
+
+    file = Pieces()
+    _, log = gathering(file)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(end_call(log))
+    loop.close()
+    assert file.events() == [[("call.settled", 1)]]
+
+
+async def test_the_end_of_the_process_writes_what_is_gathered() -> None:
+    file = Pieces()
+    handler, log = gathering(file)
+    end_calls(log, 1, 2)
+    logging.shutdown([lambda: handler])  # what Python calls when it ends
+    assert file.events() == [[("call.settled", 1), ("call.settled", 2)]]
+
+
+async def test_a_pipe_takes_each_write_as_a_whole() -> None:
+    file = Pieces()
+    _, log = gathering(file)
+    end_calls(log, *range(50), app_id="a" * 300)
+    await asyncio.sleep(0)
+    assert [number for piece in file.events() for _, number in piece] == [*range(50)]
+    assert max(map(len, file.got)) <= select.PIPE_BUF < 2 * min(map(len, file.got[:-1]))
+
+
+async def test_gathered_lines_that_cannot_be_written_fail_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    class Full(Pieces):
+        def write(self, data: Any, /) -> int:
+            if not self.got:
+                self.got.append(b"")
+                raise OSError(28, "No space left on device")
+            return super().write(data)
+
+    file = Full()
+    _, log = gathering(file)
+    end_calls(log, 1, 2)
+    await asyncio.sleep(0)
+    assert "No space left on device" in capsys.readouterr().err
+    end_calls(log, 3)
+    await asyncio.sleep(0)
+    assert file.events() == [[], [("call.settled", 3)]]

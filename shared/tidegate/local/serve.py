@@ -171,7 +171,7 @@ def _record_server(folder: DataFolder, store: LocalStore, host: str, port: int, 
 def _serve(store: LocalStore, host: str, listener: socket.socket, env: Mapping[str, str]) -> None:
     """Serve both planes over the store, which is reached at `host`, until a signal comes."""
     settings, admin = store.settings, build_admin(issuer=store.settings.oidc)
-    logs.configure(settings.log_level, settings.metrics_namespace)
+    logs.configure(settings.log_level, settings.metrics_namespace, gathers=True)
     gateway = build_app(
         lambda: open_gateway(store.open_planes(), admin),
         settings.server_options(),
