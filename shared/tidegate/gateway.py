@@ -2,8 +2,8 @@
 
 What they need and depends only on caller and model is decided once: `pipeline/plan.py`.
 
-authenticate, new_call:   1. find the principal and the workspace; `authenticator.cached_caller` has those of the last
-                             minute   2. build the call, with its deadline
+authenticate, new_call:   1. find the principal and the workspace; callers of the last minute are cached
+                          2. build the call, with its deadline
 run_steps:  3. claim the idempotency key   4. guardrails on the prompt   5. look up the cache
 dispatch:   6. resolve the model, then each fallback: its deployments, without those that the key may not use
             7. translate for one deployment and reserve the worst case, with lower `max_tokens` if a limit requires it

@@ -1,4 +1,4 @@
-"""What a client gets of a stream that is pushed, in which order, and what is left of it in memory."""
+"""Streams that are pushed to a client: the order of their events, slow clients, and no garbage afterwards."""
 
 import asyncio
 import gc

@@ -370,9 +370,9 @@ def main() -> None:
     page: list[Row | Comparison] = []
     for name in arguments.only or PARTS:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
-        found = PARTS[name](effort)
-        rows += found
-        page += found if name != _TOO_LONG else ()
+        part_rows = PARTS[name](effort)
+        rows += part_rows
+        page += part_rows if name != _TOO_LONG else ()
     print(report.render(rows, facts))
     if arguments.write:
         report.write(SPEED, report.render(page, facts))

@@ -1,4 +1,4 @@
-"""The quick looks at limits agree with a slow reading of them, in fractions."""
+"""Limits, large calls and alerts of an account agree with sums of fractions, which nothing rounds."""
 
 from decimal import Decimal
 from fractions import Fraction

@@ -120,16 +120,16 @@ async def test_a_connection_whose_heads_all_differ_keeps_only_a_few(read: list[b
 
 
 class Chooser:
-    """An application that only chooses, and notes for which paths."""
+    """An application that lets another one answer; `paths` are those of the requests for which it chose one."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.paths: list[str] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self.app_of(scope)(scope, receive, send)
 
     def app_of(self, scope: Any) -> Any:
-        self.asked.append(scope["path"])
+        self.paths.append(scope["path"])
         return echo
 
 
@@ -145,7 +145,7 @@ async def test_who_answers_is_chosen_once_for_a_head_that_is_sent_again() -> Non
             assert (number, body) == (200, b"POST %b next" % path)
         writer.close()
     # A connection's first request leaves no head. Each one that is parsed is chosen for, and its head once more.
-    assert app.asked == ["/", "/", "/", "/other", "/other"]
+    assert app.paths == ["/", "/", "/", "/other", "/other"]
 
 
 async def test_a_head_and_its_secrets_are_not_in_the_representation() -> None:

@@ -26,8 +26,8 @@ _HEADERS: RawHeaders = [
     (b"x-accel-buffering", b"no"),
 ]
 
-_NEARLY = 15 / 16
-"""A comment may be sent when this share of its time has passed: then one look at all streams serves many of them."""
+_DUE_SHARE = 15 / 16
+"""A comment is due when this share of `keep_alive_seconds` has passed: many silent streams then get theirs at once."""
 
 
 def error_end(stream: SurfaceStream, error: TidegateError) -> Message:
@@ -119,11 +119,11 @@ class EventStream:
             await self._write(end, more=False)
 
     def check_time(self, now: float) -> float:
-        """See `timer.Watched`: send a comment if it is due, or nearly: silent streams get theirs in groups."""
+        """See `timer.Watched`: send a comment if it is due."""
         if self._is_sending:  # a slow client has not yet taken the last message
             self._last_sent = now
         seconds = self._keep_alive_seconds
-        if now - self._last_sent >= seconds * _NEARLY:
+        if now - self._last_sent >= seconds * _DUE_SHARE:
             self._last_sent = now
             self._comment = asyncio.get_running_loop().create_task(self._send_comment())
         return self._last_sent + seconds

@@ -39,9 +39,9 @@ def line_usage(outcome: Outcome) -> BatchUsage:
     tokens, words, cost = outcome.bill.tokens, outcome.bill.words, outcome.bill.cost_usd
     # By position, in the order of `BatchUsage`: names would take longer.
     return BatchUsage(
-        0,
-        0,
-        0,
+        0,  # completed
+        0,  # failed
+        0,  # lost
         tokens.input,
         tokens.cached,
         tokens.written,

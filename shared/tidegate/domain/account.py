@@ -126,19 +126,26 @@ class AccountScope(Struct, frozen=True, dict=True):
     @cached_property
     def budget_shares(self) -> tuple[Bound, ...]:
         """This shard's shares of the budgets, in the order of `BOOKINGS`."""
-        return _in_order({budget.place: budget.share for budget in self.budgets})
+        return _bounds_of_sums({budget.place: budget.share for budget in self.budgets})
 
     @cached_property
     def quarters(self) -> tuple[Bound, Bound, Bound]:
-        """A fourth of the smaller share of each unit's two budgets: of tokens, words and USD."""
+        """A fourth of the smaller share of each unit's two budgets: of tokens, words and USD.
+
+        A call that holds more than one of them is large: see `policy.metering.reservation.is_large`.
+        """
         shares = self.budget_shares
         tokens, words, usd = _part(min(shares[:2]), 4), _part(min(shares[2:4]), 4), _part(min(shares[4:]), 4)
         return tokens, words, usd
 
     @cached_property
     def thirds(self) -> tuple[Bound, ...]:
-        """A third of each budget of the whole account, in the order of `BOOKINGS`."""
-        return tuple([_part(budget, 3) for budget in _in_order({each.place: each.maximum for each in self.budgets})])
+        """A third of each budget of the whole account, in the order of `BOOKINGS`.
+
+        No alert is due before a sum has reached one of them: see `budget_alerts.may_have_crossed`.
+        """
+        maxima = _bounds_of_sums({budget.place: budget.maximum for budget in self.budgets})
+        return tuple([_part(maximum, 3) for maximum in maxima])
 
 
 def _part(bound: Bound, parts: int) -> Bound:
@@ -148,9 +155,12 @@ def _part(bound: Bound, parts: int) -> Bound:
     return bound if bound == math.inf else bound // parts
 
 
-def _in_order(bounds: Mapping[int, Number]) -> tuple[Bound, ...]:
-    """A bound for each of `BOOKINGS`, by its index; infinite where there is none."""
-    return tuple(bounds.get(index, _UNBOUNDED[unit]) for index, (unit, _) in enumerate(BOOKINGS))
+def _bounds_of_sums(budgets: Mapping[int, Number]) -> tuple[Bound, ...]:
+    """Return the bound of each sum in `BOOKINGS`, in that order: its budget, or infinity for a sum without a budget.
+
+    `budgets` has each budget by the index of its sum in `BOOKINGS`.
+    """
+    return tuple(budgets.get(index, _UNBOUNDED[unit]) for index, (unit, _) in enumerate(BOOKINGS))
 
 
 class Hold(Struct, frozen=True):

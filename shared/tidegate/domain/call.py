@@ -149,9 +149,9 @@ class SentAttempt(Struct):
     request: Request
     body: bytes
     started_at: float
+    number: int = 0
     ended_at: float | None = None
     estimate: TokenCounts | None = None
-    number: int = 0
 
 
 class Outcome(Struct, frozen=True, dict=True):

@@ -1,4 +1,4 @@
-"""A stream of much alike pieces, without what most of them begin and end with: a tenth is left to compress."""
+"""Stores the pieces of a stream without their common start and end: a tenth of the bytes is left to compress."""
 
 from collections.abc import Sequence
 

@@ -103,9 +103,7 @@ def _in_trace(request: UpstreamRequest, context: TraceContext, number: int) -> U
 class OpenConnections:
     """Connections to providers, and the readers of their replies, that are open. `close` closes the newest first.
 
-    `closers` is empty while nothing is open.
-
-    `contextlib.AsyncExitStack` takes five times as long.
+    `closers` is empty while nothing is open. `contextlib.AsyncExitStack` would take five times as long.
     """
 
     __slots__ = ("closers",)

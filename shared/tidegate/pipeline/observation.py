@@ -179,7 +179,7 @@ class Observation(ReplyLog, Struct, kw_only=True):
         self.events.append(CallEvent(now - self.call.started_at, "attempt", reason, deployment.display_name))
         self.attempt_started_at = now
         self.attempts = number
-        attempt = SentAttempt(deployment, request, body, now, None, None, number)
+        attempt = SentAttempt(deployment, request, body, now, number)
         self.sent.append(attempt)
         return attempt
 

@@ -265,16 +265,16 @@ class AttemptRecorder:
         return record
 
     def _add_part(self, piece: bytes) -> None:
-        """Record what the trace has room for of a piece of the reply, and count the rest."""
+        """Record the beginning of a piece of the reply, as far as the trace has room, and count the rest."""
         trace = self._trace
-        kept = piece[: trace.reply_room] if trace.piece_room else b""
-        self._omitted_bytes += len(piece) - len(kept)
-        if not kept:
+        beginning = piece[: trace.reply_room] if trace.piece_room else b""
+        self._omitted_bytes += len(piece) - len(beginning)
+        if not beginning:
             trace.piece_room = 0
             return
-        trace.reply_room -= len(kept)
+        trace.reply_room -= len(beginning)
         trace.piece_room -= 1
-        self._pieces.append(kept)
+        self._pieces.append(beginning)
         self._times.append(self._clock())
 
     @property
@@ -285,11 +285,12 @@ class AttemptRecorder:
     def traced(self, attempt: Attempt, *, folds: bool) -> TracedAttempt:
         """Return what was recorded of this attempt, whose reason, times and error `attempt` has.
 
-        `folds`: for a trace that is stored as it is.
+        `folds`: the reply may be folded. A trace that is masked before it is stored needs the reply as it is.
         """
         joined = b"".join(self._pieces)
         reply = self._redacted(joined)
-        folded = fold(self._pieces) if folds and reply == joined else None  # the pieces have what was redacted
+        # The pieces are not redacted.
+        folded = fold(self._pieces) if folds and reply == joined else None
         return TracedAttempt(
             deployment=self._deployment,
             reason=attempt.reason,

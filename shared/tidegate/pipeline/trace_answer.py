@@ -106,7 +106,7 @@ class AnswerRecorder:
 
     def _assemble_kept(self) -> None:
         events, lines = b"".join(self._events), self._lines
-        self._events.clear()  # to which they are appended
+        self._events.clear()  # not a new list: `add_event` appends to this one
         self._lines = []
         if not self._has_answer:
             return
@@ -115,6 +115,6 @@ class AnswerRecorder:
                 self.add_batch([cast(ReplyChunk, decode(event.removeprefix(_DATA)))])
             for line in lines:
                 self.add_batch(cast(list[ReplyChunk], decode(line)))
-        # As in `add_batch`.
+        # A provider's chunk that cannot be assembled must not end the caller's stream.
         except Exception:
             self._assembler, self._has_answer = None, False

@@ -107,11 +107,9 @@ class CachedCall:
         if not self._is_leader:
             observation.record("queued", "equal_call", at=started_at)
         observation.upstream_seconds += components.clock() - started_at
-        return (
-            None
-            if packed is None
-            else self._if_fresh(unpack_reply(packed, self._call.operation.is_reply), components.clock())
-        )
+        if packed is None:
+            return None
+        return self._if_fresh(unpack_reply(packed, self._call.operation.is_reply), components.clock())
 
     async def _find_stored(self, components: Components, key: str) -> StoredReply | None:
         """Return the stored reply to an equal call. A store that is down or slow counts as a miss."""

@@ -41,7 +41,7 @@ class GuardrailSelection(Struct, frozen=True):
             maker = self._make(workspace_guardrails, named)
         elif workspace_guardrails or self.operator_guardrails:
             remembered = self._makers.get(id(workspace_guardrails))
-            # Others can have the id after these are gone.
+            # A tuple can have the id of an earlier one, which does not exist any more.
             if remembered is None or remembered[0] is not workspace_guardrails:
                 remembered = self._remember_maker(workspace_guardrails)
             maker = remembered[1]

@@ -211,11 +211,7 @@ def _estimate_output(generated: GeneratedTexts) -> int:
 def _word_counts(tokens: TokenCounts, request: Request, generated: GeneratedTexts, workspace: Workspace) -> WordCounts:
     """Count the words. Halves are rounded to the even number (Python's `round`): 2 tokens are 2 words, 6 are 4."""
     method = workspace.words_method
-    if method == "tokens":
-        quarters = 3 * tokens.output  # `round(WORDS_PER_TOKEN * tokens.output)`, in half its time
-        output = (quarters + 1 + (quarters >> 2 & 1)) >> 2
-    else:
-        output = count_words(generated.answer)
+    output = round(WORDS_PER_TOKEN * tokens.output) if method == "tokens" else count_words(generated.answer)
     input = count_words_of(request.prompt_texts())
     return WordCounts(output + input if workspace.charge_input_words else output, input, output, method)
 

@@ -99,8 +99,10 @@ class OpenAI(Struct, frozen=True, dict=True):
             plain = self._remembered_plain_calls.get(deployment) or self._remember_plain_calls(call, deployment)
             body = None if plain.model is None else request.build_plain(call.request, plain.model)
             if body is not None:
+                ignored = ()
+                # By position, in the order of `UpstreamRequest`: each plain call makes one.
                 return UpstreamRequest(
-                    plain.url, encode(body), plain.headers, plain.auth, (), call.id, plain.parse_plain
+                    plain.url, encode(body), plain.headers, plain.auth, ignored, call.id, plain.parse_plain
                 )
         return self._build_request(call, deployment)
 
