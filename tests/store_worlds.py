@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from tests.infra.accesses import GuardedTransport
 from tests.infra.roles import ADMIN_ROLE, CHAT_ROLE, role
@@ -31,6 +31,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.domain.ids import ulid
 from tidegate.domain.keys import display_prefix, hash_secret
 from tidegate.domain.limits import Amounts, Limits
+from tidegate.domain.record import call_record
 from tidegate.domain.usage import Bill, TokenCounts, WordCounts
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.memory.cooldowns import MemoryCooldowns
@@ -39,6 +40,7 @@ from tidegate.memory.meter import MemoryMeter
 from tidegate.memory.resources import MemoryResources
 from tidegate.memory.signatures import MemoryReasoningSignatures
 from tidegate.memory.tenants import MemoryTenants
+from tidegate.pipeline.observation import log_fields
 from tidegate.ports import Cooldowns, KeyLookup, Keys, Ledger, Meter, ReasoningSignatures, Tenants, UsageReader
 from tidegate.sqlite.client import SqliteClient
 from tidegate.sqlite.folder import DataFolder
@@ -224,6 +226,12 @@ def outcome(
         finish_reason="stop",
     )
     return replace(made, **fields)
+
+
+def call_fields() -> dict[str, Any]:
+    """The fields of the log line of `outcome()`."""
+    ended = outcome()
+    return asdict(log_fields(ended, call_record(ended)))
 
 
 ASKED = Amounts(tokens=100, words=50, usd=Decimal("0.5"))

@@ -11,6 +11,7 @@ from tidegate.domain.account import Account, AccountScope, Hold, Reservation
 from tidegate.domain.budget_alerts import BudgetAlert
 from tidegate.domain.call import IdempotencyClaim, Media, Outcome
 from tidegate.domain.identity import Identity
+from tidegate.domain.record import CallRecord
 from tidegate.domain.workspace import VirtualKey, Workspace, WorkspaceStatus
 from tidegate.json import Json
 
@@ -93,9 +94,10 @@ class BudgetAlerts(Protocol):
 class Meter(Protocol):
     """Records finished calls."""
 
-    async def record(self, outcome: Outcome) -> None:
+    async def record(self, outcome: Outcome) -> CallRecord | None:
         """Write the call's record, settle the hold and add to the counters: all once, or nothing. Idempotent.
 
+        Return the record; None from a meter that writes none.
         What a process that is killed leaves undone after the record, the sweeper and the roller do by the record.
         """
         ...

@@ -12,10 +12,10 @@ import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from tests.aws.emf_format import read_metrics
-from tests.store_worlds import outcome
+from tests.store_worlds import call_fields
 from tests.world import STREAM, USER, answers, new_call, streams, world
 from tidegate.aws import emf
 from tidegate.aws.emf import CLASSES, FAMILIES, UNITS, error_class, model_family
@@ -23,7 +23,6 @@ from tidegate.aws.logs import JsonLines
 from tidegate.catalog import load_catalog
 from tidegate.domain.response_state import PreviousResponseNotFound
 from tidegate.errors import TidegateError
-from tidegate.pipeline.observation import log_fields
 
 NAMESPACE = "tidegate/test"
 CALL: dict[str, Any] = {"model": "openai/gpt-4.1-mini", "messages": USER}
@@ -77,7 +76,7 @@ def written(
     ],
 )
 def test_the_schema_refuses_what_is_not_the_format(change: dict[str, Any]) -> None:
-    line = written(asdict(log_fields(outcome())))
+    line = written(call_fields())
     read_metrics(line)
     directive = line["_aws"]["CloudWatchMetrics"][0]
     wrong = {**line, "_aws": {**line["_aws"], "CloudWatchMetrics": [{**directive, **change}]}}
@@ -163,11 +162,11 @@ async def test_other_lines_have_no_metrics(lines: io.StringIO) -> None:
 
 
 def test_metrics_are_off_unless_they_are_wanted() -> None:
-    assert "_aws" not in written(asdict(log_fields(outcome())), namespace=None)
+    assert "_aws" not in written(call_fields(), namespace=None)
 
 
 def test_no_dimension_has_a_name_that_callers_choose() -> None:
-    directives: Any = written(asdict(log_fields(outcome())))["_aws"]["CloudWatchMetrics"]
+    directives: Any = written(call_fields())["_aws"]["CloudWatchMetrics"]
     sets = [tuple(names) for directive in directives for names in directive["Dimensions"]]
     assert sets == [(), ("provider", "model_family"), ("status",), ()]
 
@@ -214,7 +213,7 @@ names = st.lists(words | hostile, max_size=6).map("".join)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(names, min_size=1, max_size=30))
 def test_no_name_of_a_model_makes_more_dimensions_than_there_are_families(names: list[str]) -> None:
-    lines = [written({**asdict(log_fields(outcome())), "model": f"openai/{name}"}) for name in names]
+    lines = [written({**call_fields(), "model": f"openai/{name}"}) for name in names]
     sets = {dimensions for line in lines for _, dimensions in read_metrics(line)}
     families = {("model_family", name) for name in KNOWN_FAMILIES}
     assert sets <= {
@@ -285,7 +284,7 @@ def test_an_error_that_was_defined_later_has_its_class(monkeypatch: pytest.Monke
 def test_each_call_has_a_value_for_each_class_so_that_averages_are_rates(
     failure: dict[str, Any], values: tuple[int, ...]
 ) -> None:
-    line = written({**asdict(log_fields(outcome())), **failure})
+    line = written({**call_fields(), **failure})
     metrics = read_metrics(line)
     names = ("errors", *(f"{name}_errors" for name in CLASSES))
     assert tuple(metrics[name, frozenset()] for name in names) == tuple([value] for value in values)

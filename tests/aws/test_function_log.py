@@ -19,11 +19,10 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tests.aws.emf_format import Metric, read_metrics
-from tests.store_worlds import outcome
+from tests.store_worlds import call_fields
 from tidegate.aws.aggregates import RollupResult
 from tidegate.aws.function_log import DIMENSIONS, EVENT_METRICS, SECONDS, UNFINISHED, FunctionLog, log_change
 from tidegate.aws.sweeper import SweepResult
-from tidegate.pipeline.observation import log_fields
 from tidegate.settings import Settings
 
 NAMESPACE = "tidegate/test"
@@ -240,17 +239,17 @@ def test_a_dimension_ends_with_its_invocation(function: Function) -> None:
 
 
 def test_single_requests_of_the_batch_function_have_the_metrics_of_calls(function: Function) -> None:
-    function.log.wrap(lambda event, context: log.info("call.settled", extra=asdict(log_fields(outcome()))))({}, CONTEXT)
+    function.log.wrap(lambda event, context: log.info("call.settled", extra=call_fields()))({}, CONTEXT)
     [line] = function.lines()
     assert read_metrics(line)["calls", frozenset()] == [1]
-    log.info("call.settled", extra={**asdict(log_fields(outcome())), "batch_id": "batch_1"})
+    log.info("call.settled", extra={**call_fields(), "batch_id": "batch_1"})
     [line] = function.lines()
     assert "_aws" not in line
 
 
 def test_without_metrics_there_are_lines_alone(without_metrics: Function) -> None:
     without_metrics.log.wrap(lambda event, context: log.error("message.failed"))({}, CONTEXT)
-    log.info("call.settled", extra=asdict(log_fields(outcome())))
+    log.info("call.settled", extra=call_fields())
     assert [line["message"] for line in without_metrics.lines()] == ["message.failed", "call.settled"]
     assert without_metrics.metrics() == []
 

@@ -4,6 +4,7 @@ from tests.aws.script import Answer, ScriptedTransport, cancelled, fault, script
 from tests.store_worlds import NOON, Clock, World, outcome
 from tidegate.aws.meter import SETTLE_SECONDS, DynamoMeter
 from tidegate.aws.store import CONFLICT_BACKOFF
+from tidegate.domain.record import call_record
 from tidegate.errors import StoreUnavailable
 
 ID = "01M7YZMHG0AAAAAAAAAAAAAAAA"
@@ -78,7 +79,7 @@ def test_a_busy_store_is_asked_until_the_time_for_settling_is_over() -> None:
 
 async def test_a_refused_record_moves_no_counter(world: World) -> None:
     first = outcome(id=ID)
-    await world.meter.record(first)
+    assert await world.meter.record(first) == call_record(first)
     before = await world.usages.counters("ws_one", "M#2026-11")
     await world.meter.record(outcome(id=ID, attempts=2))
     assert await world.usages.counters("ws_one", "M#2026-11") == before

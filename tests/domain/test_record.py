@@ -14,7 +14,6 @@ from tidegate.domain.deployment import Deployment
 from tidegate.domain.limits import Amounts
 from tidegate.domain.record import (
     COUNTERS,
-    call_details,
     call_record,
     counter_increments,
     counter_periods,
@@ -67,7 +66,8 @@ def test_durations_are_rounded_to_microseconds_and_in_the_log_to_tenths_of_milli
 ) -> None:
     ended = outcome(at=at, finished_at=at + seconds, first_event_seconds=(at + first * seconds) - at)
     lasted = ended.finished_at - at
-    record, line = call_record(ended), log_fields(ended)
+    record = call_record(ended)
+    line = log_fields(ended, record)
     assert ended.first_event_seconds is not None
     assert [record.first_event_seconds, record.seconds] == [
         round(ended.first_event_seconds, 6),
@@ -93,7 +93,8 @@ def test_record_and_log_line_have_the_same_fields() -> None:
     ended = replace(
         ended, call=call, deployment=deployment, hold=hold, events=(CallEvent(0, "cache", "miss"),), **names
     )
-    record, line = asdict(call_record(ended)), asdict(log_fields(ended))
+    made = call_record(ended)
+    record, line = asdict(made), asdict(log_fields(ended, made))
     assert None not in line.values()
     own = {"call_id": "call", "line": 9, "model": "demo/m", "failed_attempts": [], "cost_usd": "0.00012345"}
     assert line == {**{name: record.get(name) for name in line}, **own}
@@ -135,8 +136,3 @@ def test_the_cache_verdict_is_that_of_the_last_lookup_although_a_long_timeline_l
     events[40] = CallEvent(0.0, "cache", "miss")
     record = call_record(outcome(events=tuple(events)))
     assert (record.cache, "cache" in (record.timeline or "")) == ("miss", False)
-
-
-def test_the_record_of_an_outcome_is_made_once() -> None:
-    ended = outcome()
-    assert call_record(ended) is call_details(ended) is call_details(ended)

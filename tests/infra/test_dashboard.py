@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args
 
 import pytest
-from msgspec.structs import asdict
 
 from tests.infra.metrics import AWS_METRICS, OUR_METRICS, substitute
 from tests.infra.stack import Stack
-from tests.store_worlds import outcome
+from tests.store_worlds import call_fields
 from tidegate.aws.logs import JsonLines
 from tidegate.domain.call import OutcomeStatus
-from tidegate.pipeline.observation import log_fields
 
 Deploy = Callable[..., Stack]
 Widget = Mapping[str, Any]
@@ -108,7 +106,7 @@ def test_statuses_are_those_of_calls(widgets: list[Widget]) -> None:
 
 
 def test_queries_read_fields_that_lines_have(widgets: list[Widget]) -> None:
-    failed = {**asdict(log_fields(outcome())), "status": "failed", "error_code": "provider_error"}
+    failed = {**call_fields(), "status": "failed", "error_code": "provider_error"}
     record = logging.makeLogRecord({"msg": "call.settled", **failed})
     line = json.loads(JsonLines("tidegate").format(record))
     of_lambda = {"type", "record.metrics.initDurationMs"}

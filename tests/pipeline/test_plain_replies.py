@@ -63,7 +63,8 @@ async def _outcome(client: Client, answer: list[Any], body: Any) -> Any:
     answer.append(body)
     reply = await client.post(CALL)
     outcome = client.recorder.outcomes[-1]
-    return reply.status, reply.body, call_record(outcome), log_fields(outcome)
+    record = call_record(outcome)
+    return reply.status, reply.body, record, log_fields(outcome, record)
 
 
 async def _check(bodies: Sequence[Any], workspace: Workspace) -> None:

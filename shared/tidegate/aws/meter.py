@@ -23,7 +23,7 @@ from tidegate.aws.table import COUNTED_HOURLY, call_item_key, counters_item_key,
 from tidegate.domain.account import Hold, ScopeKind
 from tidegate.domain.call import Outcome
 from tidegate.domain.ids import random_letters, ulid_time
-from tidegate.domain.record import RETENTION_SECONDS, counter_hour, counter_periods, stored_fields
+from tidegate.domain.record import RETENTION_SECONDS, CallRecord, counter_hour, counter_periods, stored_fields
 from tidegate.domain.settlement import Settlement, build_settlement
 from tidegate.errors import StoreUnavailable
 
@@ -51,7 +51,7 @@ class DynamoMeter(Struct, frozen=True):
     store: Store
     full_shards: FullShards = field(default_factory=FullShards)
 
-    async def record(self, outcome: Outcome) -> None:
+    async def record(self, outcome: Outcome) -> CallRecord:
         """See `Meter.record`."""
         settlement = build_settlement(outcome)
         if not self.store.client.prefers_transactions and _is_hour_open(settlement, self.store.clock()):
@@ -59,6 +59,7 @@ class DynamoMeter(Struct, frozen=True):
         else:
             await write_settlement(self.store, settlement)
         self.full_shards.forget(settlement.workspace_id, settlement.shard)
+        return settlement.record
 
     async def settle(self, settlement: Settlement) -> bool:
         """See `Settlements.settle`. Reads only after a refusal, to find out what refused it."""

@@ -154,7 +154,7 @@ class SentAttempt(Struct):
     estimate: TokenCounts | None = None
 
 
-class Outcome(Struct, frozen=True, dict=True):
+class Outcome(Struct, frozen=True):
     """The result of a call: exactly one for each call, whatever happened. Durations are seconds.
 
     `native_finish_reason` is the provider's own finish reason, if it differs from `finish_reason`. Settling replaces
@@ -163,8 +163,6 @@ class Outcome(Struct, frozen=True, dict=True):
     `guardrails` the verdicts of those that have checked the call. `generation_seconds` is the time from the first to
     the last token, or for a whole reply, from the request to the reply; None if the answer is not complete.
     `trace_until` is when the call's trace expires, in UTC seconds; None for a call without one.
-
-    Its `__dict__` has what was calculated from it, such as `record.call_details`.
     """
 
     call: Call

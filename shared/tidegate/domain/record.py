@@ -105,7 +105,7 @@ RECORD_FIELDS = CallRecord.__struct_fields__
 
 
 def call_record(outcome: Outcome) -> CallRecord:
-    """The call's record, which `call_details` returns from now on."""
+    """The call's record."""
     call, deployment, hold, bill = outcome.call, outcome.deployment, outcome.hold, outcome.bill
     tokens, words, cost_usd, first_event_seconds = bill.tokens, bill.words, bill.cost_usd, outcome.first_event_seconds
     generation_seconds, tokens_per_second = outcome.generation_seconds, None
@@ -149,8 +149,6 @@ def call_record(outcome: Outcome) -> CallRecord:
     _add_rare_fields(record, outcome)
     if "cache@" in timeline or "skip@" in timeline:
         force_setattr(record, "cache", _cache_verdict(outcome.events))
-    # A dictionary: `__dict__` is a proxy only for classes. `vars` would take twice as long.
-    outcome.__dict__["call_record"] = record  # pyright: ignore[reportIndexIssue]
     return record
 
 
@@ -182,13 +180,6 @@ def _add_rare_fields(record: CallRecord, outcome: Outcome) -> None:
         force_setattr(record, "batch_id", call.batch_id)
     if call.trace_context is not None:
         force_setattr(record, "trace_id", call.trace_context.trace_id)
-
-
-def call_details(outcome: Outcome) -> CallRecord:
-    """The record of a call for its log line, which has many fields of it: it is made once for its outcome."""
-    # A dictionary, as in `call_record`.
-    calculated: dict[str, CallRecord] = outcome.__dict__  # pyright: ignore[reportAssignmentType]
-    return calculated["call_record"] if "call_record" in calculated else call_record(outcome)
 
 
 def stored_fields(record: CallRecord) -> dict[str, RecordValue]:

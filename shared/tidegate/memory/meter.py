@@ -12,7 +12,14 @@ from msgspec.structs import replace
 from tidegate.domain.account import add_amounts
 from tidegate.domain.call import Outcome
 from tidegate.domain.limits import DAY_SECONDS
-from tidegate.domain.record import RETENTION_SECONDS, RecordValue, periods_of_day, readable_counters, readable_record
+from tidegate.domain.record import (
+    RETENTION_SECONDS,
+    CallRecord,
+    RecordValue,
+    periods_of_day,
+    readable_counters,
+    readable_record,
+)
 from tidegate.domain.settlement import Settlement, build_settlement
 from tidegate.memory.ledger import MemoryLedger
 
@@ -53,9 +60,11 @@ class MemoryMeter:
         self._counters: dict[tuple[str, str], dict[str, int | Decimal]] = {}
         """By workspace and day, such as "D#2026-11-21"."""
 
-    async def record(self, outcome: Outcome) -> None:
+    async def record(self, outcome: Outcome) -> CallRecord:
         """See `Meter.record`."""
-        self._settle(build_settlement(outcome))
+        settlement = build_settlement(outcome)
+        self._settle(settlement)
+        return settlement.record
 
     async def settle(self, settlement: Settlement) -> bool:
         """See `Settlements.settle`."""

@@ -14,11 +14,11 @@ from tidegate.call_line import CallFields
 from tidegate.domain.account import Hold
 from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.call import Call, FailedAttempt, Outcome, OutcomeStatus, SentAttempt, recorded_reason
-from tidegate.domain.call_event import AttemptReason, CallEvent, EventKind
+from tidegate.domain.call_event import TO_WHOLE, AttemptReason, CallEvent, EventKind
 from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.guardrails import Stage
 from tidegate.domain.operation import Reply, ReplyChunk, ReplyLog, Request
-from tidegate.domain.record import call_details
+from tidegate.domain.record import CallRecord
 from tidegate.domain.usage import ArrivedReply, Bill, GeneratedText, TokenCounts, WordCounts
 from tidegate.errors import GatewayTimeout, ProviderTimeout, TidegateError, UpstreamError
 from tidegate.lazy import load
@@ -293,47 +293,47 @@ class Observation(ReplyLog, Struct, kw_only=True):
         return None if self.answering is None else first_event_at - self.answering.started_at
 
 
-def log_fields(outcome: Outcome) -> CallFields:
-    """Return a call's fields for its log line: enough to bill it from the log, without any of its content.
+def log_fields(outcome: Outcome, record: CallRecord) -> CallFields:
+    """Return the fields of a call's log line by its record: enough to bill it from the log, without its content.
 
     Durations are rounded as `record.call_record` does.
     """
-    call, deployment, tokens, details = outcome.call, outcome.deployment, outcome.bill.tokens, call_details(outcome)
+    call, deployment = outcome.call, outcome.deployment
     first_event_seconds, cost_usd = outcome.first_event_seconds, outcome.bill.cost_usd
     # By position, in the order of `CallFields`: names would take longer than all the rest.
     fields = CallFields(
         call.id,
-        call.workspace.id,
-        call.principal.key_id,
-        call.app_id,
-        deployment.model_id if deployment else call.request.model,
-        deployment.provider if deployment else None,
-        deployment.label if deployment else None,
-        outcome.status,
-        outcome.error_code,
-        outcome.finish_reason,
-        outcome.native_finish_reason,
-        outcome.attempts,
+        record.workspace_id,
+        record.key_id,
+        record.app_id,
+        record.model if deployment is None else deployment.model_id,
+        record.provider,
+        record.deployment,
+        record.status,
+        record.error_code,
+        record.finish_reason,
+        record.native_finish_reason,
+        record.attempts,
         [str(failed) for failed in outcome.failed_attempts] if outcome.failed_attempts else [],
-        tokens.input,
-        tokens.output,
-        outcome.bill.words.used,
+        record.input_tokens,
+        record.output_tokens,
+        record.words,
         None if cost_usd is None else str(cost_usd),
-        tokens.estimated,
-        None if first_event_seconds is None else round(first_event_seconds * 1e4) / 1e4,
-        round((outcome.finished_at - call.started_at) * 1e4) / 1e4,
-        details.endpoint,
-        details.session_id,
-        details.agent_id,
-        details.trace_id,
-        details.cache,
-        details.guardrails,
-        details.ignored,
-        details.held_usd,
-        details.tokens_per_second,
-        details.timeline,
+        record.estimated,
+        None if first_event_seconds is None else (first_event_seconds * 1e4 + TO_WHOLE - TO_WHOLE) / 1e4,
+        ((outcome.finished_at - call.started_at) * 1e4 + TO_WHOLE - TO_WHOLE) / 1e4,
+        record.endpoint,
+        record.session_id,
+        record.agent_id,
+        record.trace_id,
+        record.cache,
+        record.guardrails,
+        record.ignored,
+        record.held_usd,
+        record.tokens_per_second,
+        record.timeline,
     )
     if call.batch_id is None and call.parent_agent_id is None:
         return fields
     line = None if call.batch_id is None else call.batch_line
-    return replace(fields, parent_agent_id=details.parent_agent_id, batch_id=details.batch_id, line=line)
+    return replace(fields, parent_agent_id=record.parent_agent_id, batch_id=record.batch_id, line=line)

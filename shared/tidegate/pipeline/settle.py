@@ -10,6 +10,7 @@ from tidegate.catalog import CatalogModel, price_options
 from tidegate.domain.budget_alerts import may_have_crossed
 from tidegate.domain.call import Call, Outcome, SentAttempt
 from tidegate.domain.deployment import Cooldown, Deployment
+from tidegate.domain.record import CallRecord, call_record
 from tidegate.domain.settlement import billed_amounts, held_bill
 from tidegate.domain.usage import Bill, TokenCounts
 from tidegate.errors import StoreUnavailable
@@ -101,9 +102,10 @@ async def settle(components: Components, observation: Observation) -> Outcome:
     if observation.bill is None and observation.is_charged:
         await update_bill(components, observation)
     outcome, is_recorded = observation.outcome(components.clock()), False
+    record: CallRecord | None = None
     try:
         try:
-            await components.meter.record(outcome)
+            record = await components.meter.record(outcome)
             is_recorded = True
         except StoreUnavailable:
             pass
@@ -117,7 +119,7 @@ async def settle(components: Components, observation: Observation) -> Outcome:
         usual_level = logging.INFO if outcome.call.batch_id is None else logging.DEBUG
         level, event = (usual_level, "call.settled") if is_recorded else (logging.ERROR, "meter.failed")
         if level > logging.DEBUG or log.isEnabledFor(level):  # a batch logs its parts
-            log_call(log, level, event, log_fields(outcome))
+            log_call(log, level, event, log_fields(outcome, record or call_record(outcome)))
     snapshot, resolution, balancer = observation.account_snapshot, observation.resolution, components.balancer
     # The sweeper checks sharded accounts: one shard does not tell how much of the budget is used.
     if is_recorded and snapshot is not None and snapshot.scope.shards == 1 and may_have_crossed(snapshot):
