@@ -163,7 +163,7 @@ class Gateway(Components, frozen=True):
         Raises `TidegateError`; once a stream has begun, its batches raise it.
         """
         plan = self.plans.plan_of(self, call)
-        observation = Observation(call=call, clock=self.clock, plan=plan)
+        observation = Observation(call, self.clock, plan)
         if call.received is not None:
             observation.trace = load("tidegate.pipeline.trace", "start_trace")(self, call)
         may_reuse = plan.is_cached or call.idempotency_key is not None or not call.request.is_plain
@@ -209,7 +209,7 @@ class Gateway(Components, frozen=True):
         return await self._inquire(call, load("tidegate.pipeline.count_tokens", "count_tokens"))
 
     async def _inquire(self, call: Call, find: Callable[[Components, Call], Awaitable[_T]]) -> _T:
-        observation = Observation(call=call, clock=self.clock, plan=self.plans.plan_of(self, call))
+        observation = Observation(call, self.clock, self.plans.plan_of(self, call))
         try:
             with observation.recording_failures():
                 await count_call(self, observation)

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Protocol
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.call_line import CallFields
@@ -65,7 +64,7 @@ class CallTrace(Protocol):
         ...
 
 
-class Observation(ReplyLog, Struct, kw_only=True):
+class Observation(ReplyLog):
     """The facts of a call so far, from which its outcome is made. Its `status` is "cancelled" until it ends otherwise.
 
     `events` is the log of all that happened, to which its methods append; failed attempts stand only there, and
@@ -77,38 +76,41 @@ class Observation(ReplyLog, Struct, kw_only=True):
     steps ran elsewhere.
     """
 
-    call: Call
-    clock: Callable[[], float] = time.time
-    status: OutcomeStatus = "cancelled"
-    resolution: Resolution | None = None
-    deployment: Deployment | None = None
-    events: list[CallEvent] = []
-    attempts: int = 0
-    failures: int = 0
-    attempt_started_at: float = 0.0
-    first_event_at: float | None = None
-    last_event_at: float | None = None
-    upstream_seconds: float = 0.0
-    error_code: str | None = None
-    bill: Bill | None = None
-    hold: Hold | None = None
-    account_snapshot: AccountSnapshot | None = None
-    handed_over_at: float | None = None
-    sent: list[SentAttempt] = []
-    answering: SentAttempt | None = None
-    ignored: tuple[str, ...] = ()
-    verdicts: Mapping[str, str] = {}
-    error: TidegateError | None = None
-    trace: CallTrace | None = None
-    plan: Plan | None = None
+    __slots__ = (
+        *("account_snapshot", "answering", "attempt_started_at", "attempts", "bill", "call", "clock", "deployment"),
+        *("error", "error_code", "events", "failures", "first_event_at", "handed_over_at", "hold", "ignored"),
+        *("last_event_at", "plan", "resolution", "sent", "status", "trace", "upstream_seconds", "verdicts"),
+    )
 
-    def __post_init__(self) -> None:
-        call = self.call
+    def __init__(self, call: Call, clock: Callable[[], float] = time.time, plan: Plan | None = None) -> None:
+        super().__init__()
+        self.call = call
+        self.clock = clock
+        self.plan = plan
+        self.status: OutcomeStatus = "cancelled"
+        self.resolution: Resolution | None = None
+        self.deployment: Deployment | None = None
+        self.events: list[CallEvent] = []
+        self.attempts = self.failures = 0
+        self.attempt_started_at = self.upstream_seconds = 0.0
+        self.first_event_at: float | None = None
+        self.last_event_at: float | None = None
+        self.error_code: str | None = None
+        self.bill: Bill | None = None
+        self.hold: Hold | None = None
+        self.account_snapshot: AccountSnapshot | None = None
+        self.handed_over_at: float | None = None
+        self.sent: list[SentAttempt] = []
+        self.answering: SentAttempt | None = None
+        self.ignored: tuple[str, ...] = ()
+        self.verdicts: Mapping[str, str] = {}
+        self.error: TidegateError | None = None
+        self.trace: CallTrace | None = None
         started_at, authenticated_at = call.started_at, call.authenticated_at
         if authenticated_at is not None:
             self.events = [
                 CallEvent(authenticated_at - started_at, "authenticated"),
-                CallEvent(self.clock() - started_at, "received"),
+                CallEvent(clock() - started_at, "received"),
             ]
 
     def record(self, kind: EventKind, detail: str = "", at: float | None = None) -> None:

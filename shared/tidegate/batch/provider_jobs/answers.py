@@ -81,7 +81,7 @@ async def _answer(
     context: JobContext, call: Call, sent: SentRequest, body: bytes, result: LineResult | None
 ) -> tuple[int, bytes, BatchUsage]:
     """Return the status and the body of the reply, and what it is charged."""
-    observation = Observation(call=call)
+    observation = Observation(call)
     observation.deployment = context.deployment
     try:
         with observation.recording_failures():
