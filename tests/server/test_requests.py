@@ -1,34 +1,15 @@
 """Requests as the application gets them: scopes and bodies, however they are framed and cut."""
 
 import asyncio
-import gc
 import socket
-import weakref
 from typing import Any
 
 import pytest
-from httptools import HttpRequestParser
 
-from tests.server.serving import (
-    GET,
-    QUICK,
-    KeptTransport,
-    answer,
-    echo,
-    post,
-    read_body,
-    read_replies,
-    running,
-    status,
-    turns,
-    until_closed,
-)
-from tidegate.server.connection import Connection
+from tests.server.serving import GET, QUICK, answer, echo, post, read_body, read_replies, running, status, until_closed
 from tidegate.server.limits import ConnectionLimits
 from tidegate.server.proxies import TrustedProxies
-from tidegate.server.response import stamp
 from tidegate.server.server import Server, serving
-from tidegate.server.state import ServerState
 
 
 async def scope_of(request: bytes, proxies: TrustedProxies | None = None) -> dict[str, Any]:
@@ -381,38 +362,3 @@ async def test_a_connection_of_ipv6() -> None:
         own = writer.get_extra_info("sockname")[:2]
         writer.close()
     assert clients == [(own, ("::1", port))]
-
-
-class Mark:
-    """Something that is in a scope."""
-
-
-async def test_a_connection_keeps_a_parser_and_a_scope_only_while_a_request_arrives() -> None:
-    marks: list[Any] = []
-    may_answer = asyncio.Event()
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await read_body(receive)
-        scope["mark"] = Mark()
-        marks.append(weakref.ref(scope["mark"]))
-        del scope
-        await may_answer.wait()
-        await answer(send)
-
-    state = ServerState(app, ConnectionLimits(), TrustedProxies(()))
-    state.stamp = stamp(0)
-    connection = Connection(state)
-    connection.connection_made(KeptTransport())  # type: ignore[arg-type]
-
-    def has_parser() -> bool:
-        return any(isinstance(held, HttpRequestParser) for held in gc.get_referents(connection))
-
-    found = [has_parser()]
-    for piece in (post(b"abc")[:-1], b"c" + post(b"abc")[:9], post(b"abc")[9:]):
-        connection.data_received(piece)
-        await turns(3)
-        found.append(has_parser())
-    assert (found, [mark() for mark in marks]) == ([False, True, True, False], [None])
-    may_answer.set()
-    await turns(6)
-    assert [mark() for mark in marks] == [None, None]

@@ -26,12 +26,16 @@ class Result(Struct, frozen=True, gc=False):
 
 
 class _Response(Struct, gc=False):
+    """The response to a line, with its `body` in JSON."""
+
     status_code: int
     request_id: str
     body: Raw
 
 
 class _Answer(Struct, gc=False):
+    """An answered line of the output or the error file."""
+
     id: str
     custom_id: str
     response: _Response
