@@ -1,10 +1,12 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidegate.chat import guardrail_texts as texts
+from tidegate.chat.parse import is_plain_body
+from tidegate.domain.operation import searchable
 from tidegate.policy.guardrails.detectors import LONG_CHARACTERS, search_size
 
 BODY: dict[str, Any] = {
@@ -188,7 +190,19 @@ def test_plain_requests_have_the_texts_that_a_whole_walk_finds(messages: Any, fi
     body = {"messages": messages, **fields}
     walked = texts._collect(lambda visit: texts._walk_body(body, visit))
     assert texts.body_texts(body) == walked
-    assert texts._plain_body_texts(body) in (None, walked)
+    assert list(filter(None, texts.searched_body_texts(body))) == searchable(walked)
+
+
+@given(st.lists(_PLAIN | _MESSAGES, max_size=3), st.dictionaries(_FIELDS, _VALUES | _TEXTS, max_size=3))
+@example([{"role": "user", "content": "one"}], {"max_tokens": 1_000_000})
+@example([{"role": "user", "content": "one"}], {"stop": "one"})
+@example([{"role": "user", "content": "one"}], {"seed": -1_000_000})
+@example([{"role": "user", "content": "one"}], {"stream_options": {"hurricane": True}})
+def test_requests_known_to_be_plain_have_the_texts_that_a_whole_walk_finds(messages: Any, fields: Any) -> None:
+    body = {"model": "m", "messages": messages, **fields}
+    if is_plain_body(body):
+        walked = texts._collect(lambda visit: texts._walk_body(body, visit))
+        assert list(filter(None, texts.searched_body_texts(body, is_plain=True))) == searchable(walked)
 
 
 @given(st.lists(_PLAIN | _MESSAGES, max_size=3))
@@ -196,12 +210,13 @@ def test_plain_completions_have_the_texts_that_a_whole_walk_finds(messages: Any)
     completion: Any = {"choices": [{"message": message} for message in messages]}
     walked = texts._collect(lambda visit: texts._walk_completion(completion, visit))
     assert texts.completion_texts(completion) == walked
+    assert list(filter(None, texts.searched_completion_texts(completion))) == searchable(walked)
 
 
 def test_a_plain_call_is_not_walked() -> None:
     messages = [{"role": "system", "content": "one"}, {"role": "user", "content": "two"}]
     body: Any = {"model": "m", "messages": messages, "temperature": 0.5, "max_tokens": 100, "stream": True}
-    assert [each.text for each in texts._plain_body_texts(body) or ()] == ["one", "two"]
+    assert texts._plain_contents(body) == texts._plain_contents(body, is_plain=True) == ["one", "two"]
     message = {"role": "assistant", "content": "three", "refusal": None, "annotations": []}
     completion: Any = {"choices": [{"message": message}]}
-    assert [each.text for each in texts._plain_completion_texts(completion) or ()] == ["three"]
+    assert texts._plain_answers(completion) == ["three"]

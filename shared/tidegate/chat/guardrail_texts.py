@@ -14,7 +14,7 @@ from typing import TypeAlias, cast
 from tidegate.chat import fields, messages
 from tidegate.chat.completion import Completion
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
-from tidegate.domain.operation import Text, TextKind
+from tidegate.domain.operation import Text, TextKind, searchable
 from tidegate.json import Json, JsonObject, decode_bounded_or_none, encode
 
 Visitor: TypeAlias = Callable[[str, str, str, TextKind], str]
@@ -42,6 +42,8 @@ _PLAIN_ROLES = frozenset({"system", "developer", "user", "assistant"})
 
 _DESCRIPTIONS = frozenset({"description", "title"})
 _UNSENT_FIELDS = GATEWAY_FIELDS | {"model"}
+_SILENT_FIELDS = (_UNSENT_FIELDS - {"fallbacks"}) | {"messages"}
+"""Fields of a request without a text of their own. Fallbacks override others; messages are looked at one by one."""
 
 _ENCODED_FIELDS = frozenset({"url", "data", "file_data", "b64_json", "signature", "encrypted_content"})
 _ENCODED = re.compile(r"(?:data:[\w.+/;=-]{0,200};base64,)?[A-Za-z0-9+/_\r\n-]{256,}={0,2}\s*")
@@ -79,8 +81,20 @@ _KNOWN_WORDS = frozenset((*_SCHEMA_WORDS.split(), *_DIALECT_WORDS.split(), *_fie
 
 def body_texts(body: JsonObject) -> list[Text]:
     """Return every text of a request that a provider will get, also in the overrides of its fallbacks."""
-    texts = _plain_body_texts(body)
-    return _collect(lambda visit: _walk_body(body, visit)) if texts is None else texts
+    contents = _plain_contents(body)
+    if contents is None:
+        return _collect(lambda visit: _walk_body(body, visit))
+    # Each of its messages is an object with a role.
+    messages: list[dict[str, str]] = body["messages"]  # pyright: ignore[reportAssignmentType]
+    return [
+        Text(content, f"messages[{i}].content", messages[i]["role"]) for i, content in enumerate(contents) if content
+    ]
+
+
+def searched_body_texts(body: JsonObject, *, is_plain: bool = False) -> list[str]:
+    """Return the texts of `body_texts` that guardrails read, without their places. `is_plain`: see `ChatRequest`."""
+    contents = _plain_contents(body, is_plain=is_plain)
+    return searchable(body_texts(body)) if contents is None else contents
 
 
 def with_body_texts(body: JsonObject, texts: Sequence[str]) -> JsonObject:
@@ -90,8 +104,16 @@ def with_body_texts(body: JsonObject, texts: Sequence[str]) -> JsonObject:
 
 def completion_texts(completion: Completion) -> list[Text]:
     """Return every text of every choice."""
-    texts = _plain_completion_texts(completion)
-    return _collect(lambda visit: _walk_completion(completion, visit)) if texts is None else texts
+    answers = _plain_answers(completion)
+    if answers is None:
+        return _collect(lambda visit: _walk_completion(completion, visit))
+    return [Text(answer, f"choices[{i}].message.content", "assistant") for i, answer in enumerate(answers) if answer]
+
+
+def searched_completion_texts(completion: Completion) -> list[str]:
+    """Return the texts of `completion_texts` that guardrails read, without their places."""
+    answers = _plain_answers(completion)
+    return searchable(completion_texts(completion)) if answers is None else answers
 
 
 def with_completion_texts(completion: Completion, texts: Sequence[str]) -> Completion:
@@ -109,26 +131,31 @@ def with_argument_texts(arguments: str, texts: Sequence[str]) -> str:
     return _walk_json_text(arguments, "", "assistant", _replacing(texts))
 
 
-def _plain_body_texts(body: JsonObject) -> list[Text] | None:
-    """Return what `_walk_body` visits in a request of messages with a role and a text each, and of small numbers.
+def _plain_contents(body: JsonObject, *, is_plain: bool = False) -> list[str] | None:
+    """Return the content of each message, "" included, if `_walk_body` visits nothing else; otherwise None.
 
-    None if there is anything else in it.
+    So it is in a request of messages with a role and a text each, and of small numbers. `is_plain`: see `ChatRequest`.
     """
-    texts: list[Text] = []
     for name in body:
-        value = body[name]
-        if name == "messages" and type(value) is list:
-            for i, message in enumerate(value):
-                if type(message) is not dict or len(message) != 2:
-                    return None
-                role, content = message.get("role"), message.get("content")
-                if type(content) is not str or type(role) is not str or role not in _PLAIN_ROLES:
-                    return None
-                if content:
-                    texts.append(Text(content, f"messages[{i}].content", role))
-        elif name == "fallbacks" or (name not in _UNSENT_FIELDS and not _is_plain_option(name, value)):
+        if name not in _SILENT_FIELDS and not _is_plain_option(name, body[name]):
             return None
-    return texts
+    if not is_plain and not _are_plain_messages(body.get("messages")):
+        return None
+    # Each of its messages is an object whose content is a text.
+    messages: list[dict[str, str]] = body["messages"]  # pyright: ignore[reportAssignmentType]
+    return [message["content"] for message in messages]
+
+
+def _are_plain_messages(messages: Json) -> bool:
+    if type(messages) is not list:
+        return False
+    for message in messages:
+        if type(message) is not dict or len(message) != 2 or type(message.get("content")) is not str:
+            return False
+        role = message.get("role")
+        if type(role) is not str or role not in _PLAIN_ROLES:
+            return False
+    return True
 
 
 def _is_plain_option(name: str, value: Json) -> bool:
@@ -139,20 +166,20 @@ def _is_plain_option(name: str, value: Json) -> bool:
     return value is None or type(value) is bool
 
 
-def _plain_completion_texts(completion: Completion) -> list[Text] | None:
-    """Return what `_walk_completion` visits if no message has more than a role and a text; otherwise None."""
-    texts: list[Text] = []
-    for i, choice in enumerate(completion["choices"]):
-        message = choice["message"]
+def _plain_answers(completion: Completion) -> list[str] | None:
+    """Return the text of each choice, "" if it has none, if `_walk_completion` visits nothing else; otherwise None."""
+    answers: list[str] = []
+    for choice in completion["choices"]:
+        answer, message = "", choice["message"]
         if message.get("role") != "assistant":
             return None
         for name, value in message.items():
             if name == "content" and type(value) is str:
-                if value:
-                    texts.append(Text(value, f"choices[{i}].message.content", "assistant"))
+                answer = value
             elif value is not None and name != "role" and value != []:
                 return None
-    return texts
+        answers.append(answer)
+    return answers
 
 
 def _collect(walk: Callable[[Visitor], object]) -> list[Text]:

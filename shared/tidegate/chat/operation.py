@@ -109,11 +109,17 @@ class ChatOperation(Struct, frozen=True):
     def request_texts(self, request: Request) -> list[Text]:
         return _texts("body_texts")(request.body)
 
+    def searched_request_texts(self, request: Request) -> list[str]:
+        return _texts("searched_body_texts")(request.body, is_plain=request.is_plain)
+
     def with_request_texts(self, request: Request, texts: Sequence[str]) -> Request:
         return request.with_body(_texts("with_body_texts")(request.body, texts))
 
     def reply_texts(self, reply: Reply) -> list[Text]:
         return _texts("completion_texts")(reply)
+
+    def searched_reply_texts(self, reply: Reply) -> list[str]:
+        return _texts("searched_completion_texts")(reply)
 
     def with_reply_texts(self, reply: Reply, texts: Sequence[str]) -> Reply:
         return _texts("with_completion_texts")(reply, texts)

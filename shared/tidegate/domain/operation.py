@@ -234,6 +234,11 @@ class Text(Struct, frozen=True, gc=False):
     kind: TextKind = "plain"
 
 
+def searchable(texts: Iterable[Text]) -> list[str]:
+    """Return the texts that guardrails read: all but the encoded ones."""
+    return [each.text for each in texts if each.kind != "encoded"]
+
+
 class AnswerSchema(Struct, frozen=True):
     """The JSON schema that answers must conform to; `path` is the field of the request that has it."""
 
@@ -339,6 +344,10 @@ class Operation(Protocol):
         """List every text that a provider gets, for guardrails."""
         ...
 
+    def searched_request_texts(self, request: Request) -> list[str]:
+        """Return the `searchable` ones of `request_texts`; empty ones may be among them."""
+        ...
+
     def with_request_texts(self, request: Request, texts: Sequence[str]) -> Request:
         """Return the request with other texts, in the order of `request_texts`. Raises `InvalidRequest`.
 
@@ -348,6 +357,10 @@ class Operation(Protocol):
 
     def reply_texts(self, reply: Reply) -> list[Text]:
         """List every text of the answers, for guardrails."""
+        ...
+
+    def searched_reply_texts(self, reply: Reply) -> list[str]:
+        """Return the `searchable` ones of `reply_texts`; empty ones may be among them."""
         ...
 
     def with_reply_texts(self, reply: Reply, texts: Sequence[str]) -> Reply:

@@ -6,7 +6,7 @@ from typing import NoReturn, cast
 from msgspec import Struct
 
 from tidegate.chat.parse import decode_body
-from tidegate.domain.operation import Reply, ReplyChunk, ReplyLog, Request, Stamp, Text
+from tidegate.domain.operation import Reply, ReplyChunk, ReplyLog, Request, Stamp, Text, searchable
 from tidegate.domain.usage import Usage
 from tidegate.json import Json
 from tidegate.texts.request import TextsRequest
@@ -53,10 +53,16 @@ class TextsOperation(Struct, frozen=True):
     def request_texts(self, request: Request) -> list[Text]:
         return list(_texts(request).texts())
 
+    def searched_request_texts(self, request: Request) -> list[str]:
+        return searchable(self.request_texts(request))
+
     def with_request_texts(self, request: Request, texts: Sequence[str]) -> Request:
         return request.with_body(_texts(request).body_with_texts(texts))
 
     def reply_texts(self, reply: Reply) -> list[Text]:
+        return []
+
+    def searched_reply_texts(self, reply: Reply) -> list[str]:
         return []
 
     def with_reply_texts(self, reply: Reply, texts: Sequence[str]) -> Reply:

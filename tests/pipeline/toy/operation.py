@@ -14,7 +14,17 @@ from tidegate.chat.estimate import estimate_text
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.gateway_fields import GatewayFields
-from tidegate.domain.operation import AnswerSchema, ModelLimits, Reply, ReplyChunk, ReplyLog, Request, Stamp, Text
+from tidegate.domain.operation import (
+    AnswerSchema,
+    ModelLimits,
+    Reply,
+    ReplyChunk,
+    ReplyLog,
+    Request,
+    Stamp,
+    Text,
+    searchable,
+)
 from tidegate.domain.origin import Origin
 from tidegate.domain.usage import TokenCounts
 from tidegate.errors import InvalidRequest, ProviderFailed, UpstreamError
@@ -161,10 +171,16 @@ class ToyOperation(Struct, frozen=True):
     def request_texts(self, request: Request) -> list[Text]:
         return [Text(text, "input") for text in request.prompt_texts()]
 
+    def searched_request_texts(self, request: Request) -> list[str]:
+        return searchable(self.request_texts(request))
+
     def with_request_texts(self, request: Request, texts: Sequence[str]) -> Request:
         return request.with_body({**request.body, "input": texts[0]})
 
     def reply_texts(self, reply: Reply) -> list[Text]:
+        return []
+
+    def searched_reply_texts(self, reply: Reply) -> list[str]:
         return []
 
     def with_reply_texts(self, reply: Reply, texts: Sequence[str]) -> Reply:

@@ -150,23 +150,24 @@ class GuardRun(Struct, frozen=True):
             call = replace(call, request=call.request.translated())
         if not self.active.on_input:
             return call
-        request = call.request
+        request, operation = call.request, call.operation
         if request.size <= LONG_CHARACTERS:
-            found = call.operation.request_texts(request)
-            if self._finds_nothing("input", found):
+            if self._finds_nothing("input", operation.searched_request_texts, request):
                 return call
+            found = operation.request_texts(request)
         else:
-            found = await _offload(call, partial(call.operation.request_texts, request))
-            if await _offload(call, partial(self._finds_nothing, "input", found, in_thread=True)):
+            search = partial(self._finds_nothing, "input", operation.searched_request_texts, request, in_thread=True)
+            if await _offload(call, search):
                 return call
+            found = await _offload(call, partial(operation.request_texts, request))
         changed = await self._run_all(self.active.on_input, "input", found)
         return call if changed is found else await _offload(call, partial(_with_texts, call, changed))
 
     async def check_reply(self, reply: Reply) -> Reply:
         """Return the answer, masked where needed; the object itself if nothing had to change."""
         operation = self.call.operation
-        found = operation.reply_texts(reply) if self.active.on_output else []
-        if not self._finds_nothing("output", found):
+        if self.active.on_output and not self._finds_nothing("output", operation.searched_reply_texts, reply):
+            found = operation.reply_texts(reply)
             changed = await self._run_all(self.active.on_output, "output", found)
             if changed is not found:
                 reply = operation.with_reply_texts(reply, [each.text for each in changed])
@@ -224,17 +225,20 @@ class GuardRun(Struct, frozen=True):
             return error
         return None
 
-    def _finds_nothing(self, stage: Stage, found: Sequence[Text], *, in_thread: bool = False) -> bool:
-        """True if one search of all texts tells that the stage's guardrails pass them, as on most calls.
+    def _finds_nothing(
+        self, stage: Stage, list_texts: Callable[[_T], Sequence[str]], checked: _T, *, in_thread: bool = False
+    ) -> bool:
+        """True if one search of all texts of `checked` tells that the stage's guardrails pass them, as on most calls.
 
         `_run_all` finds out the same, and for other texts what is in them, and where.
         """
         search, names = self.active.searches[stage]
         if search is None:
             return False
-        readable = SEPARATOR.join([each.text for each in found if each.kind != "encoded"])
-        is_long = len(readable) + CHARACTERS_PER_TEXT * len(found) > LONG_CHARACTERS
-        if (is_long and not in_thread) or search(readable):
+        texts = list_texts(checked)
+        joined = SEPARATOR.join(texts)
+        is_long = len(joined) + CHARACTERS_PER_TEXT * len(texts) > LONG_CHARACTERS
+        if (is_long and not in_thread) or search(joined):
             return False
         verdicts = self.verdicts
         for name in names:
@@ -327,7 +331,7 @@ class GuardRun(Struct, frozen=True):
 
     async def _scan(self, text: str) -> list[GuardrailFinding]:
         found: list[GuardrailFinding] = []
-        if self._finds_nothing("output", [Text(text)]):
+        if self._finds_nothing("output", list[str], [text]):
             return found
         for active in self.active.on_output:
             if active.guardrail.name in self.unavailable:
