@@ -35,6 +35,7 @@ class Exchange:
         "_awaits_continue",
         "_body",
         "_callback",
+        "_chunks_to",
         "_flow",
         "_head",
         "_is_body_complete",
@@ -81,6 +82,8 @@ class Exchange:
         self._callback: Callable[[], object] | None = None
         self._head: bytes | None = None
         self._reply: Framing | None = None
+        self._chunks_to: asyncio.Transport | None = None
+        """Set while `write` has nothing to do but to write chunks."""
         scope["extensions"] = {"tidegate.client": self}
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -145,7 +148,7 @@ class Exchange:
         if self.is_over:
             return
         self.is_gone = self.is_over = True
-        self._body = b""
+        self._body, self._chunks_to = b"", None
         self._wake()
         callback, self._callback = self._callback, None
         if callback is not None:
@@ -239,15 +242,15 @@ class Exchange:
 
     def write(self, data: bytes) -> bool:
         """Write more of a reply that has begun and not ended. Return False if the client is slow: `send` then waits."""
-        reply, flow = self._reply, self._flow
-        if reply is None or self.is_over:
+        transport = self._chunks_to
+        if transport is not None:
+            if data and not transport.is_closing():
+                transport.write(b"".join((CHUNK_STARTS[len(data)], data, b"\r\n")))
+        elif self._reply is None or self.is_over:
             return True
-        if reply.is_chunked and self._head is None:
-            if data and not flow.transport.is_closing():
-                flow.transport.write(b"".join((CHUNK_STARTS[len(data)], data, b"\r\n")))
         else:
-            self._write(reply, data, more=True)
-        return not flow.is_writing_paused
+            self._write(self._reply, data, more=True)
+        return not self._flow.is_writing_paused
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer with an error if the reply has not begun, and end the exchange and its connection in any case."""
@@ -284,7 +287,7 @@ class Exchange:
         parts = encode_body(framing, body, more=more)
         if self._head is not None:
             parts.insert(0, self._head)
-            self._head = None
+            self._head, self._chunks_to = None, self._flow.transport if framing.is_chunked else None
         if parts:
             self._flow.write(join(parts))
         if not more:
@@ -294,7 +297,7 @@ class Exchange:
         self.keeps_alive = keeps_alive
         self.is_over = True
         self._server.unsettled += 1
-        self._callback, self._body = None, b""
+        self._callback, self._body, self._chunks_to = None, b"", None
         if self._waiters:
             self._wake()
         self._on_reply_end(self)
