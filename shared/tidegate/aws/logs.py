@@ -209,6 +209,7 @@ class LineHandler(CallHandler):
             if self._gathered:
                 try:
                     self._write_gathered()
+                # As in `emit`: the event loop must go on.
                 except Exception:
                     self.handleError(CallLine(__name__, logging.ERROR, "log.failed", CallFields(""), 0.0))
 
