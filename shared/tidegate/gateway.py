@@ -38,7 +38,7 @@ from tidegate.pipeline.respond import respond
 from tidegate.pipeline.settle import send_telemetry, settle
 from tidegate.pipeline.shield import end_shielded, run_shielded, start_shielded
 from tidegate.policy.deadline import DeadlineScope, earliest_deadline, next_deadline, parse_deadline
-from tidegate.policy.guardrails.protocol import Guard
+from tidegate.policy.guardrails.protocol import HEADER, Guard
 
 __all__ = ["NO_HEADERS", "Answer", "CallHeaders", "Gateway"]
 
@@ -252,6 +252,7 @@ class AnswerContext(Struct, eq=False):
 
 
 async def _check_prompt(guard_run: Guard, observation: Observation) -> Call:
+    observation.headers = ((HEADER, guard_run.header),)
     try:
         return await guard_run.check_prompt(observation.call)
     finally:

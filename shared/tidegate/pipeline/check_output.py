@@ -14,26 +14,24 @@ from tidegate.pipeline.settle import update_bill
 from tidegate.policy.guardrails.protocol import Guard
 from tidegate.policy.metering.billing import usage_with_cost
 
-HEADER = "x-tidegate-guardrails"
-
 
 async def check_answer(components: Components, guard_run: Guard, answer: Answer, observation: Observation) -> Answer:
-    """Return the answer that the caller may have, with a header that names the guardrails.
+    """Return the answer that the caller may have.
 
     Raises `GuardrailViolation` and `GuardrailUnavailable`, also from the batches.
     """
-    headers = (*answer.headers, (HEADER, guard_run.header))
     if answer.reply is not None:
         try:
-            return replace(answer, reply=await guard_run.check_reply(answer.reply), headers=headers)
+            reply = await guard_run.check_reply(answer.reply)
         finally:
             observation.record_verdicts(guard_run.verdicts, "output")
+        return answer if reply is answer.reply else replace(answer, reply=reply)
     # An answer has either a reply or batches.
     assert answer.batches is not None  # noqa: S101
     batches = _check_stream(components, guard_run, answer.batches, observation)
     if guard_run.buffers_stream:  # check it before the reply begins: a violation can then still set the status
         batches = _chain(await anext(batches, None), batches)
-    return replace(answer, batches=batches, headers=headers)
+    return replace(answer, batches=batches)
 
 
 async def _check_stream(

@@ -72,13 +72,15 @@ class Observation(ReplyLog):
     `sent` are the attempts that are charged: a provider has the request and has not refused it. The one that answers is
     `answering`. `attempt_started_at` is the start of the last attempt, in UTC seconds. `handed_over_at` is
     set while the caller has not yet taken what it was given of a stream. `verdicts` are those of guardrails, by name.
+    `headers` are those of the reply so far: what the cache, the idempotency key and guardrails did.
     `error` is the one that the caller gets. `trace` is None for a call whose content is not kept, `plan` for one whose
     steps ran elsewhere.
     """
 
     __slots__ = (
         *("account_snapshot", "answering", "attempt_started_at", "attempts", "bill", "call", "clock", "deployment"),
-        *("error", "error_code", "events", "failures", "first_event_at", "handed_over_at", "hold", "ignored"),
+        *("error", "error_code", "events", "failures", "first_event_at", "handed_over_at", "headers"),
+        *("hold", "ignored"),
         *("last_event_at", "plan", "resolution", "sent", "status", "trace", "upstream_seconds", "verdicts"),
     )
 
@@ -104,6 +106,7 @@ class Observation(ReplyLog):
         self.answering: SentAttempt | None = None
         self.ignored: tuple[str, ...] = ()
         self.verdicts: Mapping[str, str] = {}
+        self.headers: tuple[tuple[str, str], ...] = ()
         self.error: TidegateError | None = None
         self.trace: CallTrace | None = None
         started_at, authenticated_at = call.started_at, call.authenticated_at

@@ -33,10 +33,11 @@ SHORTENING_TRIES = 6
 """Tries of a reservation for a shorter answer: another limit can refuse it, or parallel calls have taken the rest."""
 
 
-class PreparedCall(Struct, frozen=True):
+class PreparedCall(Struct):
     """A call that is translated for one deployment. `covers_hedge`: the reservation covers its hedge as well.
 
-    `target` is what the plan knows of the deployment, None if it is not the plan's.
+    `target` is what the plan knows of the deployment, None if it is not the plan's. `headroom` and `covers_hedge` are
+    known once its worst case is reserved.
     """
 
     call: Call
@@ -164,17 +165,17 @@ async def _reserve(
     size = call.request.size
     needed = worst_case(call) if size <= LONG_BYTES else await offload(size, partial(worst_case, call))
     if needed is None:
-        return replace(prepared, covers_hedge=True)
+        prepared.covers_hedge = True
+        return prepared
+    reserve = partial(_replace_hold, components, observation)
     both: Reservation | None = None
     shorter: _Reserved | None = None
-    reserve = partial(_replace_hold, components, observation)
-    if reservation.adds_max_tokens(call) and reservation.is_large(needed):
+    account: Account | None = None
+    if reservation.is_large(needed) and reservation.adds_max_tokens(call):
         refusal = await _refused_call(call, model, sent, spent)
         max_tokens = refusal.first_max_tokens(needed)
         shorter = await _reserve_shorter(prepared, worst_case, reserve, refusal, max_tokens)
-    if shorter is not None:
-        prepared, needed, account = shorter
-    else:
+    if shorter is None:
         try:
             if hedge_deployment is not None:
                 both = await _reservation_for_both(components, prepared, needed, hedge_deployment)
@@ -184,22 +185,24 @@ async def _reserve(
             shorter = await _reserve_shorter(prepared, worst_case, reserve, refusal, refusal.max_tokens(error))
             if shorter is None:
                 raise refusal.explained(error) from None
-            prepared, needed, account = shorter
-    covers_hedge = both is not None and observation.hold is not None and observation.hold.amounts == both.hold.amounts
     if shorter is not None:
+        prepared, needed, account = shorter
         observation.record("shortened", str(prepared.headroom.max_tokens))
-    headroom = prepared.headroom
+    if both is not None:
+        prepared.covers_hedge = observation.hold is not None and observation.hold.amounts == both.hold.amounts
     if account is not None:
         scope, now = needed.scopes[0], call.started_at
         observation.account_snapshot = AccountSnapshot(call.workspace.id, scope, account, now, call.workspace.first_day)
-        headroom = Headroom(rate_statuses(account, scope, now), headroom.max_tokens)
-    return replace(prepared, headroom=headroom, covers_hedge=covers_hedge)
+        prepared.headroom = Headroom(rate_statuses(account, scope, now), prepared.headroom.max_tokens)
+    return prepared
 
 
 def _priced_model(components: Components, prepared: PreparedCall) -> CatalogModel | None:
     """Return the row with the prices that the request asks for; None if the catalogue has none."""
     request, target = prepared.call.request, prepared.target
-    options = () if request.is_plain else price_options(request.body)
+    if target is not None and request.is_plain:
+        return target.model
+    options = price_options(request.body)
     if target is not None and not options:
         return target.model
     return components.catalog.find_model(prepared.deployment.model_id, options)

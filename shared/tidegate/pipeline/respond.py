@@ -50,6 +50,7 @@ async def respond(
         dispatched.ignored,
         observation.upstream_seconds,
         dispatched.headroom,
+        observation.headers,
     )
 
 

@@ -16,7 +16,6 @@ from tidegate.domain.origin import NATIVE
 from tidegate.domain.stored_reply import StoredReply, pack_reply
 from tidegate.offload import LONG_BYTES, offload
 from tidegate.pipeline.answer import Answer
-from tidegate.pipeline.check_output import HEADER
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.respond import store_reasoning
@@ -53,7 +52,6 @@ class StoreCallReuse:
         "_assembler",
         "_cached_call",
         "_call",
-        "_headers",
         "_idempotent_call",
         "_ignored",
         "_reply",
@@ -67,7 +65,6 @@ class StoreCallReuse:
         self._ignored: tuple[str, ...] = ()
         self._reply: Reply | None = None
         self._assembler: Assembler | None = None
-        self._headers: tuple[tuple[str, str], ...] = ()
 
     async def replay(self, components: Components, observation: Observation) -> Answer | None:
         """Return the answer stored for the idempotency key. See `IdempotentCall.replay`."""
@@ -77,7 +74,8 @@ class StoreCallReuse:
         if stored is None:
             return None
         observation.record("cache", "replay")
-        return stored_answer(self._call, observation, stored, stored.completion, (("idempotent-replayed", "true"),))
+        observation.headers = (("idempotent-replayed", "true"),)
+        return stored_answer(self._call, observation, stored, stored.completion)
 
     async def lookup(
         self, components: Components, call: Call, observation: Observation, guard_run: Guard | None
@@ -87,7 +85,7 @@ class StoreCallReuse:
         stored = await cached_call.lookup(components, call, observation, guard_run)
         if cached_call.status:
             observation.record("cache", cached_call.status)
-            self._headers = (("x-tidegate-cache", cached_call.status),)
+            observation.headers += (("x-tidegate-cache", cached_call.status),)
         if stored is None:
             return None
         self._reply, self._ignored = as_new_reply(call, stored), stored.ignored
@@ -97,10 +95,9 @@ class StoreCallReuse:
             collector = call.operation.reasoning_collector(call.request)
             collector.add_reply(stored.completion)
             await store_reasoning(components, call, collector)
-        # The stored reply has passed these guardrails: their fingerprint is part of the cache key.
-        guard_headers = ((HEADER, guard_run.header),) if guard_run else ()
-        headers = (*self._headers, ("age", str(age)), *guard_headers)
-        return stored_answer(call, observation, stored, self._reply, headers)
+        # The stored reply has passed the guardrails that the headers name: their fingerprint is part of the cache key.
+        observation.headers += (("age", str(age)),)
+        return stored_answer(call, observation, stored, self._reply)
 
     def record_answer(self, request: Request, answer: Answer) -> Answer:
         """Return `answer`, the answer to `request`; record it for `store` as the caller reads it."""
@@ -108,12 +105,11 @@ class StoreCallReuse:
         if answer.ignored:
             ignored = self._call.ignored_options + request.ignored
             self._ignored = tuple(name for name in answer.ignored if name not in ignored)
-        headers = (*answer.headers, *self._headers)
         if answer.batches is None:
             reply = answer.reply
             self._reply = _translated(reply) if reply is not None and NATIVE in reply else reply
-            return replace(answer, headers=headers)
-        return replace(answer, headers=headers, batches=self._record_stream(answer.batches))
+            return answer
+        return replace(answer, batches=self._record_stream(answer.batches))
 
     async def _record_stream(
         self, batches: AsyncGenerator[Sequence[ReplyChunk]]

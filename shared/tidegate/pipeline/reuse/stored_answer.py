@@ -13,13 +13,7 @@ from tidegate.pipeline.respond import wants_usage
 from tidegate.policy.metering import reservation
 
 
-def stored_answer(
-    call: Call,
-    observation: Observation,
-    stored: StoredReply,
-    reply: Reply,
-    headers: tuple[tuple[str, str], ...],
-) -> Answer:
+def stored_answer(call: Call, observation: Observation, stored: StoredReply, reply: Reply) -> Answer:
     """Return the stored reply as an `Answer`, and mark the call as cached: no provider was asked."""
     observation.status = "cached"
     observation.deployment = deployment = Deployment(stored.provider, stored.model, "")
@@ -28,7 +22,8 @@ def stored_answer(
     observation.finish_reason = log.finish_reason
     whole_reply, batches = (None, _stream_chunks(call, reply)) if call.request.stream else (reply, None)
     observation.ignored = ignored = call.ignored + stored.ignored
-    return Answer(whole_reply, batches, deployment, 0, (), ignored, observation.upstream_seconds, headers=headers)
+    seconds, headers = observation.upstream_seconds, observation.headers
+    return Answer(whole_reply, batches, deployment, 0, (), ignored, seconds, headers=headers)
 
 
 def as_new_reply(call: Call, stored: StoredReply) -> Reply:

@@ -10,6 +10,9 @@ from tidegate.domain.operation import Reply, ReplyChunk
 from tidegate.errors import TidegateError
 from tidegate.json import Json
 
+HEADER = "x-tidegate-guardrails"
+"""The header of a reply that names the guardrails which have checked it."""
+
 
 class GuardDryRun(Struct, frozen=True):
     """The verdict of each guardrail, `{name, on, verdict}`, the call with its masked prompt, and the error to raise.
