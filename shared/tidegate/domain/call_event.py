@@ -110,11 +110,9 @@ def format_timeline(events: Sequence[CallEvent], own_deployment: str = "") -> st
         events = [*events[:_FIRST_EVENTS], skipped, *events[_FIRST_EVENTS + rest :]]
     return " ".join(
         [
-            _TEXTS[event.kind][event.seconds * 1e3 + TO_WHOLE - TO_WHOLE]
-            if not event.detail and not event.deployment
-            else f"{_TEXTS[event.kind][event.seconds * 1e3 + TO_WHOLE - TO_WHOLE]}:{event.detail}"
-            if event.detail and (not event.deployment or event.deployment == own_deployment)
-            else _format_of_other(event, own_deployment)
+            _format_details(event, own_deployment)
+            if event.detail or event.deployment
+            else _TEXTS[event.kind][event.seconds * 1e3 + TO_WHOLE - TO_WHOLE]
             for event in events
         ]
     )
@@ -132,12 +130,9 @@ def parse_timeline(timeline: str, own_deployment: str = "") -> Iterator[CallEven
             yield CallEvent(int(milliseconds) / 1000, kind, detail, deployment)
 
 
-def _format_of_other(event: CallEvent, own_deployment: str) -> str:
-    """Return an event with a deployment, which has no detail, or which the record does not name.
-
-    A model's name is the caller's choice.
-    """
-    text = f"{_NAMES[event.kind]}@{round(event.seconds * 1e3)}"
-    if event.deployment == own_deployment:
-        return text
-    return f"{text}:{event.detail}:{'%20'.join(event.deployment.split())}"
+def _format_details(event: CallEvent, own_deployment: str) -> str:
+    """Return an event that has a detail or a deployment. A model's name is the caller's choice, and may have blanks."""
+    text, deployment = _TEXTS[event.kind][event.seconds * 1e3 + TO_WHOLE - TO_WHOLE], event.deployment
+    if deployment and deployment != own_deployment:
+        return f"{text}:{event.detail}:{'%20'.join(deployment.split())}"
+    return f"{text}:{event.detail}" if event.detail else text

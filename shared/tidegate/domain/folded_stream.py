@@ -41,11 +41,17 @@ def fold(pieces: Sequence[bytes]) -> FoldedStream | None:
 def unfold(folded: FoldedStream) -> bytes:
     """Return the pieces that were folded, joined."""
     start, end = folded.start, folded.end
-    without = {len(end): (b"", end), len(start): (start, b""), len(start) + len(end): (start, end), 0: (b"", b"")}
+    # What is before and behind a part, by how many bytes of its piece are missing.
+    surroundings = {
+        len(end): (b"", end),
+        len(start): (start, b""),
+        len(start) + len(end): (start, end),
+        0: (b"", b""),
+    }
     whole: list[bytes] = []
     for part, size in zip(folded.parts, folded.sizes, strict=True):
-        before, after = without[size - len(part)]
-        whole += (before, part, after)
+        before, behind = surroundings[size - len(part)]
+        whole += (before, part, behind)
     return b"".join(whole)
 
 

@@ -193,7 +193,7 @@ class RepeatedHead(Redacted, Struct, frozen=True):
     def read(self, data: bytes, state: dict[str, object]) -> tuple[Scope, bytes] | None:
         """Return the scope and the body, if `data` is one request: this head, and a body as long as it says."""
         body_and_digits = len(data) - self.size_without_digits
-        # The length is too small below a power of ten: then None is returned.
+        # A length has as many digits as this sum, except just below a power of ten: then None is returned.
         length = body_and_digits - len(DIGITS[body_and_digits])
         digits = DIGITS[length]
         head = self.before + digits + self.after

@@ -177,7 +177,8 @@ class Exchange(Response):
         if receive is None:
             if self.size > self._size_limit:
                 self._limit_size()
-            is_reached = self.is_complete or self._is_reached()
+            if not self.is_complete and not self._is_reached():
+                return
         else:
             wants_more = True
             if self.pieces:
@@ -195,9 +196,8 @@ class Exchange(Response):
                 self._receiver = None
             elif not self.is_complete and self.failure is None:
                 return
-            is_reached = True
         waiter = self._waiter
-        if is_reached and waiter is not None and not waiter.done():
+        if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
     def _is_reached(self) -> bool:
