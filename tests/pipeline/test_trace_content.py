@@ -12,7 +12,7 @@ from tests.identity.google_account import ACCOUNT
 from tests.pipeline.traced import answer_of, stored_trace, trace_of
 from tests.world import USER, WORKSPACE, Trickle, answers, completion, delta, event_stream, sse, streams, world
 from tidegate.domain.guardrails import Guardrail
-from tidegate.pipeline.trace import MAX_PIECES, MAX_REPLY_BYTES
+from tidegate.pipeline.trace_attempt import MAX_PIECES, MAX_REPLY_BYTES
 from tidegate.providers import Registry
 
 MODEL = "openai/gpt-4.1-mini"
@@ -207,7 +207,7 @@ async def test_a_reply_beyond_the_limit_is_cut_and_counted() -> None:
 
 async def test_a_stream_of_more_pieces_than_are_kept_arrives_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_PIECES == 100_000
-    monkeypatch.setattr("tidegate.pipeline.trace.MAX_PIECES", 50)
+    monkeypatch.setattr("tidegate.pipeline.trace_attempt.MAX_PIECES", 50)
     body = Trickle()
     for _ in range(200):
         body.pieces.put_nowait(sse(delta("a")))
@@ -224,7 +224,7 @@ async def test_a_stream_of_more_pieces_than_are_kept_arrives_whole(monkeypatch: 
 
 
 async def test_a_key_that_is_cut_off_at_the_end_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidegate.pipeline.trace.MAX_REPLY_BYTES", 20)
+    monkeypatch.setattr("tidegate.pipeline.trace_attempt.MAX_REPLY_BYTES", 20)
     async with world(lambda _: httpx.Response(401, content=b"your key provider-secret-1 is wrong")) as client:
         await client.post({**TRACED, "num_retries": 0})
         [attempt] = (await trace_of(client)).attempts

@@ -16,7 +16,7 @@ from tidegate.chat.assemble import assemble_lines
 from tidegate.chat.operation import CHAT
 from tidegate.domain.trace import Trace, encode_trace
 from tidegate.domain.trace_view import read_trace
-from tidegate.pipeline.trace import MAX_PIECES, MAX_REPLY_BYTES
+from tidegate.pipeline.trace_attempt import MAX_PIECES, MAX_REPLY_BYTES
 from tidegate.surfaces.openai import OPENAI
 
 TRACED: dict[str, Any] = {"model": "openai/gpt-4.1-mini", "messages": USER, "observability": True, "stream": True}

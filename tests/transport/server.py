@@ -11,6 +11,7 @@ from tidegate.transport.base import Transport
 from tidegate.transport.httptools import HttptoolsTransport
 from tidegate.transport.httpx import HttpxTransport
 from tidegate.transport.reqwest import ReqwestTransport
+from tidegate.transport.silence import Receive, Recording
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Name: Value\r\n\r\nok"
 Behaviour = Callable[[int, int, asyncio.StreamWriter], Awaitable[None]]
@@ -66,3 +67,16 @@ async def serving(make: Callable[[], Transport], answer: Behaviour) -> AsyncIter
 
 async def always_ok(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
     writer.write(OK)
+
+
+def recording(record: Callable[[bytes], object]) -> Recording:
+    """What records each chunk so."""
+
+    def recorded(receive: Receive) -> Receive:
+        def record_and_receive(chunk: bytes) -> bool:
+            record(chunk)
+            return receive(chunk)
+
+        return record_and_receive
+
+    return recorded

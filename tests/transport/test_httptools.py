@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import certificates
-from tests.transport.server import OK, always_ok, serving
+from tests.transport.server import OK, always_ok, recording, serving
 from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreachable
 from tidegate.transport.base import HttpRequest, Timeouts, take_notes
 from tidegate.transport.httptools import HttptoolsTransport
@@ -404,7 +404,7 @@ async def test_a_whole_body_is_taken_if_it_has_arrived() -> None:
             with pytest.raises(ProviderMalformed):
                 await response.read(1)
         async with transport.open(request, timeouts) as response:
-            response.record = recorded.append
+            response.recording = recording(recorded.append)
             assert response.take_whole(2) is None
             assert (await response.read(2), recorded) == (b"ok", [b"ok"])
         async with transport.open(request, timeouts) as response:

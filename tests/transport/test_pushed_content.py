@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.transport.server import serving, transports
+from tests.transport.server import recording, serving, transports
 from tidegate.errors import ProviderTimeout, ProviderUnreachable
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
 from tidegate.transport.silence import TimedResponse, open_with_timeouts
@@ -77,7 +77,7 @@ async def test_pushed_content_is_recorded_before_it_is_taken(make: type[Transpor
         return True
 
     async with opened(make, HEAD + b"ab", b"cd", b"ef", b"gh") as response:
-        response.record = lambda piece: events.append(("recorded", piece))
+        response.recording = recording(lambda piece: events.append(("recorded", piece)))
         assert not await response.push_chunks(take)
     assert [kind for kind, _ in events] == ["recorded", "taken"] * (len(events) // 2)
     assert b"".join(piece for _, piece in events[::2]) == b"".join(piece for _, piece in events[1::2]) == b"abcdefgh"
@@ -133,6 +133,6 @@ async def test_a_reader_that_is_cancelled_gets_no_more(make: type[Transport]) ->
 async def test_pushed_pieces_are_recorded(make: type[Transport]) -> None:
     recorded: list[bytes] = []
     async with opened(make, HEAD + b"abcdefgh") as response:
-        response.record = recorded.append
+        response.recording = recording(recorded.append)
         assert not await response.push_chunks(lambda _: True)
     assert recorded == [b"abcdefgh"]

@@ -12,6 +12,7 @@ check_output   guardrails on the answer
 settle         the bill, the record and the budget alerts
 observation    the state of a call in progress, which becomes its outcome
 trace          the content of a call, recorded and stored where it has a trace
+trace_attempt  an attempt of a call in its trace: request and reply
 trace_answer   the answer of a call in its trace
 trace_mask     masks a trace with guardrails before it is stored
 kept_responses  stored responses: what a request refers to, and what a later one may go on from

@@ -6,18 +6,16 @@ they are encoded at its end.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from msgspec.structs import replace
 
 from tidegate.domain.call import Call, OutcomeStatus, SentAttempt
-from tidegate.domain.folded_stream import fold
 from tidegate.domain.internal_error import internal_error
 from tidegate.domain.operation import ReplyChunk
-from tidegate.domain.otel import Attempt, attempts_of
-from tidegate.domain.trace import Trace, TracedAttempt, TracedError, encode_trace, is_sampled
+from tidegate.domain.otel import attempts_of
+from tidegate.domain.trace import Trace, TracedError, encode_trace, is_sampled
 from tidegate.domain.workspace import trace_rate
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation
 from tidegate.json import encode
@@ -27,19 +25,13 @@ from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.trace_answer import AnswerRecorder
+from tidegate.pipeline.trace_attempt import AttemptRecorder, RepliesRoom
 from tidegate.ports import Traces
 from tidegate.providers.base import UpstreamRequest
-from tidegate.transport.base import HttpResponse
 
 log = logging.getLogger(__name__)
 
 DAY_SECONDS = 86_400
-
-MAX_REPLY_BYTES = 5 * 1024 * 1024
-"""Bytes of providers' replies that one trace keeps, of all attempts."""
-
-MAX_PIECES = 100_000
-"""Pieces of providers' replies that one trace keeps, of all attempts."""
 
 MAX_SENT_BYTES = 20 * 1024 * 1024
 """Bytes of the requests to providers that one trace keeps, of all attempts. A caller's request is always kept whole."""
@@ -54,21 +46,6 @@ MAX_WAITING, MAX_WAITING_BYTES = 24, 128 * 1024 * 1024
 """Traces of this process that may wait for the store at once: further ones are lost, so that a store which is slow
 takes neither the memory nor, on one machine, the place of calls (`server.limits.ConnectionLimits.max_unsettled`).
 """
-
-MIN_SECRET_CHARACTERS = 8
-"""Characters of a secret from which on its start is hidden at the end of a reply that was cut off."""
-
-_REQUEST_HEADERS = frozenset({"accept", "anthropic-beta", "anthropic-version", "content-type", "openai-beta"})
-_REPLY_HEADERS = frozenset(
-    {
-        *("content-length", "content-type", "date", "retry-after", "retry-after-ms", "server"),
-        *("apim-request-id", "cf-ray", "request-id", "x-amzn-requestid", "x-ms-request-id", "x-request-id"),
-        *("openai-processing-ms", "openai-version", "x-envoy-upstream-service-time"),
-    }
-)
-_REPLY_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
-_QUERY_FIELDS = frozenset({"alt", "api-version", "beta"})
-"""Headers and fields of URLs that a trace keeps: those of other names may have credentials, or name an account."""
 
 
 def start_trace(components: Components, call: Call) -> "TraceRecorder | None":
@@ -102,14 +79,14 @@ class TraceRecorder:
         self._sent_room = MAX_SENT_BYTES
         self._answer = AnswerRecorder(call.operation)
         self._is_recorded = False
-        self.started_at, self.reply_room, self.piece_room = call.started_at, MAX_REPLY_BYTES, MAX_PIECES
+        self._replies_room = RepliesRoom(self._answer.limit_size)
 
-    def start_attempt(self, attempt: SentAttempt, request: UpstreamRequest) -> "AttemptRecorder":
+    def start_attempt(self, attempt: SentAttempt, request: UpstreamRequest) -> AttemptRecorder:
         """Record the request to a provider, before its credentials are added. Return what records its reply."""
         size = len(request.body)
         has_room = size <= self._sent_room
         self._sent_room -= size if has_room else 0
-        recorder = AttemptRecorder(self, self._components, attempt, request, keeps_body=has_room)
+        recorder = AttemptRecorder(self._replies_room, self._components, attempt, request, keeps_body=has_room)
         self._attempts.append(recorder)
         return recorder
 
@@ -193,161 +170,20 @@ class TraceRecorder:
         for attempt in attempts:
             if attempt.is_answering and isinstance(observation.error, GuardrailViolation | GuardrailUnavailable):
                 attempt.error = None  # the provider has answered, and the caller may not have it
-        folded, folds = self._answer.fold_events(), not self._may_be_masked
+        started_at, folds = self._call.started_at, not self._may_be_masked
+        self._answer.limit_size()
+        folded = self._answer.fold_events()
         return Trace(
             call_id=self._call.id,
             key_id=self._call.principal.key_id,
             until=self.until(observation.status) or 0.0,
             request=self._call.received or b"",
-            attempts=[recorder.traced(attempts[recorder.number - 1], folds=folds) for recorder in self._attempts],
+            attempts=[each.traced(attempts[each.number - 1], started_at, folds=folds) for each in self._attempts],
             answer=self._answer.encode_answer(),
             chunks=b"" if folded else self._answer.join_chunks(),
             folded=folded,
             error=_traced_error(observation),
         )
-
-
-class AttemptRecorder:
-    """Records one attempt: the request to a provider, and the pieces of its reply."""
-
-    __slots__ = (
-        *(
-            "_base_url",
-            "_body",
-            "_clock",
-            "_deployment",
-            "_headers",
-            "_omitted_bytes",
-            "_pieces",
-            "_reply_headers",
-            "_secrets",
-        ),
-        *("_shows_host", "_status", "_times", "_trace", "_url", "number"),
-    )
-
-    def __init__(
-        self,
-        trace: TraceRecorder,
-        components: Components,
-        attempt: SentAttempt,
-        request: UpstreamRequest,
-        *,
-        keeps_body: bool,
-    ) -> None:
-        self.number = attempt.number
-        self._trace, self._clock, self._shows_host = trace, components.clock, components.shows_upstream_urls
-        self._deployment, self._base_url = attempt.deployment.display_name, attempt.deployment.base_url.rstrip("/")
-        self._url, self._headers = request.url, request.headers
-        self._body = request.body if keeps_body else b""
-        self._omitted_bytes = 0 if keeps_body else len(request.body)
-        self._status: int | None = None
-        self._reply_headers: Mapping[str, str] = {}
-        self._secrets: Sequence[str] = ()
-        self._pieces: list[bytes] = []
-        self._times: list[float] = []
-
-    def watch(self, response: HttpResponse, secrets: Sequence[str]) -> Callable[[bytes], None]:
-        """Return what records each piece of the response; `secrets` are the credentials of its request."""
-        self._status, self._reply_headers, self._secrets = response.status, response.headers, secrets
-        trace, add_piece, add_time, clock = self._trace, self._pieces.append, self._times.append, self._clock
-
-        # A closure: each chunk of a stream is recorded.
-        def record(piece: bytes) -> None:
-            room = trace.reply_room - len(piece)
-            if room < 0 or not trace.piece_room:
-                self._add_part(piece)
-                return
-            trace.reply_room = room
-            trace.piece_room -= 1
-            add_piece(piece)
-            add_time(clock())
-
-        return record
-
-    def _add_part(self, piece: bytes) -> None:
-        """Record the beginning of a piece of the reply, as far as the trace has room, and count the rest."""
-        trace = self._trace
-        beginning = piece[: trace.reply_room] if trace.piece_room else b""
-        self._omitted_bytes += len(piece) - len(beginning)
-        if not beginning:
-            trace.piece_room = 0
-            return
-        trace.reply_room -= len(beginning)
-        trace.piece_room -= 1
-        self._pieces.append(beginning)
-        self._times.append(self._clock())
-
-    @property
-    def size(self) -> int:
-        """The number of bytes to encode."""
-        return len(self._body) + sum(map(len, self._pieces))
-
-    def traced(self, attempt: Attempt, *, folds: bool) -> TracedAttempt:
-        """Return what was recorded of this attempt, whose reason, times and error `attempt` has.
-
-        `folds`: the reply may be folded. A trace that is masked before it is stored needs the reply as it is.
-        """
-        joined = b"".join(self._pieces)
-        reply = self._redacted(joined)
-        # The pieces are not redacted.
-        folded = fold(self._pieces) if folds and reply == joined else None
-        return TracedAttempt(
-            deployment=self._deployment,
-            reason=attempt.reason,
-            started=attempt.started,
-            ended=attempt.ended,
-            url=_shown_url(self._url, None if self._shows_host else self._base_url),
-            headers={name: value for name, value in self._headers.items() if name in _REQUEST_HEADERS},
-            body=self._body,
-            status=self._status,
-            reply_headers={
-                name: value
-                for name, value in self._reply_headers.items()
-                if name in _REPLY_HEADERS or name.startswith(_REPLY_PREFIXES)
-            },
-            reply=b"" if folded else reply,
-            folded=folded,
-            started_at=self._trace.started_at,
-            arrivals=self._times,
-            sizes=() if folded else list(map(len, self._pieces)),
-            omitted_bytes=self._omitted_bytes,
-            error=attempt.error,
-        )
-
-    def _redacted(self, reply: bytes) -> bytes:
-        """Return the reply with stars in place of credentials, which some providers repeat in their errors."""
-        secrets = [secret.encode() for secret in self._secrets]
-        if not self._shows_host and self._status is not None and not 200 <= self._status < 300:
-            secrets.append(urlsplit(self._url).netloc.rpartition("@")[2].encode())
-        for secret in filter(None, secrets):
-            reply = reply.replace(secret, b"*" * len(secret))
-            if self._omitted_bytes:
-                reply = _without_start(secret, reply)
-        return reply
-
-
-def _without_start(secret: bytes, reply: bytes) -> bytes:
-    """Return the reply, which was cut off, with stars in place of the start of the secret at its end."""
-    for size in range(min(len(secret), len(reply)), MIN_SECRET_CHARACTERS - 1, -1):
-        if reply.endswith(secret[:size]):
-            return reply[:-size] + b"*" * size
-    return reply
-
-
-def _shown_url(url: str, hidden: str | None) -> str:
-    """Return the URL without user information and unknown fields, and with stars in place of the base URL `hidden`.
-
-    A base URL names a host, and its path can have a token or an account. None: callers may see it.
-    """
-    try:
-        parts = urlsplit(url)
-        query = urlencode([field for field in parse_qsl(parts.query, True) if field[0] in _QUERY_FIELDS])
-    except ValueError:
-        return ""
-    if hidden is None:
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
-    path = urlsplit(url.removeprefix(hidden)).path if hidden and url.startswith(f"{hidden}/") else ""
-    return urlunsplit(("", "", f"***{path}", query, ""))
 
 
 def _traced_error(observation: Observation) -> TracedError | None:

@@ -39,18 +39,17 @@ class AnswerRecorder:
         return sum(map(len, self._events)) + MAX_CHUNK_BYTES - self._room
 
     def event_recorder(self) -> Callable[[bytes], None]:
-        """Return what records events of OpenAI's dialect, each with one or more chunks as they are."""
-        room, keep = MAX_CHUNK_BYTES, self._events.append
+        """Return what records events of OpenAI's dialect, each with one or more chunks as they are.
 
-        # A closure: each chunk of a stream is recorded.
-        def add_event(event: bytes) -> None:
-            nonlocal room
-            keep(event)
-            room -= len(event)
-            if room < 0:  # a very long stream
-                self._assemble_kept()
+        Only `limit_size` compares them with their limit: each chunk of a stream is recorded.
+        """
+        return self._events.append
 
-        return add_event
+    def limit_size(self, is_full: bool = False) -> None:
+        """Assemble the events if they are many, or if the trace is full; from then on, those that were added since."""
+        is_long = is_full or self._assembler is not None or not self._has_answer
+        if self._events and (is_long or sum(map(len, self._events)) > MAX_CHUNK_BYTES):
+            self._assemble_kept()
 
     def add_line(self, batch: Sequence[ReplyChunk]) -> None:
         """Record chunks as JSON."""
@@ -106,7 +105,7 @@ class AnswerRecorder:
 
     def _assemble_kept(self) -> None:
         events, lines = b"".join(self._events), self._lines
-        self._events.clear()  # not a new list: `add_event` appends to this one
+        self._events.clear()  # not a new list: its `append` is the recorder of events
         self._lines = []
         if not self._has_answer:
             return

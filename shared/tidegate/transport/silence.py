@@ -4,19 +4,25 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from tidegate.errors import ProviderTimeout
 from tidegate.transport.base import HttpRequest, HttpResponse, StreamedResponse, Timeouts, Transport
+
+Receive: TypeAlias = Callable[[bytes], bool]
+"""Takes a chunk. Returns False if no more shall come."""
+
+Recording: TypeAlias = Callable[[Receive], Receive]
+"""Makes of what receives chunks what records each of them first, too: in one function, not two for each chunk."""
 
 
 class TimedResponse(HttpResponse, Protocol):
     """A response that raises `ProviderTimeout` when the provider is silent for too long.
 
-    Time that the reader takes between two chunks does not count. `record` is called with each chunk.
+    Time that the reader takes between two chunks does not count. `recording` records each chunk.
     """
 
-    record: Callable[[bytes], None] | None
+    recording: Recording | None
 
     def take_whole(self, limit: int) -> bytes | None:
         """Return the whole body, and leave the response's context; None if it has not arrived yet, or must be read."""
@@ -26,7 +32,7 @@ class TimedResponse(HttpResponse, Protocol):
         """Return the content that has arrived since the last one; None at the end. Raises what `chunks` raises."""
         ...
 
-    async def push_chunks(self, receive: Callable[[bytes], bool]) -> bool:
+    async def push_chunks(self, receive: Receive) -> bool:
         """Call `receive` with the content as it arrives until it returns False: return True then, and False at the end.
 
         What arrives in the meantime waits for the next call. Raises what `chunks` raises, and what `receive` raises.
@@ -54,6 +60,11 @@ def open_with_timeouts(
     """Open the request as `Transport.open` does, and enforce `timeouts.first_byte` and `timeouts.between` as well."""
     context = transport.open(request, timeouts)
     return context if isinstance(context, SelfTimed) else _WatchedRequest(context, timeouts)
+
+
+def receive_any(_: bytes) -> bool:
+    """Receive a chunk that somebody pulls."""
+    return True
 
 
 def silence_message(timeouts: Timeouts, has_first_byte: bool) -> str:
@@ -180,7 +191,7 @@ class _WatchedResponse(StreamedResponse):
     """A response whose chunks the silence timer watches. See `TimedResponse`."""
 
     def __init__(self, response: HttpResponse, silence_timer: _SilenceTimer) -> None:
-        self.record: Callable[[bytes], None] | None = None
+        self.recording: Recording | None = None
         self.status = response.status
         self.headers = response.headers
         self._response = response
@@ -193,7 +204,7 @@ class _WatchedResponse(StreamedResponse):
 
     async def next_chunk(self) -> bytes | None:
         """See `TimedResponse.next_chunk`. `close_chunks` ends it early."""
-        silence_timer, record, chunks = self._silence_timer, self.record, self._open_chunks
+        silence_timer, chunks = self._silence_timer, self._open_chunks
         if chunks is None:
             chunks = self._open_chunks = self._response.chunks()
         silence_timer.start_waiting()
@@ -204,11 +215,11 @@ class _WatchedResponse(StreamedResponse):
                 raise silence_timer.timeout_error() from None
             raise
         silence_timer.stop_waiting()
-        if record is not None and chunk is not None:
-            record(chunk)
+        if self.recording is not None and chunk is not None:
+            self.recording(receive_any)(chunk)
         return chunk
 
-    async def push_chunks(self, receive: Callable[[bytes], bool]) -> bool:
+    async def push_chunks(self, receive: Receive) -> bool:
         """See `TimedResponse.push_chunks`."""
         while (chunk := await self.next_chunk()) is not None:
             if not receive(chunk):

@@ -21,7 +21,7 @@ from tidegate.ports import Secrets
 from tidegate.providers.base import FurtherRequests, KeyAuth, SigV4Auth, Translator, UpstreamRequest
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, take_notes
 from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
-from tidegate.transport.silence import TimedResponse, open_with_timeouts
+from tidegate.transport.silence import Recording, TimedResponse, open_with_timeouts
 from tidegate.upstream.remembered_headers import RememberedHeaders, SignedHeaders
 from tidegate.upstream.reply_stream import (
     MAX_REPLY_BYTES,
@@ -41,7 +41,7 @@ MAX_ERROR_BYTES = 1024 * 1024
 class ResponseRecorder(Protocol):
     """Records the response to one request. `pipeline.trace` implements it."""
 
-    def watch(self, response: HttpResponse, secrets: Sequence[str]) -> Callable[[bytes], None]:
+    def watch(self, response: HttpResponse, secrets: Sequence[str]) -> Recording:
         """Return what records each piece of the response; `secrets` are the credentials of the request."""
         ...
 
@@ -184,7 +184,7 @@ class ProviderConnection(Redacted, Struct, eq=False):
             response = await context.__aenter__()
             self.context = context
             if self.recorder is not None:
-                response.record = self.recorder.watch(response, _credentials(request, signed.headers, signed.key))
+                response.recording = self.recorder.watch(response, _credentials(request, signed.headers, signed.key))
             if not 200 <= response.status < 300:
                 body = decode_body(await response.read(MAX_ERROR_BYTES))
                 raise _error_reply(translator, request, response, body)
