@@ -51,6 +51,10 @@ class Recorder:
     unavailable: bool = False
     gate: asyncio.Event | None = None
 
+    @property
+    def records_at_once(self) -> bool:
+        return self.gate is None
+
     async def record(self, outcome: Outcome) -> None:
         if self.gate is not None:
             await self.gate.wait()

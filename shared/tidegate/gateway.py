@@ -36,7 +36,7 @@ from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.prepare import count_call
 from tidegate.pipeline.respond import respond
 from tidegate.pipeline.settle import send_telemetry, settle
-from tidegate.pipeline.shield import end_shielded, run_shielded, start_shielded
+from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.deadline import DeadlineScope, earliest_deadline, next_deadline, parse_deadline
 from tidegate.policy.guardrails.protocol import HEADER, Guard
 
@@ -246,9 +246,10 @@ class AnswerContext(Struct, eq=False):
             if self.connections.closers:
                 await self.connections.close()
         finally:
-            settling = start_shielded(_finish(self.gateway, self.observation, self.call_reuse))
-            if settling is not None:
-                await end_shielded(settling)
+            if _ends_at_once(self.gateway, self.observation, self.call_reuse):
+                await settle(self.gateway, self.observation, is_shielded=False)
+            else:
+                await run_shielded(_finish(self.gateway, self.observation, self.call_reuse))
 
 
 async def _check_prompt(guard_run: Guard, observation: Observation) -> Call:
@@ -257,6 +258,14 @@ async def _check_prompt(guard_run: Guard, observation: Observation) -> Call:
         return await guard_run.check_prompt(observation.call)
     finally:
         observation.record_verdicts(guard_run.verdicts, "input")
+
+
+def _ends_at_once(components: Components, observation: Observation, call_reuse: CallReuse | None) -> bool:
+    """True if the call is only settled, and its record waits for nothing: so it needs no task that shields it."""
+    if not components.meter.records_at_once or call_reuse is not None or observation.call.request.origin is not None:
+        return False
+    has_bill = observation.bill is not None or not observation.sent
+    return has_bill and observation.trace is None and components.open_telemetry is None
 
 
 def _finish(

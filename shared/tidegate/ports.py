@@ -94,6 +94,11 @@ class BudgetAlerts(Protocol):
 class Meter(Protocol):
     """Records finished calls."""
 
+    @property
+    def records_at_once(self) -> bool:
+        """True if `record` waits for nothing, so that no cancellation can interrupt it."""
+        ...
+
     async def record(self, outcome: Outcome) -> CallRecord | None:
         """Write the call's record, settle the hold and add to the counters: all once, or nothing. Idempotent.
 

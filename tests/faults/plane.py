@@ -70,6 +70,7 @@ class Recorder:
 
     file: TextIOWrapper
     ledger: MemoryLedger | None = None
+    records_at_once = True
 
     async def record(self, outcome: Outcome) -> None:
         call = outcome.call

@@ -37,6 +37,7 @@ class Recorder:
 
     kept: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+    records_at_once = False
 
     async def record(self, outcome: Outcome) -> None:
         async with self.arrived:

@@ -114,6 +114,10 @@ class FaultyStore:
             raise StoreUnavailable("down")
         return booked
 
+    @property
+    def records_at_once(self) -> bool:
+        return self.meter.records_at_once
+
     async def record(self, outcome: Outcome) -> None:
         fault = self.recording.pop() if self.recording else None
         if fault != "lost":

@@ -1,20 +1,27 @@
 """A call is settled whatever its provider reports, and whatever goes wrong with its bill."""
 
+import asyncio
 import logging
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.limits.books import balanced
-from tests.limits.place import Place, place
-from tests.store_worlds import NOON
-from tests.world import STREAM, USER, WORKSPACE, answers, completion, delta, streams
+from tests.limits.place import Place, composed_over, furnished, place
+from tests.store_worlds import NOON, memory_world
+from tests.world import SECRET, STREAM, USER, WORKSPACE, answers, completion, delta, streams
+from tidegate.chat.operation import CHAT
+from tidegate.chat.request import parse_chat_request
 from tidegate.domain.account import used_amount
+from tidegate.domain.budget_alerts import BudgetAlert
 from tidegate.domain.call import Outcome
 from tidegate.domain.limits import Limits
+from tidegate.json import encode_canonical
 from tidegate.pipeline import settle
 from tidegate.ports import Meter
+from tidegate.surfaces.openai import OPENAI
 
 BODY: Any = {"model": "openai/gpt-4.1-mini", "messages": USER, "max_tokens": 100}
 LIMITS = Limits(usd_per_day=Decimal(1), tokens_per_month=100_000, words_per_day=10_000)
@@ -93,6 +100,7 @@ class Squeamish:
 
     def __init__(self, inner: Meter) -> None:
         self._inner = inner
+        self.records_at_once = inner.records_at_once
 
     async def record(self, outcome: Outcome) -> None:
         if outcome.bill.tokens.usage_fault != "failed":
@@ -133,6 +141,8 @@ async def test_without_limits_a_bill_that_cannot_be_calculated_has_an_unknown_co
 
 async def test_a_meter_that_is_broken_costs_the_caller_nothing(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
+        records_at_once = True
+
         def __init__(self, _: Meter) -> None:
             pass
 
@@ -142,3 +152,39 @@ async def test_a_meter_that_is_broken_costs_the_caller_nothing(caplog: pytest.Lo
     async with place(None, answers(completion()), LIMITS, meter=Broken) as here:
         assert (await here.post(BODY)).status == 200
     assert [record.levelno for record in caplog.records if record.message == "meter.failed"] == [logging.ERROR]
+
+
+class SlowAlerts:
+    """Alerts that are sent when `gate` opens."""
+
+    def __init__(self) -> None:
+        self.began, self.gate, self.sent = asyncio.Event(), asyncio.Event(), list[BudgetAlert]()
+
+    async def emit(self, alert: BudgetAlert) -> None:
+        self.began.set()
+        await self.gate.wait()
+        self.sent.append(alert)
+
+
+async def test_a_cancellation_does_not_interrupt_what_follows_a_record_that_is_made_at_once() -> None:
+    world, alerts = memory_world(), SlowAlerts()
+    await furnished(world, Limits(tokens_per_day=250), None)
+    provider = answers(completion(usage={"prompt_tokens": 20, "completion_tokens": 130}))
+    async with composed_over(world, provider) as composed:
+        gateway = replace(composed, open_budget_alerts=lambda: alerts)
+        principal, workspace = await gateway.authenticate(OPENAI, f"Bearer {SECRET}", None)
+        call = gateway.new_call(principal, workspace, OPENAI, CHAT, parse_chat_request(encode_canonical(BODY)))
+
+        async def ask() -> None:
+            async with gateway.answer(call):
+                pass
+
+        caller = asyncio.create_task(ask())
+        await asyncio.wait_for(alerts.began.wait(), 5)
+        assert len(await world.usages.calls(WORKSPACE.id, 10)) == 1
+        caller.cancel()
+        await asyncio.sleep(0)
+        alerts.gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+    assert len(alerts.sent) == 1

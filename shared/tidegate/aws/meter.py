@@ -11,6 +11,7 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import ClassVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -47,6 +48,8 @@ class DynamoMeter(Struct, frozen=True):
 
     `full_shards` is the ledger's memory of full shards; a call that ends frees headroom on its shard.
     """
+
+    records_at_once: ClassVar[bool] = False
 
     store: Store
     full_shards: FullShards = field(default_factory=FullShards)

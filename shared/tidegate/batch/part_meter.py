@@ -19,6 +19,8 @@ class EndedCall(Struct, frozen=True, gc=False):
 class PartMeter:
     """The port `Meter` for the lines of a part. No line has a record of its own."""
 
+    records_at_once = True
+
     def __init__(self, ledger: PartLedger) -> None:
         self._ledger = ledger
         self._ended: dict[str, EndedCall] = {}

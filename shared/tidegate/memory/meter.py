@@ -45,6 +45,8 @@ class MemoryMeter:
     Counters are complete; only the newest `max_calls` records are stored.
     """
 
+    records_at_once = True
+
     def __init__(
         self,
         max_calls: int = MAX_CALLS,

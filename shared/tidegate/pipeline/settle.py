@@ -7,7 +7,7 @@ from functools import partial
 
 from tidegate.call_line import log_call
 from tidegate.catalog import CatalogModel, price_options
-from tidegate.domain.budget_alerts import may_have_crossed
+from tidegate.domain.budget_alerts import AccountSnapshot, may_have_crossed
 from tidegate.domain.call import Call, Outcome, SentAttempt
 from tidegate.domain.deployment import Cooldown, Deployment
 from tidegate.domain.record import CallRecord, call_record
@@ -18,6 +18,7 @@ from tidegate.lazy import load
 from tidegate.offload import LONG_BYTES, offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation, log_fields
+from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.metering.billing import add_attempts, calculate_bill, empty_bill
 from tidegate.ports import CallContent, Telemetry
 
@@ -97,8 +98,11 @@ def unreported_attempts(
     return list(zip(models, estimates, strict=True))
 
 
-async def settle(components: Components, observation: Observation) -> Outcome:
-    """Record the outcome of the call and return it. If the store is down, only the log line has it."""
+async def settle(components: Components, observation: Observation, *, is_shielded: bool = True) -> Outcome:
+    """Record the outcome of the call and return it. If the store is down, only the log line has it.
+
+    Without `is_shielded`, a cancellation can interrupt the caller: only what follows the record is shielded from it.
+    """
     if observation.bill is None and observation.is_charged:
         await update_bill(components, observation)
     outcome, is_recorded = observation.outcome(components.clock()), False
@@ -120,19 +124,14 @@ async def settle(components: Components, observation: Observation) -> Outcome:
         level, event = (usual_level, "call.settled") if is_recorded else (logging.ERROR, "meter.failed")
         if level > logging.DEBUG or log.isEnabledFor(level):  # a batch logs its parts
             log_call(log, level, event, log_fields(outcome, record or call_record(outcome)))
-    snapshot, resolution, balancer = observation.account_snapshot, observation.resolution, components.balancer
+    snapshot = observation.account_snapshot
+    cooldowns = () if components.balancer.ordering is None else _observe_end(components, observation)
     # The sweeper checks sharded accounts: one shard does not tell how much of the budget is used.
-    if is_recorded and snapshot is not None and snapshot.scope.shards == 1 and may_have_crossed(snapshot):
-        actual, now = billed_amounts(outcome.bill), components.clock()
-        send_budget_alerts = load("tidegate.policy.metering.alerts", "send_budget_alerts")
-        alerts = components.open_budget_alerts()
-        await send_budget_alerts(components.ledger, alerts, snapshot, now, outcome.hold, actual)
-    if resolution is not None and balancer.ordering is not None:
-        deployment = observation.deployment
-        if deployment is not None and observation.first_event_at is not None:
-            balancer.record_end(deployment, resolution, observation.call, observation.status, observation.error_code)
-        if cooldowns := balancer.take_announcements():
-            await _announce_cooldowns(components, cooldowns, store_answers=is_recorded)
+    if not is_recorded or snapshot is None or snapshot.scope.shards > 1 or not may_have_crossed(snapshot):
+        snapshot = None
+    if cooldowns or snapshot is not None:
+        telling = _tell_others(components, outcome, cooldowns, snapshot, store_answers=is_recorded)
+        await (telling if is_shielded else run_shielded(telling))
     return outcome
 
 
@@ -160,8 +159,25 @@ async def _write_record(components: Components, outcome: Outcome) -> bool:
     return True
 
 
-async def _announce_cooldowns(components: Components, cooldowns: Sequence[Cooldown], *, store_answers: bool) -> None:
-    """Announce new cooldowns to other processes; skipped when the store is down."""
+def _observe_end(components: Components, observation: Observation) -> Sequence[Cooldown]:
+    """Tell the balancer that the call has ended. Return the cooldowns that other processes do not know."""
+    balancer, resolution, deployment = components.balancer, observation.resolution, observation.deployment
+    if resolution is None:
+        return ()
+    if deployment is not None and observation.first_event_at is not None:
+        balancer.record_end(deployment, resolution, observation.call, observation.status, observation.error_code)
+    return balancer.take_announcements()
+
+
+async def _tell_others(
+    components: Components,
+    outcome: Outcome,
+    cooldowns: Sequence[Cooldown],
+    snapshot: AccountSnapshot | None,
+    *,
+    store_answers: bool,
+) -> None:
+    """Announce new cooldowns to other processes, unless the store is down, and send the budget alerts of an account."""
     for cooling in cooldowns:
         fields = {
             "deployment": cooling.name,
@@ -172,3 +188,8 @@ async def _announce_cooldowns(components: Components, cooldowns: Sequence[Cooldo
         if store_answers:
             with suppress(StoreUnavailable):
                 await components.cooldowns.tell(*cooling.deployment_key, cooling.ends_at, cooling.name)
+    if snapshot is not None:
+        actual, now = billed_amounts(outcome.bill), components.clock()
+        send_budget_alerts = load("tidegate.policy.metering.alerts", "send_budget_alerts")
+        alerts = components.open_budget_alerts()
+        await send_budget_alerts(components.ledger, alerts, snapshot, now, outcome.hold, actual)
