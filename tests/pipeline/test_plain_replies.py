@@ -24,7 +24,7 @@ NOON = 1_795_780_800.0
 
 
 @contextmanager
-def _without_schemas() -> Iterator[None]:
+def without_schemas() -> Iterator[None]:
     """No reply is plain, and no cost is one of text alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tidegate.providers.openai.completion.decode_text", _refuse)
@@ -69,7 +69,7 @@ async def _outcome(client: Client, answer: list[Any], body: Any) -> Any:
 
 async def _check(bodies: Sequence[Any], workspace: Workspace) -> None:
     ours = await _outcomes(bodies, workspace)
-    with _without_schemas():
+    with without_schemas():
         assert await _outcomes(bodies, workspace) == ours
 
 

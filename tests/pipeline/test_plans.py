@@ -1,10 +1,12 @@
 """Every plan gives the same: a call through the plan that decides nothing, and through its own.
 
-Compared are the reply's bytes, what the provider was sent, the record, the hold and the log line.
+Compared are the reply's bytes, what the provider was sent, the record, the hold and the log line. All providers, and
+all that is decided elsewhere, are compared in `test_all_plans.py`.
 """
 
 import itertools
 import json
+import logging
 from base64 import b64decode
 from collections.abc import Callable
 from decimal import Decimal
@@ -44,6 +46,7 @@ async def outcome_of(
     provider: Handler, body: Any, caplog: pytest.LogCaptureFixture, *, general: bool, **fields: Any
 ) -> dict[str, Any]:
     """All that two equal calls leave behind. Their clock stands still."""
+    caplog.set_level(logging.INFO, "tidegate")
     caplog.clear()
     change, numbers = Plan.general if general else None, itertools.count()
     with pytest.MonkeyPatch.context() as patch:
@@ -88,6 +91,7 @@ async def check(provider: Handler, body: Any, caplog: pytest.LogCaptureFixture, 
     lean = await outcome_of(provider, body, caplog, general=False, **fields)
     for name in general:
         assert lean[name] == general[name], name
+    assert len(lean["lines"]) == len(lean["records"])
     return lean
 
 
