@@ -136,16 +136,14 @@ def worst_case_tokens(
     if may_speak and sent is not None and sent.find(b'"AUDIO"') >= 0:
         has_audio = True
     if "modalities" in body:
-        has_audio, has_image = _asked_kinds(body["modalities"], has_audio=has_audio, has_image=has_image)
+        has_audio, has_image = _answer_kinds(body["modalities"], has_audio=has_audio, has_image=has_image)
     if has_image:
         answer = max(answer, IMAGE_ANSWER_TOKENS * choices)
     written = prompt if _writes_cache(body, sent) else 0
     searches = max(_searches(fields, body), own_searches) if has_tools else 0
     audio, image = answer if has_audio else 0, answer if has_image and not has_audio else 0
     # By position, in the order of `TokenCounts`: names would take longer than all the rest.
-    return TokenCounts(
-        prompt, answer, 0, written, 0, True, written, audio_input, audio, image_input, image, searches
-    )  # fmt: skip
+    return TokenCounts(prompt, answer, 0, written, 0, True, written, audio_input, audio, image_input, image, searches)
 
 
 def _writes_cache(body: JsonObject, sent: bytes | None) -> bool:
@@ -154,10 +152,10 @@ def _writes_cache(body: JsonObject, sent: bytes | None) -> bool:
     return sent.find(b'"cache') >= 0 and (sent.find(b'"cache_control"') >= 0 or sent.find(b'"cachePoint"') >= 0)
 
 
-def _asked_kinds(modalities: Json, *, has_audio: bool, has_image: bool) -> tuple[bool, bool]:
+def _answer_kinds(modalities: Json, *, has_audio: bool, has_image: bool) -> tuple[bool, bool]:
     """Return whether to expect sound and images if the request asks for these kinds of answers."""
-    asked = {str(kind).lower() for kind in modalities} if isinstance(modalities, list) else set[str]()
-    return has_audio or "audio" in asked, has_image or "image" in asked
+    kinds = {str(kind).lower() for kind in modalities} if isinstance(modalities, list) else set[str]()
+    return has_audio or "audio" in kinds, has_image or "image" in kinds
 
 
 class _ModelTraits(NamedTuple):

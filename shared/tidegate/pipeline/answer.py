@@ -13,8 +13,7 @@ from tidegate.policy.metering.reservation import UNLIMITED_HEADROOM, Headroom
 class Answer(Struct, frozen=True):
     """The answer of a call: a whole `reply`, or `batches` of chunks.
 
-    `upstream_seconds` is the time spent waiting for providers. `headers` are those of the
-    observation.
+    `upstream_seconds` is the time spent waiting for providers. `headers` are those of the observation.
     """
 
     reply: Reply | None

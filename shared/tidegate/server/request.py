@@ -185,10 +185,10 @@ class RepeatedHead(Redacted, Struct, frozen=True):
         names, line = [name for name, _ in headers], _CONTENT_LENGTH.search(head)
         if line is None or names.count(b"content-length") != 1:
             return None
-        kept = {name: value for name, value in scope.items() if name not in ("headers", "state", "extensions")}
+        common = {name: value for name, value in scope.items() if name not in ("headers", "state", "extensions")}
         before, after = head[: line.start(1)], head[line.end(1) :]
         length_at, answering = names.index(b"content-length"), app_of(app, scope)
-        return cls(before, after, len(before) + len(after), kept, headers, length_at, terms, answering)
+        return cls(before, after, len(before) + len(after), common, headers, length_at, terms, answering)
 
     def read(self, data: bytes, state: dict[str, object]) -> tuple[Scope, bytes] | None:
         """Return the scope and the body, if `data` is one request: this head, and a body as long as it says."""
