@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Message, Receive
 
 from tests.bench.inprocess import chat, open_gateway
-from tidegate.api.disconnect import ClientWatch
+from tidegate.api.disconnect import ClientReply
 from tidegate.api.stream import EventStream
 from tidegate.domain.operation import ReplyChunk
 
@@ -20,7 +20,6 @@ class SlowClient:
     """The connection of a client, and the reply to it. What is awaited is not taken before the client `reads`."""
 
     def __init__(self) -> None:
-        self.client = self
         self.reads = asyncio.Event()
         self.taken: list[bytes] = []
 
@@ -88,8 +87,8 @@ async def test_nothing_passes_what_waits_behind_a_comment() -> None:
 
 
 async def run(client: SlowClient, script: Callable[[Write, Callable[[], Awaitable[None]]], Awaitable[None]]) -> None:
-    watch = ClientWatch(cast("Receive", None), cast("Any", client))
-    with EventStream(cast("Any", Words()), watch, [], 0.05) as stream:
+    reply = ClientReply(cast("Receive", None), client.send, cast("Any", client))
+    with EventStream(cast("Any", Words()), reply, [], 0.05) as stream:
         await stream.run([], Pushed(script))
 
 

@@ -1,14 +1,13 @@
-"""Cancels a call when its client leaves: while the call waits for the provider, and while its reply is sent."""
+"""The reply to a client, and what cancels a call when it leaves: while a provider is asked, or the reply is sent."""
 
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import NoReturn, Protocol, Self
+from typing import Protocol, Self
 
-from msgspec import Struct, field
-from starlette.types import Message, Receive, Scope
+from starlette.types import Message, Receive, Scope, Send
 
-from tidegate.api.reply import HeaderLines, RawHeaders
+from tidegate.api.reply import JSON_LINE, JSON_TYPE, HeaderLines, RawHeaders, send_json
 
 CLIENT_EXTENSION = "tidegate.client"
 """The ASGI extension in which our own servers give the connection of a request: a `ClientConnection`."""
@@ -51,36 +50,29 @@ def client_of(scope: Scope) -> ClientConnection | None:
         return None
 
 
-class WatchedReply(Protocol):
-    """The reply to a request, and the connection of its client."""
+class ClientReply:
+    """The reply to one request, which records whether it has begun and ended.
 
-    client: ClientConnection | None
-
-    async def send(self, message: Message) -> None: ...
-
-    def write_reply(self, status: int, body: bytes, lines: HeaderLines) -> bool: ...
-
-    async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None: ...
-
-
-class ClientWatch(Struct, eq=False):
-    """Cancels the block of one request when its client leaves. Read the request's body before.
-
-    A cancelled block ends without an error. When the reply begins, `write_reply`; or else call `stop`, and use
-    `send_reply` or `send`.
+    As a context, it cancels its block when the client leaves; the block then ends without an error. Read the request's
+    body before. When the reply begins in a block, `write_reply`; or else call `stop`, and use `send_reply` or `send`.
     """
 
-    _receive: Receive
-    _reply: WatchedReply
-    _task: "asyncio.Task[object] | None" = field(default_factory=asyncio.current_task)
-    _is_watching: bool = False
-    _has_left: bool = False
-    _is_cancelled: bool = False
-    _waiting_task: "asyncio.Task[None] | None" = None
+    __slots__ = (
+        *("_has_left", "_is_cancelled", "_is_watching", "_receive", "_send", "_task", "_waiting_task"),
+        *("client", "has_begun", "has_ended"),
+    )
+
+    def __init__(self, receive: Receive, send: Send, client: ClientConnection | None) -> None:
+        self._receive, self._send, self.client = receive, send, client
+        self.has_begun = self.has_ended = False
+        self._is_watching = self._has_left = self._is_cancelled = False
+        self._task: asyncio.Task[object] | None = None
+        """The task of the block, while it runs."""
+        self._waiting_task: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
-        self._is_watching = True
-        client = self._reply.client
+        self._is_watching, self._task = True, asyncio.current_task()
+        client = self.client
         if client is not None:
             client.watch(self.leave)
         else:
@@ -92,15 +84,16 @@ class ClientWatch(Struct, eq=False):
     ) -> bool:
         if self._is_watching:
             self.stop()
+        task, self._task = self._task, None
         if not self._has_left:
             return False
-        is_own = not self._is_cancelled or self._task is None or self._task.uncancel() == 0
+        is_own = not self._is_cancelled or task is None or task.uncancel() == 0
         return is_own and kind is not None and issubclass(kind, asyncio.CancelledError)
 
     def stop(self) -> None:
         """End the watch: `send` tells from now on whether the client is still there."""
         self._is_watching = False
-        client = self._reply.client
+        client = self.client
         if client is not None:
             client.unwatch()
         elif self._waiting_task is not None:
@@ -116,35 +109,47 @@ class ClientWatch(Struct, eq=False):
     @property
     def write(self) -> Callable[[bytes], bool] | None:
         """See `ClientConnection.write`. None behind a server of others."""
-        client = self._reply.client
+        client = self.client
         return None if client is None else client.write
 
     async def send(self, message: Message) -> None:
         """Send a message. If the server raises `OSError` because the client has left, the block is cancelled."""
+        self.has_ended = message["type"] == "http.response.body" and not message.get("more_body", False)
         try:
-            await self._reply.send(message)
+            await self._send(message)
         except OSError:
-            self._cancel_sender()
+            self._cancel_block()
+            raise
+        self.has_begun = True
 
     def write_reply(self, status: int, body: bytes, lines: HeaderLines) -> bool:
-        """End the watch, and write a whole reply.
+        """End the watch, and write a whole reply in JSON.
 
         Return False if the server must wait, or is not ours: `send_reply` then.
         """
-        if self._reply.write_reply(status, body, lines):
-            self._is_watching = False  # nobody is called back after a reply
-            return True
-        self.stop()
-        return False
+        if self.client is None or not self.client.write_reply(status, body, JSON_LINE + lines):
+            self.stop()
+            return False
+        self.has_begun = self.has_ended = True
+        self._is_watching = False  # nobody is called back after a reply
+        return True
 
     async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None:
-        """Send a whole reply. If the server raises `OSError` because the client has left, the block is cancelled."""
+        """Send a whole reply in JSON, in one step if the server is ours. An `OSError` is one of `send`."""
+        if self.client is None:
+            await send_json(self.send, status, body, headers)
+            return
         try:
-            await self._reply.send_reply(status, body, headers)
+            await self.client.send_reply(status, body, [JSON_TYPE, *headers])
         except OSError:
-            self._cancel_sender()
+            self._cancel_block()
+            raise
+        self.has_begun = self.has_ended = True
 
-    def _cancel_sender(self) -> NoReturn:
+    def _cancel_block(self) -> None:
+        """Cancel the block, if it runs, because the client has left. Raises `CancelledError` then."""
+        if self._task is None:
+            return
         self._has_left = True
         if asyncio.current_task() is not self._task:
             self.leave()

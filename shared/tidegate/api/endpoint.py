@@ -10,12 +10,12 @@ from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from tidegate.api import errors
-from tidegate.api.disconnect import ClientConnection, ClientWatch, client_of
+from tidegate.api.disconnect import ClientConnection, ClientReply, client_of
 from tidegate.api.head import answer_headers, answer_lines, early_headers, early_lines, trace_headers
-from tidegate.api.reply import JSON_LINE, JSON_TYPE, HeaderLines, RawHeaders, header, header_pairs, send_json
+from tidegate.api.reply import header, header_pairs
 from tidegate.api.request_body import is_json, read_json_body, too_large
 from tidegate.api.source import source_of
 from tidegate.domain.call import Call
@@ -65,53 +65,6 @@ class RequestHead(Redacted, Struct, frozen=True):
     is_json: bool
 
 
-class ReplyProgress(Struct, eq=False):
-    """Sends one reply, and records whether it has begun and ended."""
-
-    _surface: Surface
-    _send: Send
-    client: ClientConnection | None
-    has_begun: bool = False
-    has_ended: bool = False
-
-    async def send(self, message: Message) -> None:
-        self.has_ended = message["type"] == "http.response.body" and not message.get("more_body", False)
-        await self._send(message)
-        self.has_begun = True
-
-    def write_reply(self, status: int, body: bytes, lines: HeaderLines) -> bool:
-        """Write a whole reply in JSON. Return False if the server must wait, or is not ours."""
-        if self.client is None or not self.client.write_reply(status, body, JSON_LINE + lines):
-            return False
-        self.has_begun = self.has_ended = True
-        return True
-
-    async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None:
-        """Send a whole reply in JSON: in one step if the server is ours."""
-        if self.client is None:
-            await send_json(self.send, status, body, headers)
-            return
-        await self.client.send_reply(status, body, [JSON_TYPE, *headers])
-        self.has_begun = self.has_ended = True
-
-    async def fail(self, error: TidegateError, call: Call | None) -> bool:
-        """Send the error as the reply, or as the last event of a stream. Return False if it is too late for either."""
-        if not self.has_begun:
-            await self._refuse(error, call)
-        elif call is not None and call.request.stream and not self.has_ended:
-            await self.send(load(_STREAM, "error_end")(self._surface.open_stream(call.request), error))
-        else:
-            return False
-        return True
-
-    async def _refuse(self, error: TidegateError, call: Call | None) -> None:
-        error.request_id = call.id if call else ulid(time.time())
-        names, request_id = self._surface.request_id_headers, error.request_id.encode()
-        headers = early_headers(call) if call else [(name, request_id) for name in names]
-        status, body = self._surface.status(error), self._surface.error(error)
-        await self.send_reply(status, body, headers + errors.headers(error))
-
-
 class OperationEndpoint(Struct, frozen=True):
     """One operation for the clients of one surface, as an ASGI application. `path` names it in records.
 
@@ -139,26 +92,26 @@ class OperationEndpoint(Struct, frozen=True):
         started = time.perf_counter()
         gateway: Gateway = scope["state"]["gateway"]
         call: Call | None = None
-        progress = ReplyProgress(self.surface, send, client_of(scope))
+        reply = ClientReply(receive, send, client_of(scope))
         try:
             head = head or self.read_head(scope, dict(scope["headers"]))
-            call = await self._read_call(gateway, scope, receive, progress.client, head)
+            call = await self._read_call(gateway, scope, receive, reply.client, head)
             del scope, head  # an open stream keeps nothing that it does not need
             if self.only_counts:
-                await _count_tokens(gateway, call, progress)
+                await _count_tokens(gateway, call, reply)
             elif call.request.options.dry_run:
-                await _dry_run(gateway, call, progress)
+                await _dry_run(gateway, call, reply)
             elif call.request.stream:
-                await self._stream(gateway, call, started, ClientWatch(receive, progress))
+                await self._stream(gateway, call, started, reply)
             else:
-                await self._reply(gateway, call, started, ClientWatch(receive, progress))
+                await self._reply(gateway, call, started, reply)
         except TidegateError as error:
-            if not await progress.fail(error, call):
+            if not await self._fail(reply, error, call):
                 raise
         # The edge of the API: a fault of ours is answered as an error, too.
         except Exception:
             log.exception("call.crashed", extra={"call_id": call.id if call else None})
-            if not await progress.fail(errors.internal_error(), call):
+            if not await self._fail(reply, errors.internal_error(), call):
                 raise
 
     async def _read_call(
@@ -213,7 +166,7 @@ class OperationEndpoint(Struct, frozen=True):
             body=body,
         )
 
-    async def _reply(self, gateway: Gateway, call: Call, started: float, client: ClientWatch) -> None:
+    async def _reply(self, gateway: Gateway, call: Call, started: float, client: ClientReply) -> None:
         with client:
             async with gateway.answer(call) as answer:
                 # The call does not stream, so its answer is a whole reply.
@@ -228,7 +181,7 @@ class OperationEndpoint(Struct, frozen=True):
                 if not client.write_reply(200, body, lines):
                     await client.send_reply(200, body, header_pairs(lines))
 
-    async def _stream(self, gateway: Gateway, call: Call, started: float, client: ClientWatch) -> None:
+    async def _stream(self, gateway: Gateway, call: Call, started: float, client: ClientReply) -> None:
         surface_stream, keeper = self.surface.open_stream(call.request), _conversation_keeper(gateway, call)
         seconds = self.options.keep_alive_seconds
         with load(_STREAM, "EventStream")(surface_stream, client, early_headers(call), seconds, keeper) as stream:
@@ -236,6 +189,23 @@ class OperationEndpoint(Struct, frozen=True):
                 # The call streams, so its answer has batches.
                 assert answer.batches is not None  # noqa: S101
                 await stream.run(answer_headers(answer, started), answer.batches)
+
+    async def _fail(self, reply: ClientReply, error: TidegateError, call: Call | None) -> bool:
+        """Send the error as the reply, or as the last event of a stream. Return False if it is too late for either."""
+        if not reply.has_begun:
+            await self._refuse(reply, error, call)
+        elif call is not None and call.request.stream and not reply.has_ended:
+            await reply.send(load(_STREAM, "error_end")(self.surface.open_stream(call.request), error))
+        else:
+            return False
+        return True
+
+    async def _refuse(self, reply: ClientReply, error: TidegateError, call: Call | None) -> None:
+        error.request_id = call.id if call else ulid(time.time())
+        names, request_id = self.surface.request_id_headers, error.request_id.encode()
+        headers = early_headers(call) if call else [(name, request_id) for name in names]
+        status, body = self.surface.status(error), self.surface.error(error)
+        await reply.send_reply(status, body, headers + errors.headers(error))
 
 
 def _conversation_keeper(gateway: Gateway, call: Call) -> Callable[[], Awaitable[None]] | None:
@@ -246,17 +216,17 @@ def _conversation_keeper(gateway: Gateway, call: Call) -> Callable[[], Awaitable
     return partial(load("tidegate.pipeline.kept_responses", "keep_response"), gateway, call, conversation)
 
 
-async def _dry_run(gateway: Gateway, call: Call, progress: ReplyProgress) -> None:
+async def _dry_run(gateway: Gateway, call: Call, reply: ClientReply) -> None:
     """Send the dry run's report as JSON, even if the request asks for a stream."""
     report = await gateway.dry_run(call)
-    await progress.send_reply(200, encode(report), early_headers(call))
+    await reply.send_reply(200, encode(report), early_headers(call))
 
 
-async def _count_tokens(gateway: Gateway, call: Call, progress: ReplyProgress) -> None:
+async def _count_tokens(gateway: Gateway, call: Call, reply: ClientReply) -> None:
     origin = call.request.origin
     kind = {} if origin is None or origin.dialect != "responses" else {"object": "response.input_tokens"}
     body = encode({**kind, "input_tokens": await gateway.count_tokens(call)})
-    await progress.send_reply(200, body, early_headers(call))
+    await reply.send_reply(200, body, early_headers(call))
 
 
 def _first_header(headers: dict[bytes, bytes], names: tuple[bytes, ...]) -> str | None:

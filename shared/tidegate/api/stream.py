@@ -7,7 +7,7 @@ from typing import Self, TypeAlias
 
 from starlette.types import Message
 
-from tidegate.api.disconnect import ClientWatch
+from tidegate.api.disconnect import ClientReply
 from tidegate.api.reply import RawHeaders
 from tidegate.domain.operation import ReplyChunk
 from tidegate.domain.surface import SurfaceStream
@@ -53,7 +53,7 @@ class EventStream:
     def __init__(
         self,
         surface_stream: SurfaceStream,
-        client: ClientWatch,
+        client: ClientReply,
         headers: RawHeaders,
         keep_alive_seconds: float,
         before_end: Callable[[], Awaitable[None]] | None = None,
