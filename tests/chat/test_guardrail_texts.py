@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tidegate.chat import guardrail_texts as texts
 from tidegate.chat.parse import is_plain_body
-from tidegate.domain.operation import searchable
+from tidegate.domain.operation import Text
 from tidegate.policy.guardrails.detectors import LONG_CHARACTERS, search_size
 
 BODY: dict[str, Any] = {
@@ -183,6 +183,10 @@ _TEXTS = st.sampled_from(["", "one", "user", "system", "tool", "auto"])
 _MESSAGES = st.dictionaries(_NAMES, _TEXTS | _VALUES | st.lists(st.fixed_dictionaries({"text": _TEXTS})), max_size=3)
 _PLAIN = st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "tool", ""]), "content": _TEXTS})
 _FIELDS = st.sampled_from(["temperature", "model", "user", "fallbacks", "caching", "n", "stop", "new_field", "seed"])
+
+
+def searchable(found: list[Text]) -> list[str]:
+    return [each.text for each in found if each.kind != "encoded"]
 
 
 @given(st.lists(_PLAIN | _MESSAGES, max_size=3), st.dictionaries(_FIELDS, _VALUES | _TEXTS, max_size=3))

@@ -14,7 +14,7 @@ from typing import TypeAlias, cast
 from tidegate.chat import fields, messages
 from tidegate.chat.completion import Completion
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
-from tidegate.domain.operation import Text, TextKind, searchable
+from tidegate.domain.operation import Text, TextKind
 from tidegate.json import Json, JsonObject, decode_bounded_or_none, encode
 
 Visitor: TypeAlias = Callable[[str, str, str, TextKind], str]
@@ -94,7 +94,9 @@ def body_texts(body: JsonObject) -> list[Text]:
 def searched_body_texts(body: JsonObject, *, is_plain: bool = False) -> list[str]:
     """Return the texts of `body_texts` that guardrails read, without their places. `is_plain`: see `ChatRequest`."""
     contents = _plain_contents(body, is_plain=is_plain)
-    return searchable(body_texts(body)) if contents is None else contents
+    if contents is None:
+        return [each.text for each in body_texts(body) if each.kind != "encoded"]
+    return contents
 
 
 def with_body_texts(body: JsonObject, texts: Sequence[str]) -> JsonObject:
@@ -113,7 +115,9 @@ def completion_texts(completion: Completion) -> list[Text]:
 def searched_completion_texts(completion: Completion) -> list[str]:
     """Return the texts of `completion_texts` that guardrails read, without their places."""
     answers = _plain_answers(completion)
-    return searchable(completion_texts(completion)) if answers is None else answers
+    if answers is None:  # no text of an answer is encoded: see `_walk_completion`
+        return [each.text for each in completion_texts(completion)]
+    return answers
 
 
 def with_completion_texts(completion: Completion, texts: Sequence[str]) -> Completion:

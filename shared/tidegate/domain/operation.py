@@ -234,11 +234,6 @@ class Text(Struct, frozen=True, gc=False):
     kind: TextKind = "plain"
 
 
-def searchable(texts: Iterable[Text]) -> list[str]:
-    """Return the texts that guardrails read: all but the encoded ones."""
-    return [each.text for each in texts if each.kind != "encoded"]
-
-
 class AnswerSchema(Struct, frozen=True):
     """The JSON schema that answers must conform to; `path` is the field of the request that has it."""
 
@@ -345,7 +340,7 @@ class Operation(Protocol):
         ...
 
     def searched_request_texts(self, request: Request) -> list[str]:
-        """Return the `searchable` ones of `request_texts`; empty ones may be among them."""
+        """Return those of `request_texts` that are not encoded; empty ones may be among them."""
         ...
 
     def with_request_texts(self, request: Request, texts: Sequence[str]) -> Request:
@@ -360,7 +355,7 @@ class Operation(Protocol):
         ...
 
     def searched_reply_texts(self, reply: Reply) -> list[str]:
-        """Return the `searchable` ones of `reply_texts`; empty ones may be among them."""
+        """Return those of `reply_texts` that are not encoded; empty ones may be among them."""
         ...
 
     def with_reply_texts(self, reply: Reply, texts: Sequence[str]) -> Reply:

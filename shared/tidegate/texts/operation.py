@@ -6,7 +6,7 @@ from typing import NoReturn, cast
 from msgspec import Struct
 
 from tidegate.chat.parse import decode_body
-from tidegate.domain.operation import Reply, ReplyChunk, ReplyLog, Request, Stamp, Text, searchable
+from tidegate.domain.operation import Reply, ReplyChunk, ReplyLog, Request, Stamp, Text
 from tidegate.domain.usage import Usage
 from tidegate.json import Json
 from tidegate.texts.request import TextsRequest
@@ -54,7 +54,7 @@ class TextsOperation(Struct, frozen=True):
         return list(_texts(request).texts())
 
     def searched_request_texts(self, request: Request) -> list[str]:
-        return searchable(self.request_texts(request))
+        return [each.text for each in self.request_texts(request) if each.kind != "encoded"]
 
     def with_request_texts(self, request: Request, texts: Sequence[str]) -> Request:
         return request.with_body(_texts(request).body_with_texts(texts))

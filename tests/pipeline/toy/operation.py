@@ -23,7 +23,6 @@ from tidegate.domain.operation import (
     Request,
     Stamp,
     Text,
-    searchable,
 )
 from tidegate.domain.origin import Origin
 from tidegate.domain.usage import TokenCounts
@@ -172,7 +171,7 @@ class ToyOperation(Struct, frozen=True):
         return [Text(text, "input") for text in request.prompt_texts()]
 
     def searched_request_texts(self, request: Request) -> list[str]:
-        return searchable(self.request_texts(request))
+        return [each.text for each in self.request_texts(request) if each.kind != "encoded"]
 
     def with_request_texts(self, request: Request, texts: Sequence[str]) -> Request:
         return request.with_body({**request.body, "input": texts[0]})
