@@ -113,10 +113,9 @@ def _only_handler(log: logging.Logger, level: int) -> CallHandler | None:
     while logger is not None:
         if logger.handlers:  # most loggers have none
             for handler in logger.handlers:
-                if type(handler) is logging.NullHandler:
-                    continue
-                if found or not isinstance(handler, CallHandler) or level < handler.level or handler.filters:
+                if isinstance(handler, CallHandler) and not found and level >= handler.level and not handler.filters:
+                    found = handler
+                elif type(handler) is not logging.NullHandler:
                     return None
-                found = handler
         logger = logger.parent if logger.propagate else None
     return found

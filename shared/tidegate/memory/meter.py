@@ -16,6 +16,7 @@ from tidegate.domain.record import (
     RETENTION_SECONDS,
     CallRecord,
     RecordValue,
+    add_increments,
     periods_of_day,
     readable_counters,
     readable_record,
@@ -87,10 +88,9 @@ class MemoryMeter:
         if hold is not None and self._ledger is not None:
             self._ledger.settle_call(hold, settlement.actual)
         counters_key = (workspace_id, periods_of_day(int(at // DAY_SECONDS))[1])
-        if counters_key in self._counters:
-            add_amounts(self._counters[counters_key], settlement.increments)
-        else:
-            self._counters[counters_key] = settlement.increments.copy()
+        if counters_key not in self._counters:
+            self._counters[counters_key] = {}
+        add_increments(self._counters[counters_key], settlement.increments)
         return True
 
     async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:
