@@ -134,8 +134,8 @@ class AttemptRecorder:
     def traced(self, attempt: Attempt, started_at: float, *, folds: bool) -> TracedAttempt:
         """Return what was recorded of this attempt, whose reason, times and error `attempt` has.
 
-        The call began at `started_at`, in UTC seconds. `folds`: the reply may be folded. A trace that is masked before it
-        is stored needs the reply as it is.
+        The call began at `started_at`, in UTC seconds. `folds`: the reply may be folded. A trace that is masked before
+        it is stored needs the reply as it is.
         """
         joined = b"".join(self._pieces)
         reply = self._redacted(joined)
