@@ -246,10 +246,12 @@ class AnswerContext(Struct, eq=False):
             if self.connections.closers:
                 await self.connections.close()
         finally:
-            if _ends_at_once(self.gateway, self.observation, self.call_reuse):
+            if not _ends_at_once(self.gateway, self.observation, self.call_reuse):
+                await run_shielded(_finish(self.gateway, self.observation, self.call_reuse))
+            elif self.call_reuse is None:
                 await settle(self.gateway, self.observation, is_shielded=False)
             else:
-                await run_shielded(_finish(self.gateway, self.observation, self.call_reuse))
+                await _store_and_settle(self.gateway, self.observation, self.call_reuse, is_shielded=False)
 
 
 async def _check_prompt(guard_run: Guard, observation: Observation) -> Call:
@@ -261,11 +263,12 @@ async def _check_prompt(guard_run: Guard, observation: Observation) -> Call:
 
 
 def _ends_at_once(components: Components, observation: Observation, call_reuse: CallReuse | None) -> bool:
-    """True if the call is only settled, and its record waits for nothing: so it needs no task that shields it."""
-    if not components.meter.records_at_once or call_reuse is not None or observation.call.request.origin is not None:
+    """True if neither the call's record nor what is stored of it waits: so it needs no task that shields it."""
+    if not components.meter.records_at_once or observation.call.request.origin is not None:
         return False
     has_bill = observation.bill is not None or not observation.sent
-    return has_bill and observation.trace is None and components.open_telemetry is None
+    is_only_stored = has_bill and observation.trace is None and components.open_telemetry is None
+    return is_only_stored and (call_reuse is None or call_reuse.stores_at_once(observation))
 
 
 def _finish(
@@ -278,8 +281,10 @@ def _finish(
     return settle(components, observation)
 
 
-async def _store_and_settle(components: Components, observation: Observation, call_reuse: CallReuse | None) -> None:
-    """Store the reply where it is wanted again. Then, even if that failed, settle and report the call."""
+async def _store_and_settle(
+    components: Components, observation: Observation, call_reuse: CallReuse | None, *, is_shielded: bool = True
+) -> None:
+    """Store the reply where it is wanted again. Then, even if that failed, settle and report the call: see `settle`."""
     origin = observation.call.request.origin
     try:
         if call_reuse is not None:
@@ -288,7 +293,7 @@ async def _store_and_settle(components: Components, observation: Observation, ca
             keep_response = load("tidegate.pipeline.kept_responses", "keep_response")
             await keep_response(components, observation.call, origin.conversation)
     finally:
-        outcome = await settle(components, observation)
+        outcome = await settle(components, observation, is_shielded=is_shielded)
         content = None if observation.trace is None else await observation.trace.write(observation)
         if components.open_telemetry is not None:
             await send_telemetry(components.open_telemetry, outcome, content)

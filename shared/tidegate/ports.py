@@ -161,7 +161,7 @@ class ReplyStore(Protocol):
 
     @property
     def answers_at_once(self) -> bool:
-        """True if `find` never waits, and so needs no time limit."""
+        """True if `find` and `keep` never wait: they need no time limit, and no cancellation can interrupt them."""
         ...
 
     async def find(self, workspace_id: str, key: str) -> bytes | None:

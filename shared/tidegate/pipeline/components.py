@@ -54,6 +54,10 @@ class CallReuse(Protocol):
         """Return `answer`, the answer to `request`; record it for `store` as the caller reads it."""
         ...
 
+    def stores_at_once(self, observation: Observation) -> bool:
+        """Return whether `store` waits for nothing, so that no cancellation can interrupt it."""
+        ...
+
     async def store(self, observation: Observation) -> None:
         """Store the recorded reply; without one, release the idempotency key and the equal calls that wait."""
         ...

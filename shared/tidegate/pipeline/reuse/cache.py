@@ -139,6 +139,11 @@ class CachedCall:
         max_age_seconds = self._policy.max_age_seconds if self._policy else None
         return None if stored is None or (max_age_seconds is not None and now - stored.at > max_age_seconds) else stored
 
+    @property
+    def answers_at_once(self) -> bool:
+        """True if the store of replies waits for nothing."""
+        return self._replies.answers_at_once
+
     async def store(self, answered_request: Request | None, reply: Reply, packed: bytes) -> None:
         """Give the reply to the waiting calls, then store it.
 

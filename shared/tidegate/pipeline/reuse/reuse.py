@@ -121,6 +121,10 @@ class StoreCallReuse:
                     assembler.add(chunk)
                 yield batch
 
+    def stores_at_once(self, observation: Observation) -> bool:
+        """See `CallReuse.stores_at_once`: a short reply, in memory."""
+        return self._idempotent_call is None and self._cached_call.answers_at_once and _size(observation) <= LONG_BYTES
+
     async def store(self, observation: Observation) -> None:
         """Store a complete reply; without one, release the idempotency key and the equal calls that wait."""
         packed: bytes | None = None
