@@ -136,3 +136,11 @@ def test_the_cache_verdict_is_that_of_the_last_lookup_although_a_long_timeline_l
     events[40] = CallEvent(0.0, "cache", "miss")
     record = call_record(outcome(events=tuple(events)))
     assert (record.cache, "cache" in (record.timeline or "")) == ("miss", False)
+
+
+def test_the_cache_verdict_is_no_text_of_another_event() -> None:
+    named = CallEvent(0.0, "failed", "provider_timeout", "demo/m cache@1:hit")
+    lookups = (CallEvent(0.0, "cache", "miss"), CallEvent(0.0, "cache", "hit"))
+    assert call_record(outcome(events=(named, *lookups, named))).cache == "hit"
+    assert call_record(outcome(events=(*lookups[:1], named))).cache == "miss"
+    assert call_record(outcome(events=(named,))).cache is None

@@ -150,7 +150,7 @@ def call_record(outcome: Outcome) -> CallRecord:
     )
     _add_rare_fields(record, outcome)
     if "cache@" in timeline or "skip@" in timeline:
-        force_setattr(record, "cache", _cache_verdict(outcome.events))
+        force_setattr(record, "cache", _cache_verdict(timeline, outcome.events))
     return record
 
 
@@ -312,13 +312,14 @@ def _readable(name: str, value: object) -> object:
     return float(value) if name.endswith(("seconds", "_per_second")) else int(value)
 
 
-def _cache_verdict(events: Iterable[CallEvent]) -> str | None:
+def _cache_verdict(timeline: str, events: Iterable[CallEvent]) -> str | None:
     """The result of the call's last lookup in the cache; None if it had none."""
-    verdict = None
-    for event in events:
-        if event.kind == "cache":
-            verdict = event.detail
-    return verdict
+    if "skip@" in timeline:
+        verdicts = [event.detail for event in events if event.kind == "cache"]
+        return verdicts[-1] if verdicts else None
+    # No text in a timeline has a space, so that this is the last such event: "cache@3:miss".
+    _, found, rest = f" {timeline}".rpartition(" cache@")
+    return rest.partition(" ")[0].partition(":")[2] if found else None
 
 
 def _verdicts(guardrails: Mapping[str, str]) -> str:
