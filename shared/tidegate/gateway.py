@@ -177,9 +177,10 @@ class Gateway(Components, frozen=True):
         guard_run: Guard | None = None
         if plan is None or plan.is_guarded or not call.request.is_plain:
             guard_run = self.guardrails.for_call(call)
-        stored_answer = None if call_reuse is None else await call_reuse.replay(self, observation)
-        if stored_answer is not None:
-            return stored_answer
+        if call_reuse is not None and call.idempotency_key is not None:
+            stored_answer = await call_reuse.replay(self, observation)
+            if stored_answer is not None:
+                return stored_answer
         if guard_run is not None and not guard_run.is_quick:
             await count_call(self, observation)  # other calls are counted when a quick check has refused them
         try:
