@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from tidegate.chat.operation import ChatStamper
 from tidegate.chat.reasoning_signatures import ChatReasoningCollector, turns_to_look_up
 from tidegate.chat.request import build_chat_request
+from tidegate.domain.operation import ReplyLog
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
 DETAILS = [{"type": "reasoning.text", "text": "hm", "signature": "s"}]
@@ -112,6 +114,7 @@ def test_reasoning_without_tool_calls_and_tool_calls_without_reasoning_are_not_k
 
 def test_the_pieces_of_a_stream_become_whole() -> None:
     collector = ChatReasoningCollector(typed(BEGIN))
+    stamper = ChatStamper({}, False, ReplyLog(), collector)
     second = {**CALL, "id": "call_2", "function": {"name": "f", "arguments": ""}}
     pieces: list[Any] = [
         {"reasoning_details": [{"type": "reasoning.text", "text": "h", "index": 0, "format": "x"}]},
@@ -124,7 +127,8 @@ def test_the_pieces_of_a_stream_become_whole() -> None:
         {"tool_calls": [{"index": 1, "function": {"arguments": "{}"}}]},
     ]
     for piece in pieces:
-        collector.add_chunk({"choices": [{"index": 0, "delta": piece}, {"index": 1, "delta": {"content": "other"}}]})
+        choices = [{"index": 0, "delta": piece}, {"index": 1, "delta": {"content": "other"}}]
+        stamper.stamp([{"choices": [{**choice, "finish_reason": None} for choice in choices]}])
     called = [CALL, {**second, "function": {"name": "f", "arguments": "{}"}}]
     assert collector.signed_reasoning() == (
         stored_turn(content="Let me see.", tool_calls=called),

@@ -50,22 +50,6 @@ class ChatOperation(Struct, frozen=True):
             log.native_finish_reason = choice.get("native_finish_reason")
             _read_text(choice["message"], log)
 
-    def read_chunk(self, chunk: ReplyChunk, log: ReplyLog) -> None:
-        # The chunks of an operation have its type. This runs for each of them: nothing is called for what they lack.
-        chat_chunk: Chunk = chunk  # pyright: ignore[reportAssignmentType]
-        if "usage" in chat_chunk or "service_tier" in chat_chunk:
-            _read_usage(chat_chunk, log)
-        for choice in chat_chunk["choices"]:
-            delta = choice["delta"]
-            if "content" in delta and len(delta) == 1:  # the common case
-                if delta["content"]:
-                    log.answer_text.append(delta["content"])
-            else:
-                _read_text(delta, log)
-            if choice["finish_reason"] is not None:
-                log.finish_reason = choice["finish_reason"]
-                log.native_finish_reason = choice.get("native_finish_reason")
-
     def stamp_reply(self, reply: Reply, request: Request, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
         # The requests of an operation are those that it has parsed.
         chat_request: ChatRequest = request  # pyright: ignore[reportAssignmentType]
@@ -76,12 +60,14 @@ class ChatOperation(Struct, frozen=True):
         common = {"id": stamp.id, "object": "chat.completion", "created": stamp.created, "model": stamp.model}
         return {**common, **reply, "usage": usage, **common}
 
-    def stamper(self, request: Request, stamp: Stamp) -> "ChatStamper":
+    def stamper(
+        self, request: Request, stamp: Stamp, log: ReplyLog, collector: ReasoningCollector | None
+    ) -> "ChatStamper":
         # The requests of an operation are those that it has parsed.
         chat_request: ChatRequest = request  # pyright: ignore[reportAssignmentType]
         reasoning = chat_request.reasoning
         common: dict[str, object] = {"id": stamp.id, "object": _CHUNK, "created": stamp.created, "model": stamp.model}
-        return ChatStamper(common, reasoning is not None and reasoning.exclude)
+        return ChatStamper(common, reasoning is not None and reasoning.exclude, log, collector)
 
     def reasoning_collector(self, request: Request) -> ReasoningCollector:
         return load("tidegate.chat.reasoning_signatures", "ChatReasoningCollector")(_chat(request).fields.messages)
@@ -150,26 +136,56 @@ class ChatOperation(Struct, frozen=True):
 CHAT = ChatOperation()
 
 
-class ChatStamper(Struct, gc=False):
+class ChatStamper(Struct):
     """The `Stamper` of chat. `common` are the fields that all chunks of a stream share."""
 
     common: dict[str, object]
     hides_reasoning: bool
+    log: ReplyLog
+    collector: ReasoningCollector | None = None
     fingerprint: object = None
 
-    def chunk(self, chunk: ReplyChunk) -> ReplyChunk | None:
+    def stamp(self, batch: Sequence[ReplyChunk]) -> list[ReplyChunk]:
         """Usage is held back for the chunk that ends the stream. Strict clients refuse a null fingerprint in chunks."""
-        if "system_fingerprint" in chunk:
-            self.fingerprint = chunk["system_fingerprint"] or self.fingerprint
-        if not chunk["choices"]:
-            return None
-        if self.hides_reasoning:
-            for choice in cast(Chunk, chunk)["choices"]:
-                _strip_reasoning(choice["delta"])
-        stamped = {**self.common, **chunk, **self.common}
-        if "system_fingerprint" in stamped and stamped["system_fingerprint"] is None:
-            del stamped["system_fingerprint"]
+        log, common = self.log, self.common
+        stamped: list[ReplyChunk] = []
+        # The chunks of an operation have its type. Nothing is called for what most of them lack.
+        chunks: Sequence[Chunk] = batch  # pyright: ignore[reportAssignmentType]
+        for chunk in chunks:
+            if "usage" in chunk or "service_tier" in chunk:
+                _read_usage(chunk, log)
+            fingerprint = chunk.get("system_fingerprint", "")
+            if fingerprint:
+                self.fingerprint = fingerprint
+            choices = chunk["choices"]
+            if not choices:
+                continue
+            for choice in choices:
+                delta = choice["delta"]
+                if "content" in delta and len(delta) == 1:  # the common case
+                    text = delta["content"]
+                    if text:
+                        log.answer_text.append(text)
+                        if self.collector is not None and not choice["index"]:
+                            self.collector.add_delta(delta)
+                else:
+                    self._read_delta(choice["index"], delta)
+                if choice["finish_reason"] is not None:
+                    log.finish_reason = choice["finish_reason"]
+                    log.native_finish_reason = choice.get("native_finish_reason")
+            stamped_chunk: dict[str, object] = {**common, **chunk, **common}
+            if fingerprint is None:
+                del stamped_chunk["system_fingerprint"]
+            stamped.append(stamped_chunk)
         return stamped
+
+    def _read_delta(self, index: int, delta: Delta) -> None:
+        """Read a delta with more than a text, and strip it of what the caller excluded."""
+        _read_text(delta, self.log)
+        if self.collector is not None and not index:
+            self.collector.add_delta(delta)
+        if self.hides_reasoning:
+            _strip_reasoning(delta)
 
     def usage_chunk(self, usage: Mapping[str, object]) -> ReplyChunk:
         fingerprint = {"system_fingerprint": self.fingerprint} if self.fingerprint else {}

@@ -13,7 +13,7 @@ from hashlib import sha256
 from itertools import groupby
 from typing import cast
 
-from tidegate.chat.completion import Chunk, Completion, Delta, ToolCall
+from tidegate.chat.completion import Completion, Delta, ToolCall
 from tidegate.chat.messages import (
     AssistantMessage,
     AssistantToolCall,
@@ -24,7 +24,7 @@ from tidegate.chat.messages import (
     TextPart,
     ToolMessage,
 )
-from tidegate.domain.operation import Reply, ReplyChunk
+from tidegate.domain.operation import Reply
 from tidegate.json import Json, JsonObject, decode_bounded_or_none, encode_canonical
 
 MAX_TURNS = 50
@@ -179,17 +179,19 @@ class ChatReasoningCollector:
             self._calls = dict(enumerate(message.get("tool_calls") or ()))
             self._details = message.get("reasoning_details") or []
 
-    def add_chunk(self, chunk: ReplyChunk) -> None:
-        # The chunks of the operation have its type.
-        chat_chunk: Chunk = chunk  # pyright: ignore[reportAssignmentType]
-        for choice in chat_chunk["choices"]:
-            delta = choice["delta"]
-            if choice["index"]:
-                continue
-            if "content" in delta and len(delta) == 1:  # the common case
-                self._text.append(delta["content"] or "")
-            else:
-                self._add_delta(delta)
+    def add_delta(self, delta: Mapping[str, object]) -> None:
+        # The deltas of the operation have its type.
+        chat_delta: Delta = delta  # pyright: ignore[reportAssignmentType]
+        text = chat_delta.get("content")
+        if text:
+            self._text.append(text)
+        if len(chat_delta) == 1 and "content" in chat_delta:  # the common case
+            return
+        for piece in chat_delta.get("tool_calls") or ():
+            self._add_call(piece)
+        for piece in chat_delta.get("reasoning_details") or ():
+            if isinstance(piece, dict):
+                self._add_detail(piece)
 
     def signed_reasoning(self) -> tuple[str, list[Json]] | None:
         details = self._details or list[Json](self._details_by_index.values())
@@ -202,16 +204,6 @@ class ChatReasoningCollector:
         for _, call in sorted(self._calls.items(), key=lambda pair: pair[0]):
             digest.add_reply_call(call)
         return digest.hex(), details
-
-    def _add_delta(self, delta: Delta) -> None:
-        text = delta.get("content")
-        if text:
-            self._text.append(text)
-        for piece in delta.get("tool_calls") or ():
-            self._add_call(piece)
-        for piece in delta.get("reasoning_details") or ():
-            if isinstance(piece, dict):
-                self._add_detail(piece)
 
     def _add_call(self, piece: ToolCall) -> None:
         index = piece.get("index", 0)

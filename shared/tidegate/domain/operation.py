@@ -242,10 +242,10 @@ class AnswerSchema(Struct, frozen=True):
 
 
 class Stamper(Protocol):
-    """Sets the gateway's own fields in the chunks of one stream, and removes the parts that the caller excluded."""
+    """Reads the chunks of one stream, sets the gateway's own fields in them, and removes what the caller excluded."""
 
-    def chunk(self, chunk: ReplyChunk) -> ReplyChunk | None:
-        """Return the chunk to send to the caller; None if there is nothing to send."""
+    def stamp(self, batch: Sequence[ReplyChunk]) -> list[ReplyChunk]:
+        """Record the chunks, and return those to send to the caller."""
         ...
 
     def usage_chunk(self, usage: Mapping[str, object]) -> ReplyChunk:
@@ -269,7 +269,7 @@ class ReasoningCollector(Protocol):
 
     def add_reply(self, reply: Reply) -> None: ...
 
-    def add_chunk(self, chunk: ReplyChunk) -> None: ...
+    def add_delta(self, delta: Mapping[str, object]) -> None: ...
 
     def signed_reasoning(self) -> tuple[str, list[Json]] | None:
         """Return the turn's key, as in `Request.reasoning_turns`, and the details to store; None if there are none."""
@@ -297,16 +297,12 @@ class Operation(Protocol):
         """Record a whole reply in `log`."""
         ...
 
-    def read_chunk(self, chunk: ReplyChunk, log: ReplyLog) -> None:
-        """Record one chunk of a streamed reply in `log`."""
-        ...
-
     def stamp_reply(self, reply: Reply, request: Request, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
         """Return a whole reply with the gateway's own fields, without the parts that the caller excluded."""
         ...
 
-    def stamper(self, request: Request, stamp: Stamp) -> Stamper:
-        """Return what stamps the chunks of the reply to `request`."""
+    def stamper(self, request: Request, stamp: Stamp, log: ReplyLog, collector: ReasoningCollector | None) -> Stamper:
+        """Return what records the chunks of the reply to `request` in `log` and in `collector`, and stamps them."""
         ...
 
     def reasoning_collector(self, request: Request) -> ReasoningCollector:

@@ -86,8 +86,7 @@ class StampedStream(AsyncGenerator[Sequence[ReplyChunk]]):
     """
 
     __slots__ = (
-        *("_batches", "_collector", "_components", "_generator", "_observation", "_read_chunk", "_record", "_stamper"),
-        "_write",
+        *("_batches", "_collector", "_components", "_generator", "_observation", "_record", "_stamper", "_write"),
     )
     _write: Callable[[Sequence[ReplyChunk]], bool]
     """Set while they are pushed."""
@@ -106,8 +105,7 @@ class StampedStream(AsyncGenerator[Sequence[ReplyChunk]]):
         self._observation = observation
         self._collector = collector
         self._record = record
-        self._stamper = call.operation.stamper(call.request, stamp_of(observation))
-        self._read_chunk = call.operation.read_chunk
+        self._stamper = call.operation.stamper(call.request, stamp_of(observation), observation, collector)
         self._generator: AsyncGenerator[Sequence[ReplyChunk]] | None = None
 
     def asend(self, value: None) -> Coroutine[Any, Any, Sequence[ReplyChunk]]:
@@ -163,15 +161,20 @@ class StampedStream(AsyncGenerator[Sequence[ReplyChunk]]):
         return record
 
     def _receive(self, batch: Sequence[ReplyChunk]) -> bool:
-        return self._write(self._stamp(batch))
+        stamped = self._stamper.stamp(batch)
+        if stamped and self._record is not None:
+            self._record(stamped)
+        return self._write(stamped)
 
     async def _pull(self) -> AsyncGenerator[Sequence[ReplyChunk]]:
         observation = self._observation
         with observation.recording_failures():
             try:
                 async for batch in self._batches:
-                    stamped = self._stamp(batch)
+                    stamped = self._stamper.stamp(batch)
                     if stamped:
+                        if self._record is not None:
+                            self._record(stamped)
                         observation.handed_over_at = self._components.clock()
                         yield stamped
                         observation.handed_over_at = None
@@ -182,19 +185,6 @@ class StampedStream(AsyncGenerator[Sequence[ReplyChunk]]):
             last = await self._end()
         if last:
             yield last
-
-    def _stamp(self, batch: Sequence[ReplyChunk]) -> list[ReplyChunk]:
-        stamped: list[ReplyChunk] = []
-        for chunk in batch:
-            self._read_chunk(chunk, self._observation)
-            if self._collector is not None:
-                self._collector.add_chunk(chunk)
-            stamped_chunk = self._stamper.chunk(chunk)
-            if stamped_chunk is not None:
-                stamped.append(stamped_chunk)
-        if stamped and self._record is not None:
-            self._record(stamped)
-        return stamped
 
     async def _store_reasoning(self) -> None:
         await store_reasoning(self._components, self._observation.call, self._collector)

@@ -6,7 +6,7 @@ from typing import NoReturn, cast
 from msgspec import Struct
 
 from tidegate.chat.parse import decode_body
-from tidegate.domain.operation import Reply, ReplyChunk, ReplyLog, Request, Stamp, Text
+from tidegate.domain.operation import ReasoningCollector, Reply, ReplyChunk, ReplyLog, Request, Stamp, Text
 from tidegate.domain.usage import Usage
 from tidegate.json import Json
 from tidegate.texts.request import TextsRequest
@@ -37,7 +37,7 @@ class TextsOperation(Struct, frozen=True):
         """Return the reply with the call's id, model and usage."""
         return {**reply, "id": stamp.id.removeprefix(CHAT_ID), "model": stamp.model, "usage": usage}
 
-    def stamper(self, request: Request, stamp: Stamp) -> NoReturn:
+    def stamper(self, request: Request, stamp: Stamp, log: ReplyLog, collector: ReasoningCollector | None) -> NoReturn:
         self.refuse_stream()
 
     def renew(self, reply: Reply, stamp: Stamp) -> Reply:
@@ -87,9 +87,6 @@ class TextsOperation(Struct, frozen=True):
         """Raise `TypeError`: a request that streams has been refused before."""
         raise TypeError(f"The operation {self.name!r} does not stream.")
 
-    def read_chunk(self, chunk: ReplyChunk, log: ReplyLog) -> None:
-        self.refuse_stream()
-
     def assembler(self) -> NoReturn:
         self.refuse_stream()
 
@@ -108,7 +105,7 @@ class NoReasoning:
 
     def add_reply(self, reply: Reply) -> None: ...
 
-    def add_chunk(self, chunk: ReplyChunk) -> None: ...
+    def add_delta(self, delta: Mapping[str, object]) -> None: ...
 
     def signed_reasoning(self) -> tuple[str, list[Json]] | None:
         return None

@@ -118,7 +118,7 @@ def build(raw: JsonObject, sent_bytes: int) -> ToyRequest:
 class ToyCollector:
     def add_reply(self, reply: Reply) -> None: ...
 
-    def add_chunk(self, chunk: ReplyChunk) -> None: ...
+    def add_delta(self, delta: Mapping[str, object]) -> None: ...
 
     def signed_reasoning(self) -> tuple[str, list[Json]] | None:
         return None
@@ -136,13 +136,10 @@ class ToyOperation(Struct, frozen=True):
         usage: Any = reply.get("usage")
         log.usage = usage
 
-    def read_chunk(self, chunk: ReplyChunk, log: ReplyLog) -> None:
-        raise NotImplementedError
-
     def stamp_reply(self, reply: Reply, request: Request, stamp: Stamp, usage: Mapping[str, object]) -> Reply:
         return {**reply, "id": stamp.id, "model": stamp.model, "usage": usage}
 
-    def stamper(self, request: Request, stamp: Stamp) -> Any:
+    def stamper(self, request: Request, stamp: Stamp, log: ReplyLog, collector: Any) -> Any:
         raise NotImplementedError
 
     def reasoning_collector(self, request: Request) -> ToyCollector:
