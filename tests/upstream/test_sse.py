@@ -109,6 +109,23 @@ def test_pieces_of_whole_events_are_read_as_their_bytes_one_by_one(texts: list[s
     assert read(*pieces) == read(*(bytes([byte]) for piece in pieces for byte in piece))
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["", "event: x{}", "event: y{}", "event: {}", ": ping{}"]),
+            st.sampled_from(
+                ["data: a{}", "data: ü\u2028{}", "data: a\rb{}", "data: a\ndata: b{}", "data:a{}", "data: {}"]
+            ),
+            st.sampled_from(["\n", "\r\n", "\r"]),
+        ),
+        max_size=6,
+    )
+)
+def test_an_event_like_the_one_before_is_read_as_its_bytes_one_by_one(events: list[tuple[str, str, str]]) -> None:
+    pieces = [f"{kind}{value}{{}}".replace("{}", ending).encode() for kind, value, ending in events for _ in range(2)]
+    assert read(*pieces) == read(*(bytes([byte]) for piece in pieces for byte in piece))
+
+
 def test_a_long_line_may_come_in_many_pieces() -> None:
     pieces = [b"data: ", *[b"x" * 1024] * 20_000, b"\n\n"]
     assert read(*pieces) == [StreamEvent("message", "x" * 1024 * 20_000)]

@@ -20,8 +20,8 @@ class SseDecoder:
     """
 
     __slots__ = (
-        *("_data_bytes", "_data_lines", "_event_type", "_is_at_start", "_is_between_events", "_partial_line"),
-        *("_partial_line_bytes", "_skip_line_feed", "_type", "_type_line"),
+        *("_data_bytes", "_data_lines", "_event_type", "_head", "_is_at_start", "_is_between_events"),
+        *("_partial_line", "_partial_line_bytes", "_skip_line_feed", "_tail", "_type"),
     )
 
     broken = None
@@ -36,17 +36,21 @@ class SseDecoder:
         self._is_at_start = True
         self._skip_line_feed = False
         self._is_between_events = False
-        self._type_line, self._type = b"", ""
-        """The last line with a type that was read in a piece of whole events, and the type."""
+        self._head, self._tail, self._type = b"data: ", b"\n\n", "message"
+        """The bytes before and after the data of the last event that was a piece by itself, and its type: most events
+        of a stream are like the one before.
+        """
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """The events that `data` completes. Raises `ProviderMalformed` for one of more than `MAX_EVENT_BYTES`."""
         if not data:
             return []
         if self._is_between_events:
-            end = len(data) - 2
-            if data[:6] == b"data: " and data.find(b"\n") == end and data[-1] == _LINE_FEED and _RETURN not in data:
-                return [StreamEvent("message", data[6:end].decode("utf-8", "replace"))]  # what most servers send
+            head, tail = self._head, self._tail
+            if data.startswith(head) and data.endswith(tail):
+                value = data[len(head) : -len(tail)]
+                if _LINE_FEED not in value and _RETURN not in value:
+                    return [StreamEvent(self._type, value.decode("utf-8", "replace"))]
             events = self._whole_events(data)
             if events is not None:
                 return events
@@ -60,8 +64,10 @@ class SseDecoder:
 
         Most servers send nothing else, one event in each piece.
         """
+        line_end = b"\n"
         if _RETURN in data:
-            data = data.replace(b"\r\n", b"\n")
+            line_end = b"\r\n"
+            data = data.replace(line_end, b"\n")
             if _RETURN in data:
                 return None
         lines = data.split(b"\n")
@@ -77,11 +83,13 @@ class SseDecoder:
                     events.append(StreamEvent(event_type, value.decode("utf-8", "replace")))
                 event_type, value = "message", None
             elif line[:7] == b"event: ":
-                if line != self._type_line:
-                    self._type_line, self._type = line, line[7:].decode("utf-8", "replace") or "message"
-                event_type = self._type
+                event_type = line[7:].decode("utf-8", "replace") or "message"
             else:
                 return None
+        if len(events) == 1 and len(lines) <= 4:
+            self._head, self._tail, self._type = b"data: ", line_end * 2, "message"
+            if lines[0][:7] == b"event: ":
+                self._head, self._type = b"%b%bdata: " % (lines[0], line_end), events[0].type
         return events
 
     def _feed_any(self, data: bytes) -> list[StreamEvent]:
