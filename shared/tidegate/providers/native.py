@@ -98,6 +98,11 @@ class NativeStream:
         if parser.failure is not None:
             self.failure = parser.failure
             self._keep_body(self.failure)
+        if chunks and arrived and chunks[0]["choices"]:  # the common case
+            # As in `_with_events`.
+            chunks[0][NATIVE] = arrived  # pyright: ignore[reportGeneralTypeIssues]
+            self._arrived = []
+            return chunks
         return self._with_events(chunks) if arrived and (chunks or self.done) else chunks
 
     def end(self) -> list[Chunk]:

@@ -84,7 +84,7 @@ class _AnthropicStreamTranslator:
 
     def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
         """Append the chunks for the event to `out`."""
-        if event.type == "content_block_delta" and self._has_text:
+        if event.type == "content_block_delta" and self._has_text and self._role_sent:
             try:
                 piece = _decode_text(event.data)
             except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -92,7 +92,8 @@ class _AnthropicStreamTranslator:
             else:
                 text, block = piece.delta.text, self._blocks.get(piece.index)
                 if text and block is not None and block.kind == "text":
-                    out.append(self._chunk(self._text_delta(text)))
+                    self._text_length += len(text)
+                    out.append(_chunk({"index": 0, "delta": {"content": text}, "finish_reason": None}))
                 return
         raw = decode_reply_or_none(event.data)
         if not isinstance(raw, dict):
@@ -247,7 +248,7 @@ class _AnthropicStreamTranslator:
         choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": None}
         if finish_fields:
             choice.update(finish_fields)
-        return {"object": "chat.completion.chunk", "choices": [choice], "system_fingerprint": None}  # pyright: ignore[reportReturnType]  # a TypedDict is JSON
+        return _chunk(choice)
 
     def end(self) -> list[Chunk]:
         """Return the last chunks. Raises `StreamCut` if no stop reason came."""
@@ -266,3 +267,7 @@ class _AnthropicStreamTranslator:
         if self._usage:
             chunks.append({**stream_loop.usage_chunk(usage.normalise(self._usage)), **tier})  # pyright: ignore[reportArgumentType]  # as above
         return chunks
+
+
+def _chunk(choice: JsonObject) -> Chunk:
+    return {"object": "chat.completion.chunk", "choices": [choice], "system_fingerprint": None}  # pyright: ignore[reportReturnType]  # a TypedDict is JSON

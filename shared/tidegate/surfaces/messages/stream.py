@@ -26,7 +26,8 @@ def event(kind: str, fields: JsonObject) -> bytes:
 
 
 PING = event("ping", {})
-_STOP = "message_stop"
+_DELTA, _STOP = "content_block_delta", "message_stop"
+_DELTA_HEAD = b"event: content_block_delta\ndata: "
 
 
 class MessagesStream:
@@ -39,8 +40,6 @@ class MessagesStream:
         self._notes = notes_of(request)
         self._blocks = _Blocks(self._notes)
         self._native_kind: str | None = None
-        self._native_head = b"event: \ndata: "
-        """The beginning of an event of the latest type."""
         self._has_started = False
         self._ending = stop_fields("stop", None, self._notes)
         self._usage: Mapping[str, object] | None = None
@@ -51,10 +50,14 @@ class MessagesStream:
         out: list[bytes] = []
         for chunk in chunks:
             if NATIVE in chunk:
-                self._native_kind = self._native_kind or ""
                 # `providers.native` keeps them as pairs of texts.
                 events: Iterable[tuple[str, str]] = chunk[NATIVE]  # pyright: ignore[reportAssignmentType]
-                out += [self._native_event(kind, data) for kind, data in events]
+                for kind, data in events:
+                    if kind == _DELTA:  # the common case
+                        self._native_kind = kind
+                        out += (_DELTA_HEAD, data.encode(), b"\n\n")
+                    else:
+                        out.append(self._native_event(kind, data))
             elif self._native_kind is None:
                 # The other chunks are chat's.
                 self._translate(chunk, out)  # pyright: ignore[reportArgumentType]
@@ -87,9 +90,8 @@ class MessagesStream:
                 message = raw.get("message")
                 if kind == "message_start" and isinstance(message, dict):
                     encoded = encode({**raw, "message": {**message, "model": self._request.model}})
-        if kind != self._native_kind:
-            self._native_kind, self._native_head = kind, b"event: %b\ndata: " % kind.encode()
-        return b"%b%b\n\n" % (self._native_head, encoded)
+        self._native_kind = kind
+        return b"event: %b\ndata: %b\n\n" % (kind.encode(), encoded)
 
     def _empty_message(self, chunk: Chunk) -> JsonObject:
         return {

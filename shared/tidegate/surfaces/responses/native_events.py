@@ -4,6 +4,8 @@ The id is the gateway's, since a later request may name it, and so is what the r
 keeps nothing.
 """
 
+from collections.abc import Iterable
+
 from tidegate.domain.operation import Request
 from tidegate.json import Json, JsonObject, decode_or_none, encode
 from tidegate.surfaces.responses.response import notes_of
@@ -16,6 +18,7 @@ _WITH_RESPONSE = frozenset(
     for state in ("queued", "created", "in_progress", "completed", "incomplete", "failed", "cancelled")
 )
 _ITEM_DONE = "response.output_item.done"
+_TEXT, _TEXT_HEAD = "response.output_text.delta", b"event: response.output_text.delta\ndata: "
 
 
 class NativeEvents:
@@ -26,13 +29,19 @@ class NativeEvents:
         self._keeps = request.origin is not None and request.origin.conversation is not None
         self._response: JsonObject | None = None
         self._items: list[str] = []
-        self._kind, self._head = "", b""
-        """The type of the latest event, and what it begins with."""
         self.begun: str | None = None
         self.latest = ""
 
-    def pass_on(self, kind: str, data: str, response_id: object) -> bytes:
-        """Return the bytes of the event."""
+    def pass_on(self, events: Iterable[tuple[str, str]], response_id: object, out: list[bytes]) -> None:
+        """Append the bytes of the events, each a type and data, to `out`."""
+        for kind, data in events:
+            if kind == _TEXT and self.begun:  # the common case
+                self.latest = data
+                out += (_TEXT_HEAD, data.encode(), b"\n\n")
+            else:
+                out.append(self._event(kind, data, response_id))
+
+    def _event(self, kind: str, data: str, response_id: object) -> bytes:
         known = _type_of(data) if kind == _NO_TYPE else kind
         if known in _WITH_RESPONSE:
             data = self._with_own_id(data, str(response_id))
@@ -42,9 +51,7 @@ class NativeEvents:
         self.latest = data
         if kind == _NO_TYPE:
             return b"data: %b\n\n" % data.encode()
-        if kind != self._kind:
-            self._kind, self._head = kind, b"event: %b\ndata: " % kind.encode()
-        return b"%b%b\n\n" % (self._head, data.encode())
+        return b"event: %b\ndata: %b\n\n" % (kind.encode(), data.encode())
 
     def response(self) -> JsonObject | None:
         """Return the response as far as it has come, None before its beginning."""

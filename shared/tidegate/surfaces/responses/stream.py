@@ -51,10 +51,11 @@ class ResponsesStream:
         native_bytes: list[bytes] = []
         for chunk in chunks:
             if NATIVE in chunk:
-                native = self._native = self._native or NativeEvents(self._request)
+                if self._native is None:
+                    self._native = NativeEvents(self._request)
                 # `providers.native` keeps them as pairs of texts.
                 events: Iterable[tuple[str, str]] = chunk[NATIVE]  # pyright: ignore[reportAssignmentType]
-                native_bytes += [native.pass_on(kind, data, chunk["id"]) for kind, data in events]
+                self._native.pass_on(events, chunk["id"], native_bytes)
             elif self._native is None:
                 # The other chunks are chat's.
                 self._translate(chunk)  # pyright: ignore[reportArgumentType]
