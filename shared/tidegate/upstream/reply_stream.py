@@ -171,7 +171,12 @@ class ParsedBatches:
             del self._receive  # it refers to these batches, and the garbage collector runs seldom
 
     def _receive_piece(self, piece: bytes) -> bool:
-        chunks, parser = self._parse(piece), self._parser
+        # As `_parse` does.
+        self._size += len(piece)
+        if self._size > MAX_STREAM_BYTES:
+            raise self._too_large()
+        events, parser = self._decoder.feed(piece), self._parser
+        chunks = parser.feed(events) if events else ()
         wants_more = self._receive(chunks) if chunks else True
         if parser.done or parser.failure is not None or self._decoder.broken is not None:
             return not self._is_over()
@@ -180,9 +185,12 @@ class ParsedBatches:
     def _parse(self, piece: bytes) -> Sequence[ReplyChunk]:
         self._size += len(piece)
         if self._size > MAX_STREAM_BYTES:
-            raise ProviderMalformed(f"The provider's stream is larger than {MAX_STREAM_BYTES} bytes.")
+            raise self._too_large()
         events = self._decoder.feed(piece)
         return self._parser.feed(events) if events else ()
+
+    def _too_large(self) -> ProviderMalformed:
+        return ProviderMalformed(f"The provider's stream is larger than {MAX_STREAM_BYTES} bytes.")
 
     def _is_over(self) -> bool:
         """True if the reply is complete. Raises what has failed in the piece that was parsed last."""

@@ -13,12 +13,14 @@ class OpenAIChoiceStream:
 
     __slots__ = (
         *("_calls", "_extras", "_has_content", "_has_function_call", "_has_started", "_native_reason", "_reason"),
-        *("_tags", "finish_reason", "has_annotations"),
+        *("_tags", "finish_reason", "has_annotations", "passes_texts"),
     )
 
     def __init__(self, think_tags: bool) -> None:
         self.finish_reason: FinishReason | None = None
         self.has_annotations = False
+        self.passes_texts = False
+        """True once a text has passed as it was: each further one would."""
         self._reason: Json = None
         self._native_reason: Json = None
         self._has_started = self._has_content = self._has_function_call = False
@@ -31,7 +33,7 @@ class OpenAIChoiceStream:
         if self._has_started and self._tags is None and "content" in raw_delta:  # the common cases
             content, size = raw_delta["content"], len(raw_delta)
             if content and type(content) is str and (size == 1 or (size == 2 and "role" in raw_delta)):
-                self._has_content = True
+                self._has_content = self.passes_texts = True
                 return raw_delta if size == 1 else {"content": content}
         delta = self._clean(raw_delta)
         self._has_content = self._has_content or bool(delta)

@@ -77,38 +77,40 @@ class _OpenAIStreamTranslator:
             else:
                 self._misses = 0
                 envelope = plain.model, plain.system_fingerprint, plain.service_tier, plain.provider
-        if plain is not None and envelope == self._plain_envelope:
-            chunk = self._next_plain(plain)
-        else:
-            chunk = self._read(event)
-            if plain is not None and chunk is not None:
-                self._plain_envelope, self._plain_chunk = envelope, cast("JsonObject", {**chunk})
+                if envelope == self._plain_envelope:
+                    self._add_plain(plain, out)
+                    return
+        chunk = self._read(event)
         if chunk is not None:
+            if plain is not None:
+                self._plain_envelope, self._plain_chunk = envelope, cast("JsonObject", {**chunk})
             out.append(chunk)
 
-    def _next_plain(self, plain: PlainChunk) -> Chunk | None:
-        """Return the chunk of a plain one whose envelope is the one before."""
+    def _add_plain(self, plain: PlainChunk, out: list[Chunk]) -> None:
+        """Append the chunk of a plain one whose envelope is the one before."""
         if plain.usage:
             self._usage = merge_counts(self._usage, plain.usage)
         choices: list[Json] = []
         for each in plain.choices:
-            stream = self._streams.get(each.index)
+            stream, delta = self._streams.get(each.index), each.delta
             if stream is None or each.finish_reason or each.content_filter_results:
                 filtered = each.content_filter_results
                 extras: JsonObject = {"content_filter_results": filtered} if filtered else _NO_FIELDS
                 finish = each.finish_reason, each.native_finish_reason
-                choice = self._add(each.index, each.delta, finish, None, extras)
+                choice = self._add(each.index, delta, finish, None, extras)
                 if choice is not None:
                     choices.append(choice)
-            elif (delta := stream.add(each.delta)) is not None:
+                continue
+            is_text = len(delta) == 1 and "content" in delta and type(delta["content"]) is str and delta["content"]
+            if (is_text and stream.passes_texts) or (delta := stream.add(delta)) is not None:
                 choices.append({"index": each.index, "delta": delta, "finish_reason": None})
         if not choices:
             self._store_fields(structs.asdict(plain))
-            return None
+            return
         chunk = self._plain_chunk.copy()
         chunk["id"], chunk["created"], chunk["choices"] = plain.id, plain.created, choices
         # Unknown fields pass through a TypedDict.
-        return chunk  # pyright: ignore[reportReturnType]
+        out.append(chunk)  # pyright: ignore[reportArgumentType]
 
     def _read(self, event: StreamEvent) -> Chunk | None:
         """Return the chunk of any event. Raises `UpstreamError`."""
