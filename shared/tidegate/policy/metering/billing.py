@@ -94,21 +94,24 @@ def usage_with_cost(usage: Usage | None, bill: Bill) -> Usage:
     """
     tokens, counts, cost = bill.tokens, bill.words, bill.cost_usd
     input, output, total = tokens.input, tokens.output, 0
-    cached: dict[str, Json] = {"cached_tokens": tokens.cached}
-    reasoning: dict[str, Json] = {"reasoning_tokens": tokens.reasoning}
-    merged: Usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-    if usage is not None:
+    cached: dict[str, Json] = {}
+    reasoning: dict[str, Json] = {}
+    if usage is None:
+        merged: Usage = {"prompt_tokens": input, "completion_tokens": output, "total_tokens": 0}
+    else:
         merged = usage.copy()
+        merged["prompt_tokens"] = input
+        merged["completion_tokens"] = output
         if not tokens.estimated and "total_tokens" in usage:
             total = usage["total_tokens"]
             if type(total) is not int:  # a provider may report anything
                 total = parse_count(total)
         if "prompt_tokens_details" in usage and (details := usage["prompt_tokens_details"]):
-            cached = {**details, **cached}
+            cached = details.copy()
         if "completion_tokens_details" in usage and (details := usage["completion_tokens_details"]):
-            reasoning = {**details, **reasoning}
-    merged["prompt_tokens"] = input
-    merged["completion_tokens"] = output
+            reasoning = details.copy()
+    cached["cached_tokens"] = tokens.cached
+    reasoning["reasoning_tokens"] = tokens.reasoning
     merged["total_tokens"] = total if total > 0 else input + output
     merged["prompt_tokens_details"] = cached
     merged["completion_tokens_details"] = reasoning
