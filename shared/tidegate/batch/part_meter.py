@@ -19,7 +19,8 @@ class EndedCall(Struct, frozen=True, gc=False):
 class PartMeter:
     """The port `Meter` for the lines of a part. No line has a record of its own."""
 
-    records_at_once = True
+    records_at_once = False
+    """Nothing waits, but lines that end at the same time should go on record together: a task lets others end first."""
 
     def __init__(self, ledger: PartLedger) -> None:
         self._ledger = ledger
