@@ -15,6 +15,7 @@ from tidegate.chat.request import ChatRequest, build_chat_request, parse_chat_re
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.errors import InvalidRequest
+from tidegate.json import JsonObject, encode_canonical
 from tidegate.offload import LONG_BYTES
 from tidegate.providers.chat_translator import may_change_price, may_refer_to_account
 
@@ -69,7 +70,8 @@ def facts(request: ChatRequest) -> tuple[object, ...]:
     """All that a request tells, besides `is_plain`: a name that came twice makes a body odd, and not its object."""
     options = [getattr(request.options, name) for name in sorted(GATEWAY_FIELDS)]
     values = (request.includes_usage, request.choices, request.output_limit, list(request.prompt_texts()))
-    request = replace(request, is_plain=False, converted_fields=request.fields, options=request.fields)
+    fields, body = request.fields, request.body
+    request = replace(request, is_plain=False, plain=None, converted_body=body, converted_fields=fields, options=fields)
     return (request, options, *values, request.includes_usage)
 
 
@@ -98,6 +100,13 @@ def test_texts_and_sampling_fields_are_plain(name: str) -> None:
     request = parse_chat_request(body)
     assert request.is_plain
     assert request.body[name] == PLAIN_VALUES[name]
+
+
+@pytest.mark.parametrize("number", [0, 1, 1.0, 0.5])
+def test_the_body_of_a_plain_request_is_the_one_that_was_sent(number: float) -> None:
+    numbers = dict.fromkeys(("temperature", "top_p", "presence_penalty", "frequency_penalty"), number)
+    body: JsonObject = {**MINIMUM, **PLAIN_VALUES, **numbers}
+    assert encode_canonical(parse_chat_request(json.dumps(body).encode()).body) == encode_canonical(body)
 
 
 NOT_PLAIN: list[dict[str, Any]] = [
@@ -129,7 +138,8 @@ def test_the_texts_of_a_plain_prompt_are_those_of_any_prompt() -> None:
     messages = [{"role": role, "content": f"I am the {role}."} for role in ("system", "user", "assistant", "user")]
     request = parse_chat_request(json.dumps({**MINIMUM, "messages": messages}).encode())
     assert request.is_plain
-    assert request.prompt_texts() == replace(request, is_plain=False).prompt_texts()
+    general = replace(request, is_plain=False, plain=None, converted_body=request.body)
+    assert request.prompt_texts() == general.prompt_texts()
     assert request.prompt_texts() == [message["content"] for message in messages]
 
 

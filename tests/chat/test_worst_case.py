@@ -231,7 +231,7 @@ def test_a_plain_request_holds_what_the_whole_look_at_it_says(messages: Any, lim
     sent = encode({"model": model_id, "messages": messages, **limits})
     plain = parse_chat_request(sent)
     assert plain.is_plain
-    general = replace(plain, is_plain=False, estimates=PromptEstimates())
+    general = replace(plain, is_plain=False, plain=None, converted_body=plain.body, estimates=PromptEstimates())
     assert plain.worst_case(model(model_id), sent) == general.worst_case(model(model_id), sent)
     assert plain.estimates.tokens == general.estimates.tokens
     assert (plain.choices, plain.output_limit) == (general.choices, general.output_limit)

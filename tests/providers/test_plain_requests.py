@@ -17,6 +17,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.domain.operation import Operation
 from tidegate.domain.origin import Origin
 from tidegate.errors import InvalidRequest
+from tidegate.json import decode, encode_canonical
 from tidegate.providers import Registry
 from tidegate.providers.base import Translator
 from tidegate.providers.compatible import ROWS
@@ -63,8 +64,9 @@ def plain_call(body: str) -> ChatCall:
     return replace(call({"model": "m", "messages": [USER]}), request=plain)
 
 
-def general(plain: ChatCall) -> ChatCall:
-    return replace(plain, request=replace(plain.request, is_plain=False))
+def general(plain: ChatCall, body: str) -> ChatCall:
+    request = replace(plain.request, is_plain=False, plain=None, converted_body=json.loads(body))
+    return replace(plain, request=request)
 
 
 @cache
@@ -78,16 +80,21 @@ def models(provider: str) -> list[str]:
 def request_fields(
     translator: Translator, call: ChatCall, deployment: Deployment
 ) -> dict[str, Any] | tuple[str, str | None]:
-    """Return the fields of the request without `parse_plain`, or the message and the parameter of its error."""
+    """Return the fields of the request without `parse_plain`, or the message and the parameter of its error.
+
+    The order of names in its body, and of those that it ignores, is free.
+    """
     try:
         request = translator.build_request(call, deployment)
     except InvalidRequest as error:
         return error.message, error.param
-    return {name: value for name, value in structs.asdict(request).items() if name != "parse_plain"}
+    fields = {name: value for name, value in structs.asdict(request).items() if name != "parse_plain"}
+    return fields | {"body": encode_canonical(decode(request.body)), "ignored": sorted(request.ignored)}
 
 
-def check(translator: Translator, call: ChatCall, deployment: Deployment) -> None:
-    expected = general(call)
+def check(translator: Translator, body: str, deployment: Deployment) -> None:
+    call = plain_call(body)
+    expected = general(call, body)
     assert request_fields(translator, call, deployment) == request_fields(translator, expected, deployment)
     assert translator.signs_reasoning(call, deployment) == translator.signs_reasoning(expected, deployment)
     assert translator.media_urls(expected, deployment) == {}
@@ -100,7 +107,7 @@ def test_every_model_gets_a_plain_request_as_any_other(provider: str) -> None:
         deployment = Deployment(provider, model, HOST, region="eu-central-1")
         for fields in BODIES:
             body = json.dumps({"model": f"{provider}/{model}", "messages": [USER], **fields})
-            check(translator, plain_call(body), deployment)
+            check(translator, body, deployment)
 
 
 @settings(max_examples=300, deadline=None)
@@ -118,13 +125,14 @@ def test_any_fields_in_any_order_go_out_as_they_do_one_by_one(
     pairs = [*{"model": "x", "messages": messages, **fields}.items()]
     random.shuffle(pairs)
     deployment = Deployment(provider, model, HOST, region="eu-central-1")
-    check(REGISTRY.translator(provider, CHAT.name), plain_call(json.dumps(dict(pairs))), deployment)
+    check(REGISTRY.translator(provider, CHAT.name), json.dumps(dict(pairs)), deployment)
 
 
 @pytest.mark.parametrize("provider", sorted(ROWS))
 def test_every_provider_of_the_dialect_takes_plain_texts_as_they_came(provider: str) -> None:
-    plain = plain_call(json.dumps({"model": "m", "messages": [SYSTEM, USER]}))
-    assert build_plain(plain.request, plain_model("m", ROWS[provider].quirks)) is not None
+    plain = plain_call(json.dumps({"model": "m", "messages": [SYSTEM, USER]})).request.plain
+    assert plain is not None
+    assert build_plain(plain, plain_model("m", ROWS[provider].quirks)) is not None
 
 
 def test_a_request_of_another_dialect_is_checked_for_what_its_translation_lost() -> None:

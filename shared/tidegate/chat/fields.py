@@ -6,7 +6,7 @@ clients Tidegate serves (OpenRouter, vLLM, LiteLLM's proxy fields).
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from tidegate.chat.messages import Message
 from tidegate.chat.reasoning import Effort, ReasoningOptions, ThinkingOptions
@@ -129,20 +129,20 @@ class PlainBody(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A body in which nothing needs a look by itself: texts, and fields that most models take as they are sent.
 
     It has no option of the gateway, no media, tools or reasoning, and no null. A body that fits is valid: `ChatFields`
-    fits too. The defaults only stand for absent fields.
+    fits too. It is encoded as it was sent: without absent fields, and with whole numbers as such.
     """
 
     model: Name
     messages: Annotated[list[PlainMessage], Messages]
-    stream: bool = False
-    stream_options: dict[str, bool] = {}
-    temperature: Temperature = 0
-    top_p: TopP = 0
-    n: Choices = 1
-    max_tokens: TokenLimit = 1
-    max_completion_tokens: TokenLimit = 1
-    stop: str | list[str] = ""
-    seed: Seed = 0
-    presence_penalty: Penalty = 0
-    frequency_penalty: Penalty = 0
-    user: str = ""
+    stream: bool | UnsetType = UNSET
+    stream_options: dict[str, bool] | UnsetType = UNSET
+    temperature: Annotated[int, Meta(ge=0, le=2)] | Temperature | UnsetType = UNSET
+    top_p: Annotated[int, Meta(ge=0, le=1)] | TopP | UnsetType = UNSET
+    n: Choices | UnsetType = UNSET
+    max_tokens: TokenLimit | UnsetType = UNSET
+    max_completion_tokens: TokenLimit | UnsetType = UNSET
+    stop: str | list[str] | UnsetType = UNSET
+    seed: Seed | UnsetType = UNSET
+    presence_penalty: Annotated[int, Meta(ge=-2, le=2)] | Penalty | UnsetType = UNSET
+    frequency_penalty: Annotated[int, Meta(ge=-2, le=2)] | Penalty | UnsetType = UNSET
+    user: str | UnsetType = UNSET

@@ -42,9 +42,6 @@ decode_plain = msgspec.json.Decoder(PlainBody).decode
 A plain body has nothing that `decode_body`, `convert` or `ignored_paths` would refuse or note besides.
 """
 
-_object_decoder: msgspec.json.Decoder[JsonObject] = msgspec.json.Decoder(dict)
-decode_object = _object_decoder.decode
-
 NOT_PLAIN = (msgspec.DecodeError, UnicodeDecodeError)
 
 
@@ -53,15 +50,14 @@ def convert_plain(raw: JsonObject) -> ChatFields:
     return msgspec.convert(raw, ChatFields)
 
 
-def is_plain_body(body: JsonObject) -> bool:
-    """Return True for a plain body. The names of their fields tell most others."""
+def find_plain_body(body: JsonObject) -> PlainBody | None:
+    """Return what is known of a plain body, None for every other one. The names of their fields tell most others."""
     if not body.keys() <= _PLAIN_NAMES:
-        return False
+        return None
     try:
-        msgspec.convert(body, PlainBody)
+        return msgspec.convert(body, PlainBody)
     except msgspec.ValidationError:
-        return False
-    return True
+        return None
 
 
 def decode_body(body: bytes) -> JsonObject:

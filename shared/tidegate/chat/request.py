@@ -6,11 +6,11 @@ Source: https://platform.openai.com/docs/api-reference/chat/create (2026).
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
 
-from msgspec import Struct, field, structs
+from msgspec import UNSET, Struct, field, structs, to_builtins
 from msgspec.structs import force_setattr, replace
 
 from tidegate.chat.estimate import PromptEstimates, estimate_prompt, estimate_texts
-from tidegate.chat.fields import ChatFields, JsonObjectFormat, JsonSchemaFormat
+from tidegate.chat.fields import ChatFields, JsonObjectFormat, JsonSchemaFormat, PlainBody
 from tidegate.chat.messages import UserMessage, message_texts
 from tidegate.chat.parse import (
     FIELD_NAMES,
@@ -19,10 +19,9 @@ from tidegate.chat.parse import (
     convert_changes,
     convert_plain,
     decode_body,
-    decode_object,
     decode_plain,
+    find_plain_body,
     ignored_paths,
-    is_plain_body,
 )
 from tidegate.chat.reasoning import Reasoning, unify_reasoning
 from tidegate.chat.worst_case import worst_case_tokens
@@ -53,13 +52,13 @@ _NO_OPTIONS = GatewayFields()
 class ChatRequest(Struct, frozen=True):
     """A chat request: its `body` as sent, in `sent_bytes`, and its validated `fields`. Never change `body`.
 
-    `model`, `stream` and `options` are what the fields say, as a call asks for them many times. `is_plain`: `PlainBody`
-    fits the body. `origin` is the request as its caller sent it, if that was in another dialect. `converted_fields` is
-    None until `fields` of a plain request are needed.
+    `model`, `stream` and `options` are what the fields say, as a call asks for them many times. `is_plain`: `plain` is
+    the body. `origin` is the request as its caller sent it, if that was in another dialect. `converted_fields` and
+    `converted_body` are None until `fields` or `body` of a plain request are needed.
     """
 
     converted_fields: ChatFields | None
-    body: JsonObject
+    converted_body: JsonObject | None
     reasoning: Reasoning | None
     model: str
     stream: bool
@@ -68,6 +67,7 @@ class ChatRequest(Struct, frozen=True):
     sent_bytes: int = 0
     size: int = 0
     is_plain: bool = False
+    plain: PlainBody | None = None
     estimates: PromptEstimates = field(default_factory=PromptEstimates)
     origin: Origin | None = None
 
@@ -81,33 +81,44 @@ class ChatRequest(Struct, frozen=True):
         return fields
 
     @property
+    def body(self) -> JsonObject:
+        """The body as sent. Most plain requests are sent, billed and checked without it."""
+        body = self.converted_body
+        if body is None:
+            body = to_builtins(self.plain)
+            force_setattr(self, "converted_body", body)
+        return body
+
+    @property
     def includes_usage(self) -> bool:
-        if self.is_plain:
-            plain_options = self.body.get("stream_options")
-            return isinstance(plain_options, dict) and plain_options.get("include_usage") is True
+        plain = self.plain
+        if plain is not None:
+            return plain.stream_options is not UNSET and plain.stream_options.get("include_usage") is True
         options, usage = self.fields.stream_options, self.fields.usage
         return bool((options and options.include_usage) or (usage and usage.include))
 
     @property
     def choices(self) -> int:
-        if self.is_plain:
-            # A plain body has whole numbers here.
-            return self.body.get("n", 1)  # pyright: ignore[reportReturnType]
+        plain = self.plain
+        if plain is not None:
+            return 1 if plain.n is UNSET else plain.n
         return self.fields.n or 1
 
     @property
     def output_limit(self) -> int | None:
         """See `Request.output_limit`. `max_completion_tokens` overrides `max_tokens`."""
-        if self.is_plain:
-            body = self.body
-            # A plain body has whole numbers here.
-            return body.get("max_completion_tokens") or body.get("max_tokens")  # pyright: ignore[reportReturnType]
+        plain = self.plain
+        if plain is not None:
+            limit = plain.max_tokens if plain.max_completion_tokens is UNSET else plain.max_completion_tokens
+            return None if limit is UNSET else limit
         fields = self.fields
         return fields.max_completion_tokens or fields.max_tokens
 
     @property
     def streams_plain_text(self) -> bool:
-        """Log probabilities and speech repeat the text."""
+        """Log probabilities and speech repeat the text. A plain request has neither."""
+        if self.is_plain:
+            return True
         modalities = self.body.get("modalities")
         return not (self.body.get("logprobs") or (isinstance(modalities, list) and "audio" in modalities))
 
@@ -124,15 +135,19 @@ class ChatRequest(Struct, frozen=True):
         return self if self.origin is None else replace(self, origin=self.origin.without_body())
 
     def with_model(self, model: str) -> "ChatRequest":
-        fields = structs.replace(self.fields, model=model)
-        return replace(self, converted_fields=fields, model=model, options=fields, body={**self.body, "model": model})
+        changed = {"model": model}
+        return replace(self._with_values(changed, self.body | changed), model=model)
 
     def with_output_limit(self, limit: int) -> "ChatRequest":
         """See `Request.with_output_limit`. Sets the fields that the caller used."""
         names = [name for name in ("max_tokens", "max_completion_tokens") if getattr(self.fields, name) is not None]
         limits = dict.fromkeys(names or ["max_completion_tokens"], limit)
-        fields = structs.replace(self.fields, **limits)
-        return replace(self, converted_fields=fields, options=fields, body={**self.body, **limits})
+        return self._with_values(limits, self.body | limits)
+
+    def _with_values(self, values: Mapping[str, Json], body: JsonObject) -> "ChatRequest":
+        """Return this request with other values, which are valid; `body` has them."""
+        fields, plain = structs.replace(self.fields, **values), self.plain and structs.replace(self.plain, **values)
+        return replace(self, converted_fields=fields, converted_body=body, options=fields, plain=plain)
 
     def with_body(self, body: JsonObject) -> "ChatRequest":
         """See `Request.with_body`. A field that is the same object in this request's body is not validated again."""
@@ -146,7 +161,7 @@ class ChatRequest(Struct, frozen=True):
 
     def _with_fields(self, fields: ChatFields, body: JsonObject) -> "ChatRequest":
         origin = self.origin and self.origin.without_body()
-        return replace(_new_request(fields, body, self.sent_bytes, is_plain=is_plain_body(body)), origin=origin)
+        return replace(_new_request(fields, body, self.sent_bytes, find_plain_body(body)), origin=origin)
 
     def estimate_prompt(self) -> int:
         estimates = self.estimates
@@ -173,10 +188,9 @@ class ChatRequest(Struct, frozen=True):
         return worst_case_tokens(fields, body, self.choices, limit, model, sent, self.estimates, tokens)
 
     def prompt_texts(self) -> Sequence[str]:
-        if self.is_plain:
-            # Each of its messages is an object whose content is a text.
-            messages: list[dict[str, str]] = self.body["messages"]  # pyright: ignore[reportAssignmentType]
-            return [message["content"] for message in messages]
+        plain = self.plain
+        if plain is not None:
+            return [message.content for message in plain.messages]
         return message_texts(self.fields.messages)
 
     def reasoning_turns(self) -> Mapping[int, str]:
@@ -225,13 +239,13 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     if sent_bytes > LONG_BYTES:  # to decode a long text twice takes its time
         return build_chat_request(decode_body(body), sent_bytes)
     try:
-        plain, raw = decode_plain(body), decode_object(body)
+        plain = decode_plain(body)
     except NOT_PLAIN:
         raw = decode_body(body)
-        return _new_request(convert(raw), raw, sent_bytes, is_plain=False)
-    size = sent_bytes + PART_BYTES * len(plain.messages)
+        return _new_request(convert(raw), raw, sent_bytes, None)
+    size, stream = sent_bytes + PART_BYTES * len(plain.messages), plain.stream is True
     # By position, in the order of `ChatRequest`: each call makes one.
-    return ChatRequest(None, raw, None, plain.model, plain.stream, _NO_OPTIONS, (), sent_bytes, size, True)
+    return ChatRequest(None, None, None, plain.model, stream, _NO_OPTIONS, (), sent_bytes, size, True, plain)
 
 
 def build_chat_request(raw: JsonObject, sent_bytes: int = 0) -> ChatRequest:
@@ -239,13 +253,14 @@ def build_chat_request(raw: JsonObject, sent_bytes: int = 0) -> ChatRequest:
 
     Raises `InvalidRequest`, with the field's path in `param`.
     """
-    return _new_request(convert(raw), raw, sent_bytes, is_plain=is_plain_body(raw))
+    return _new_request(convert(raw), raw, sent_bytes, find_plain_body(raw))
 
 
-def _new_request(fields: ChatFields, body: JsonObject, sent_bytes: int, *, is_plain: bool) -> ChatRequest:
+def _new_request(fields: ChatFields, body: JsonObject, sent_bytes: int, plain: PlainBody | None) -> ChatRequest:
+    is_plain = plain is not None
     return ChatRequest(
         converted_fields=fields,
-        body=body,
+        converted_body=body,
         reasoning=None if is_plain else unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking),
         model=fields.model,
         stream=fields.stream is True,
@@ -254,6 +269,7 @@ def _new_request(fields: ChatFields, body: JsonObject, sent_bytes: int, *, is_pl
         sent_bytes=sent_bytes,
         size=sent_bytes + PART_BYTES * len(fields.messages),
         is_plain=is_plain,
+        plain=plain,
     )
 
 

@@ -216,7 +216,7 @@ def test_an_effort_is_a_text(provider: str, model: str) -> None:
     """Pitfall 58: no provider of chat completions takes the object."""
     body = {"model": "x", "input": HELLO, "reasoning": {"effort": "low", "summary": "auto"}}
     request: Any = RESPONSES.parse(CHAT, json.dumps(body).encode())
-    request = replace(request, body=request.translated().body, origin=None)
+    request = replace(request, converted_body=request.translated().body, origin=None)
     translator = Registry().translator(provider, "chat")
     deployment = Deployment(provider, model, "https://host.invalid/v1")
     sent = json.loads(translator.build_request(replace(call(asking()), request=request), deployment).body)

@@ -95,15 +95,14 @@ class OpenAI(Struct, frozen=True, dict=True):
         return dict(parts.urls_to_fetch(self.row.quirks.files, call.request.fields.messages))
 
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
-        if call.request.is_plain:
+        plain_body = call.request.plain
+        if plain_body is not None:
             plain = self._remembered_plain_calls.get(deployment) or self._remember_plain_calls(call, deployment)
-            body = None if plain.model is None else request.build_plain(call.request, plain.model)
+            body = None if plain.model is None else request.build_plain(plain_body, plain.model)
             if body is not None:
                 ignored = ()
                 # By position, in the order of `UpstreamRequest`: each plain call makes one.
-                return UpstreamRequest(
-                    plain.url, encode(body), plain.headers, plain.auth, ignored, call.id, plain.parse_plain
-                )
+                return UpstreamRequest(plain.url, body, plain.headers, plain.auth, ignored, call.id, plain.parse_plain)
         return self._build_request(call, deployment)
 
     def _build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:

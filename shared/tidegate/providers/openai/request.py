@@ -3,11 +3,12 @@
 Sources: https://platform.openai.com/docs/api-reference/chat/create (2026), and what each provider's row cites.
 """
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
-from tidegate.chat.messages import AssistantMessage
-from tidegate.chat.request import ChatCall, ChatRequest
-from tidegate.json import JsonObject
+from tidegate.chat.fields import PlainBody
+from tidegate.chat.request import ChatCall
+from tidegate.json import JsonObject, encode
 from tidegate.providers.openai import legacy_functions, messages, thinking, tool_names, tools
 from tidegate.providers.openai.quirks import LimitField, ModelRule, Quirks
 from tidegate.providers.openai.request_builder import OpenAIRequestBuilder, rule_for
@@ -19,14 +20,14 @@ _LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 class PlainModel(Struct, frozen=True):
     """Tells how plain requests to one model are sent, by its rule and its provider's quirks.
 
-    `name` is the model's name as sent, `limit_field` the only output limit that it accepts. `changed_fields` are not
-    sent as they came. The field `continues` marks a last message of the assistant. With `stream_usage`, streams can end
-    with their usage.
+    `name` is the model's name as sent, `limit_field` the only output limit that it accepts. `changed_fields` are those
+    of a plain body that are not sent as they came. The field `continues` marks a last message of the assistant. With
+    `stream_usage`, streams can end with their usage.
     """
 
     name: str
     limit_field: LimitField | None
-    changed_fields: frozenset[str]
+    changed_fields: tuple[str, ...]
     continues: str | None
     stream_usage: bool
 
@@ -40,22 +41,43 @@ def plain_model(model: str, quirks: Quirks) -> PlainModel:
         changed_fields |= rule.unsupported_reasoning
     if limit_field in changed_fields:
         changed_fields |= _LIMITS
-    return PlainModel(_sent_name(model, quirks), limit_field, changed_fields, quirks.continues, quirks.stream_usage)
+    changed = tuple(name for name in PlainBody.__struct_fields__ if name in changed_fields)
+    return PlainModel(_sent_name(model, quirks), limit_field, changed, quirks.continues, quirks.stream_usage)
 
 
-def build_plain(request: ChatRequest, model: PlainModel) -> JsonObject | None:
+def build_plain(plain: PlainBody, model: PlainModel) -> bytes | None:
     """Return the body that `build` makes of a plain request; None if the model does not take all of it as it came."""
-    sent = request.body
-    if not model.changed_fields.isdisjoint(sent) or ("user" in sent and is_email(sent["user"])):
+    for name in model.changed_fields:
+        if getattr(plain, name) is not UNSET:
+            return None
+    if plain.user is not UNSET and is_email(plain.user):
         return None
-    if model.continues is not None and isinstance(request.fields.messages[-1], AssistantMessage):
+    if model.continues is not None and plain.messages[-1].role == "assistant":
         return None
-    body = {**sent, "model": model.name}
-    if "max_tokens" in sent or "max_completion_tokens" in sent:
-        _write_limit(body, model.limit_field)
-    if "stream" in sent or "stream_options" in sent:
-        _write_stream(body, stream=request.stream, usage=model.stream_usage)
-    return body
+    sent = replace(plain, model=model.name)
+    if plain.max_tokens is not UNSET or plain.max_completion_tokens is not UNSET:
+        sent = _with_limit(sent, model.limit_field)
+    if plain.stream is not UNSET or plain.stream_options is not UNSET:
+        sent = _with_stream(sent, usage=model.stream_usage)
+    return encode(sent)
+
+
+def _with_limit(sent: PlainBody, name: LimitField | None) -> PlainBody:
+    """Do what `_write_limit` does."""
+    limit = sent.max_tokens if sent.max_completion_tokens is UNSET else sent.max_completion_tokens
+    if name is None:
+        name = "max_tokens" if sent.max_completion_tokens is UNSET else "max_completion_tokens"
+    if name == "max_tokens":
+        return replace(sent, max_tokens=limit, max_completion_tokens=UNSET)
+    return replace(sent, max_tokens=UNSET, max_completion_tokens=limit)
+
+
+def _with_stream(sent: PlainBody, *, usage: bool) -> PlainBody:
+    """Do what `_write_stream` does."""
+    if sent.stream is not True:
+        return replace(sent, stream=UNSET, stream_options=UNSET)
+    options = {} if sent.stream_options is UNSET else sent.stream_options
+    return replace(sent, stream_options={**options, "include_usage": True} if usage else UNSET)
 
 
 def build(call: ChatCall, model: str, quirks: Quirks) -> OpenAIRequestBuilder:
