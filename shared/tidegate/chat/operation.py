@@ -57,8 +57,14 @@ class ChatOperation(Struct, frozen=True):
         if reasoning is not None and reasoning.exclude:
             for choice in cast(Completion, reply)["choices"]:
                 _strip_reasoning(choice["message"])
-        common = {"id": stamp.id, "object": "chat.completion", "created": stamp.created, "model": stamp.model}
-        return {**common, **reply, "usage": usage, **common}
+        return {
+            **reply,
+            "id": stamp.id,
+            "object": "chat.completion",
+            "created": stamp.created,
+            "model": stamp.model,
+            "usage": usage,
+        }
 
     def stamper(
         self, request: Request, stamp: Stamp, log: ReplyLog, collector: ReasoningCollector | None
