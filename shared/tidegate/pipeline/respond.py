@@ -8,12 +8,12 @@ from tidegate.domain.call import Call
 from tidegate.domain.operation import ReasoningCollector, Reply, ReplyChunk, Stamp
 from tidegate.domain.usage import Bill, Usage
 from tidegate.errors import StoreUnavailable, TidegateError
-from tidegate.offload import offload
+from tidegate.offload import LONG_BYTES, offload
 from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.dispatch import Dispatched
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.settle import update_bill
+from tidegate.pipeline.settle import update_bill, update_short_bill
 from tidegate.policy.metering.billing import usage_with_cost
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,8 @@ async def respond(
         # Reasoning is stored with a tool call alone, and a reply that calls tools has their arguments in `other_text`.
         if observation.other_text:
             reply = await _stamp_with_reasoning(components, reply, dispatched, observation)
+        elif observation.call.request.size <= LONG_BYTES:
+            reply = _stamp_reply(observation, reply, update_short_bill(components, observation))
         else:
             reply = _stamp_reply(observation, reply, await update_bill(components, observation))
     return Answer(

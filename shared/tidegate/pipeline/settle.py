@@ -15,7 +15,7 @@ from tidegate.domain.settlement import billed_amounts, held_bill
 from tidegate.domain.usage import Bill, TokenCounts
 from tidegate.errors import StoreUnavailable
 from tidegate.lazy import load
-from tidegate.offload import LONG_BYTES, offload
+from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation, log_fields
 from tidegate.pipeline.shield import run_shielded
@@ -32,17 +32,24 @@ async def update_bill(components: Components, observation: Observation) -> Bill:
 
     If that fails, the bill is what the call holds: a call is settled, whatever a provider has reported.
     """
+    size = observation.call.request.size
+    observation.bill = bill = await offload(size, partial(_bill_or_hold, components, observation))
+    return bill
+
+
+def update_short_bill(components: Components, observation: Observation) -> Bill:
+    """Do what `update_bill` does, at once: for a call whose request is not larger than `LONG_BYTES`."""
+    observation.bill = bill = _bill_or_hold(components, observation)
+    return bill
+
+
+def _bill_or_hold(components: Components, observation: Observation) -> Bill:
     try:
-        size = observation.call.request.size
-        if size <= LONG_BYTES:
-            observation.bill = _bill(components, observation)
-        else:
-            observation.bill = await offload(size, partial(_bill, components, observation))
+        return _bill(components, observation)
     # Whatever a provider has reported, a fault in reading it must not leave the call unsettled.
     except Exception:
         log.exception("bill.failed", extra={"call_id": observation.call.id})
-        observation.bill = held_bill(observation.hold, observation.call.workspace)
-    return observation.bill
+        return held_bill(observation.hold, observation.call.workspace)
 
 
 def _bill(components: Components, observation: Observation) -> Bill:
