@@ -218,7 +218,7 @@ class Gateway(Components, frozen=True):
                 observation.status = "dry_run"
                 return found
         finally:
-            await run_shielded(_finish(self, observation, None))
+            await _finish(self, observation, None)
 
 
 class AnswerContext(Struct, eq=False):
@@ -247,12 +247,7 @@ class AnswerContext(Struct, eq=False):
             if self.connections.closers:
                 await self.connections.close()
         finally:
-            if not _ends_at_once(self.gateway, self.observation, self.call_reuse):
-                await run_shielded(_finish(self.gateway, self.observation, self.call_reuse))
-            elif self.call_reuse is None:
-                await settle(self.gateway, self.observation, is_shielded=False)
-            else:
-                await _store_and_settle(self.gateway, self.observation, self.call_reuse, is_shielded=False)
+            await _finish(self.gateway, self.observation, self.call_reuse)
 
 
 async def _check_prompt(guard_run: Guard, observation: Observation) -> Call:
@@ -263,23 +258,21 @@ async def _check_prompt(guard_run: Guard, observation: Observation) -> Call:
         observation.record_verdicts(guard_run.verdicts, "input")
 
 
-def _ends_at_once(components: Components, observation: Observation, call_reuse: CallReuse | None) -> bool:
-    """True if neither the call's record nor what is stored of it waits: so it needs no task that shields it."""
-    if not components.meter.records_at_once or observation.call.request.origin is not None:
-        return False
-    has_bill = observation.bill is not None or not observation.sent
-    is_only_stored = has_bill and observation.trace is None and components.open_telemetry is None
-    return is_only_stored and (call_reuse is None or call_reuse.stores_at_once(observation))
-
-
 def _finish(
     components: Components, observation: Observation, call_reuse: CallReuse | None
 ) -> Coroutine[object, object, object]:
-    """Return the work that ends a call: most are only settled."""
-    is_kept = call_reuse is not None or observation.call.request.origin is not None
-    if is_kept or observation.trace is not None or components.open_telemetry is not None:
-        return _store_and_settle(components, observation, call_reuse)
-    return settle(components, observation)
+    """Return the work that ends a call, which no cancellation interrupts: most calls are only settled."""
+    is_reported = observation.trace is not None or components.open_telemetry is not None
+    if is_reported or observation.call.request.origin is not None:
+        return run_shielded(_store_and_settle(components, observation, call_reuse))
+    has_bill = observation.bill is not None or not observation.sent
+    at_once = has_bill and components.meter.records_at_once
+    at_once = at_once and (call_reuse is None or call_reuse.stores_at_once(observation))
+    if call_reuse is None:
+        work = settle(components, observation, is_shielded=not at_once)
+    else:
+        work = _store_and_settle(components, observation, call_reuse, is_shielded=not at_once)
+    return work if at_once else run_shielded(work)  # what waits for nothing needs no task that shields it
 
 
 async def _store_and_settle(

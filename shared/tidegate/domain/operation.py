@@ -72,9 +72,7 @@ class Request(Protocol):
 
     @property
     def size(self) -> int:
-        """The work that the request makes, as bytes of one text that would make it: `sent_bytes`, and more for each of
-        its messages or texts.
-        """
+        """The work that the request makes, in bytes of one text: `sent_bytes`, and more for each message or text."""
         ...
 
     @property
@@ -191,9 +189,8 @@ class ReplyLog:
     """The usage, finish reason and texts of one call's replies so far, for billing and records.
 
     The texts are those of `GeneratedText`. `price_fields` are the fields of replies that name what is charged at a
-    price of its own, such as the service tier; `audio_characters` are those of sound in base64.
-
-    No struct: to set an attribute of a struct takes four times as long, and a call sets twenty.
+    price of its own, such as the service tier; `audio_characters` are those of sound in base64. It is not a struct: to
+    set an attribute of a struct takes four times as long, and a call sets twenty.
     """
 
     __slots__ = (
