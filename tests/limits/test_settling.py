@@ -95,6 +95,19 @@ async def test_a_bill_that_cannot_be_calculated_is_the_hold(
     assert "bill.failed" in [record.message for record in caplog.records]
 
 
+async def test_a_bill_without_a_thread_is_the_hold(
+    endpoint: str | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(settle, "offload", refuse)
+    async with place(endpoint, streams(*STREAM), LIMITS) as here:
+        assert (await here.post({**BODY, "stream": True})).status == 200
+        await settled_for_the_hold(here)
+    assert "bill.failed" in [record.message for record in caplog.records]
+
+
 class Squeamish:
     """A meter that can only write what a call holds."""
 

@@ -32,24 +32,30 @@ async def update_bill(components: Components, observation: Observation) -> Bill:
 
     If that fails, the bill is what the call holds: a call is settled, whatever a provider has reported.
     """
-    size = observation.call.request.size
-    observation.bill = bill = await offload(size, partial(_bill_or_hold, components, observation))
+    try:
+        bill = await offload(observation.call.request.size, partial(_bill, components, observation))
+    # Whatever a provider has reported, a fault in reading it must not leave the call unsettled.
+    except Exception:
+        bill = _bill_of_hold(observation)
+    observation.bill = bill
     return bill
 
 
 def update_short_bill(components: Components, observation: Observation) -> Bill:
     """Do what `update_bill` does, at once: for a call whose request is not larger than `LONG_BYTES`."""
-    observation.bill = bill = _bill_or_hold(components, observation)
+    try:
+        bill = _bill(components, observation)
+    # As in `update_bill`: a fault must not leave the call unsettled.
+    except Exception:
+        bill = _bill_of_hold(observation)
+    observation.bill = bill
     return bill
 
 
-def _bill_or_hold(components: Components, observation: Observation) -> Bill:
-    try:
-        return _bill(components, observation)
-    # Whatever a provider has reported, a fault in reading it must not leave the call unsettled.
-    except Exception:
-        log.exception("bill.failed", extra={"call_id": observation.call.id})
-        return held_bill(observation.hold, observation.call.workspace)
+def _bill_of_hold(observation: Observation) -> Bill:
+    """Log the exception that is handled, and return the bill of all that the call holds."""
+    log.exception("bill.failed", extra={"call_id": observation.call.id})
+    return held_bill(observation.hold, observation.call.workspace)
 
 
 def _bill(components: Components, observation: Observation) -> Bill:
