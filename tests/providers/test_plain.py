@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from tidegate.errors import TidegateError
 from tidegate.providers import Registry
 from tidegate.providers.base import Provider, StreamEvent
 from tidegate.providers.openai import completion, usage
-from tidegate.providers.openai.plain import decode_chunk, plain_completion
+from tidegate.providers.openai.plain import decode_chunk, decode_text_chunk, plain_completion
 from tidegate.providers.openai.provider import OpenAI
 from tidegate.upstream.sse import SseDecoder
 
@@ -99,6 +99,7 @@ _DELTAS = _objects(
     tool_calls=_JUNK,
     annotations=_JUNK,
 )
+_TEXT_DELTAS = st.fixed_dictionaries({"content": _TEXTS})
 _ENDS = _objects(
     {"finish_reason": _REASONS, "content_filter_results": _FILTERED, "native_finish_reason": _REASONS},
     **{"usage": _USAGE, "error": _JUNK, "seed": _JUNK, "finish_reason": _JUNK, "logprobs": _JUNK, "index": _JUNK},
@@ -128,7 +129,11 @@ def _streams(draw: st.DrawFn) -> list[list[StreamEvent]]:
 
     def event() -> StreamEvent:
         choices: list[dict[str, Any]] = [
-            {"index": draw(st.sampled_from([0, 0, 0, 1])), "delta": draw(_DELTAS), **draw(_ENDS)}
+            {
+                "index": draw(st.sampled_from([0, 0, 0, 1])),
+                "delta": draw(_TEXT_DELTAS | _DELTAS),
+                **draw(st.just({}) | _ENDS),
+            }
             for _ in range(draw(st.sampled_from([1, 1, 1, 0, 2])))
         ]
         return StreamEvent(draw(_TYPES), json.dumps({"choices": choices, **envelope, **draw(_CHANGES)}))
@@ -141,6 +146,29 @@ def _streams(draw: st.DrawFn) -> list[list[StreamEvent]]:
 @given(st.sampled_from(_PROVIDERS), _streams())
 def test_any_stream_gives_the_same_chunks_without_schemas(provider: Provider, batches: list[list[StreamEvent]]) -> None:
     _check(provider, batches)
+
+
+def _envelope(reply_id: str = "a", created: int = 1, model: str = "m") -> dict[str, Any]:
+    return {"id": reply_id, "created": created, "model": model}
+
+
+_TEXT_EVENTS = st.tuples(
+    st.builds(_envelope, st.sampled_from("ab"), st.integers(1, 2), st.sampled_from("mmmn")),
+    st.fixed_dictionaries(
+        {"index": st.sampled_from([0, 0, 0, 0, 1]), "delta": _TEXT_DELTAS | _DELTAS},
+        optional={"finish_reason": st.sampled_from([None, "", "stop"]), "logprobs": st.sampled_from([None, {}])},
+    ),
+)
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(_PROVIDERS[:3]), st.lists(_TEXT_EVENTS, min_size=3, max_size=12))
+def test_a_whole_text_gives_the_same_chunks_without_schemas(provider: Provider, events: list[tuple[Any, Any]]) -> None:
+    begin: dict[str, Any] = {"index": 0, "delta": {"role": "assistant", "content": ""}}
+    end: dict[str, Any] = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    pieces = [(_envelope(), begin), *events, *((_envelope(), {**end, "index": index}) for index in (0, 1))]
+    sent = [StreamEvent("message", json.dumps({**each, "choices": [choice]})) for each, choice in pieces]
+    _check(provider, [[event] for event in [*sent, StreamEvent("message", "[DONE]")]])
 
 
 @settings(max_examples=300)
@@ -270,6 +298,7 @@ def test_the_chunks_of_a_text_are_cleaned_once() -> None:
     events = SseDecoder().feed((CASES / "openai" / "stream" / "upstream.sse").read_bytes())
     plain = [event for event in events if _is_plain(event)]
     assert len(plain) == len(events) - 1  # `[DONE]`
+    assert sum(map(_is_text, events)) == len(events) - 4  # the role, the finish and the usage
 
 
 @all_needed
@@ -282,8 +311,16 @@ def test_most_recorded_chunks_are_plain(provider: str, share: float) -> None:
 
 
 def _is_plain(event: StreamEvent) -> bool:
+    return _is_read(decode_chunk, event)
+
+
+def _is_text(event: StreamEvent) -> bool:
+    return _is_read(decode_text_chunk, event)
+
+
+def _is_read(decode: Callable[[str | bytes], object], event: StreamEvent) -> bool:
     try:
-        decode_chunk(event.data)
+        decode(event.data)
     except msgspec.DecodeError:
         return False
     return True

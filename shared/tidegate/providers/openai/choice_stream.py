@@ -20,7 +20,7 @@ class OpenAIChoiceStream:
         self.finish_reason: FinishReason | None = None
         self.has_annotations = False
         self.passes_texts = False
-        """True once a text has passed as it was: each further one would."""
+        """True if the last delta was a text alone, which passed as it was: another one would, too."""
         self._reason: Json = None
         self._native_reason: Json = None
         self._has_started = self._has_content = self._has_function_call = False
@@ -33,9 +33,10 @@ class OpenAIChoiceStream:
         if self._has_started and self._tags is None and "content" in raw_delta:  # the common cases
             content, size = raw_delta["content"], len(raw_delta)
             if content and type(content) is str and (size == 1 or (size == 2 and "role" in raw_delta)):
-                self._has_content = self.passes_texts = True
+                self._has_content, self.passes_texts = True, size == 1
                 return raw_delta if size == 1 else {"content": content}
         delta = self._clean(raw_delta)
+        self.passes_texts = False
         self._has_content = self._has_content or bool(delta)
         if self._has_started:
             return delta or None

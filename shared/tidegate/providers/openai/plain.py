@@ -44,6 +44,38 @@ class PlainChunk(Struct, forbid_unknown_fields=True):
     p: Any = None
 
 
+class _TextDelta(Struct, forbid_unknown_fields=True, gc=False):
+    content: _Word
+
+
+class _TextChoice(Struct, forbid_unknown_fields=True, gc=False):
+    index: Literal[0]
+    delta: _TextDelta
+    finish_reason: None = None
+    native_finish_reason: None = None
+    logprobs: None = None
+    text: str | None = None
+    seed: None = None
+    token_ids: None = None
+    content_filter_results: None = None
+
+
+class _TextChunk(Struct, forbid_unknown_fields=True, gc=False):
+    """The most frequent plain chunk: a piece of the first choice's text, and nothing else."""
+
+    id: _Word
+    created: int
+    model: _Word
+    choices: tuple[_TextChoice]
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    provider: str | None = None
+    usage: None = None
+    object: str | None = None
+    obfuscation: str | None = None
+    p: str | None = None
+
+
 class PlainMessage(Struct, forbid_unknown_fields=True, gc=False):
     """A message without any other field."""
 
@@ -147,6 +179,9 @@ decode_text = msgspec.json.Decoder(TextCompletion).decode
 
 decode_completion = msgspec.json.Decoder(PlainCompletion).decode
 """Decode a completion. Raises `msgspec.DecodeError` for one that is not plain, whatever its usage."""
+
+decode_text_chunk = msgspec.json.Decoder(_TextChunk).decode
+"""Decode a chunk. Raises `msgspec.DecodeError` for one that has more, or less, than a piece of the first text."""
 
 decode_chunk = msgspec.json.Decoder(PlainChunk).decode
 """Decode a chunk. Raises `msgspec.DecodeError` for one that is not plain."""

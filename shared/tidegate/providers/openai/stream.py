@@ -20,7 +20,7 @@ from tidegate.providers.base import StreamEvent, StreamTranslator
 from tidegate.providers.openai import failure, normalise, usage
 from tidegate.providers.openai.choice_stream import OpenAIChoiceStream
 from tidegate.providers.openai.completion import choice_content, clean_logprobs
-from tidegate.providers.openai.plain import PlainChunk, decode_chunk
+from tidegate.providers.openai.plain import PlainChunk, decode_chunk, decode_text_chunk
 from tidegate.providers.openai.quirks import Quirks
 
 _NOISE = frozenset({"obfuscation", "p", "x_groq", "choices", "usage", "object", "citations", "search_results"})
@@ -48,8 +48,8 @@ class _OpenAIStreamTranslator:
     """
 
     __slots__ = (
-        *("_done_ends", "_envelope", "_misses", "_other_fields", "_plain_chunk", "_plain_envelope", "_provider"),
-        *("_sources", "_streams", "_think_tags", "_usage", "done"),
+        *("_done_ends", "_envelope", "_first", "_misses", "_other_fields", "_plain_chunk", "_plain_envelope"),
+        *("_provider", "_sources", "_streams", "_text_misses", "_think_tags", "_usage", "done"),
     )
 
     def __init__(self, provider: str, quirks: Quirks) -> None:
@@ -58,9 +58,11 @@ class _OpenAIStreamTranslator:
         self._think_tags = quirks.think_tags
         self._done_ends = quirks.done_ends
         self._streams: dict[int, OpenAIChoiceStream] = {}
+        self._first: OpenAIChoiceStream | None = None
+        """The choice 0, once it has begun."""
         self._usage = self._sources = self._envelope = self._other_fields = self._plain_chunk = _NO_FIELDS
         self._plain_envelope: tuple[str | None, ...] = ()
-        self._misses = 0
+        self._misses = self._text_misses = 0
 
     def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
         """Append the chunk of this event to `out`, if there is one. Raises `UpstreamError`."""
@@ -68,6 +70,23 @@ class _OpenAIStreamTranslator:
         if data == "[DONE]":
             self.done = True
             return
+        first = self._first
+        if first is not None and first.passes_texts and self._text_misses < _MAX_MISSES and event.type == "message":
+            try:
+                piece = decode_text_chunk(data)
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                self._text_misses += 1
+            else:
+                self._text_misses = 0
+                envelope = piece.model, piece.system_fingerprint, piece.service_tier, piece.provider
+                if envelope == self._plain_envelope:
+                    text = self._plain_chunk.copy()
+                    text["id"], text["created"] = piece.id, piece.created
+                    delta: Json = {"content": piece.choices[0].delta.content}
+                    text["choices"] = [{"index": 0, "delta": delta, "finish_reason": None}]
+                    # Unknown fields pass through a TypedDict.
+                    out.append(text)  # pyright: ignore[reportArgumentType]
+                    return
         plain, envelope = None, ()
         if self._misses < _MAX_MISSES and event.type == "message":
             try:
@@ -92,17 +111,15 @@ class _OpenAIStreamTranslator:
             self._usage = merge_counts(self._usage, plain.usage)
         choices: list[Json] = []
         for each in plain.choices:
-            stream, delta = self._streams.get(each.index), each.delta
+            stream = self._streams.get(each.index)
             if stream is None or each.finish_reason or each.content_filter_results:
                 filtered = each.content_filter_results
                 extras: JsonObject = {"content_filter_results": filtered} if filtered else _NO_FIELDS
                 finish = each.finish_reason, each.native_finish_reason
-                choice = self._add(each.index, delta, finish, None, extras)
+                choice = self._add(each.index, each.delta, finish, None, extras)
                 if choice is not None:
                     choices.append(choice)
-                continue
-            is_text = len(delta) == 1 and "content" in delta and type(delta["content"]) is str and delta["content"]
-            if (is_text and stream.passes_texts) or (delta := stream.add(delta)) is not None:
+            elif (delta := stream.add(each.delta)) is not None:
                 choices.append({"index": each.index, "delta": delta, "finish_reason": None})
         if not choices:
             self._store_fields(structs.asdict(plain))
@@ -215,6 +232,8 @@ class _OpenAIStreamTranslator:
         stream = self._streams.get(index)
         if stream is None:
             stream = self._streams[index] = OpenAIChoiceStream(self._think_tags)
+            if index == 0:
+                self._first = stream
         clean_delta = stream.add(delta)
         if finish[0]:
             stream.set_finish(*finish, extras)
