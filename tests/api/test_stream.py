@@ -29,6 +29,9 @@ class SlowClient:
     def unwatch(self) -> None:
         pass
 
+    def begin_reply(self, status: int, lines: bytes) -> bool:
+        return False
+
     def write(self, data: bytes) -> bool:
         self.taken.append(data)
         return self.reads.is_set()
@@ -88,8 +91,8 @@ async def test_nothing_passes_what_waits_behind_a_comment() -> None:
 
 async def run(client: SlowClient, script: Callable[[Write, Callable[[], Awaitable[None]]], Awaitable[None]]) -> None:
     reply = ClientReply(cast("Receive", None), client.send, cast("Any", client))
-    with EventStream(cast("Any", Words()), reply, [], 0.05) as stream:
-        await stream.run([], Pushed(script))
+    with EventStream(cast("Any", Words()), reply, b"", 0.05) as stream:
+        await stream.run(b"", Pushed(script))
 
 
 async def test_a_slow_client_is_waited_for() -> None:

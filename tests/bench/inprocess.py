@@ -140,6 +140,10 @@ class _Client:
     async def send_reply(self, status: int, body: bytes, headers: object) -> None:
         self.write_reply(status, body, b"")
 
+    def begin_reply(self, status: int, lines: object) -> bool:
+        self.status = status
+        return True
+
     async def send(self, message: Any) -> None:
         """Take a message of the application."""
         if message["type"] == "http.response.start":

@@ -67,6 +67,9 @@ class Direct:
     def take_body(self) -> bytes | None:
         return None
 
+    def begin_reply(self, status: int, lines: Any) -> bool:
+        return False
+
     def write_reply(self, status: int, body: bytes, lines: Any) -> bool:
         return False
 

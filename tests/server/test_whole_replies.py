@@ -118,7 +118,7 @@ async def test_an_application_may_answer_after_a_head_that_was_refused() -> None
     assert (number, body) == (503, b"ebb")
 
 
-@pytest.mark.parametrize("second", ["a whole reply", "lines", "a start", "a body"])
+@pytest.mark.parametrize("second", ["a whole reply", "lines", "a start", "a start with lines", "a body"])
 async def test_a_second_reply_is_an_error_of_the_application(second: str, caplog: pytest.LogCaptureFixture) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         client = scope["extensions"]["tidegate.client"]
@@ -128,6 +128,8 @@ async def test_a_second_reply_is_an_error_of_the_application(second: str, caplog
                 await client.send_reply(200, b"tide", [TEXT])
             case "lines":
                 client.write_reply(200, b"tide", TEXT_LINE)
+            case "a start with lines":
+                client.begin_reply(200, TEXT_LINE)
             case "a start":
                 await send({"type": "http.response.start", "status": 200})
             case _:

@@ -18,10 +18,15 @@ REQUESTS = {
 }
 
 
-def writing(*headers: tuple[bytes, bytes]) -> Any:
+def writing(*headers: tuple[bytes, bytes], begins: bool = False) -> Any:
+    """An application that writes the parts of its reply at once; also its beginning, if it `begins`."""
+
     async def app(scope: Any, receive: Any, send: Any) -> None:
         client = scope["extensions"]["tidegate.client"]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if begins:
+            assert client.begin_reply(200, b"".join(b"\r\n%b: %b" % header for header in headers))
+        else:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
         for piece in PIECES:
             client.write(piece)
         await send({"type": "http.response.body", "body": b"end"})
@@ -48,6 +53,16 @@ async def test_written_pieces_have_the_bytes_of_messages(
     received: list[bytes] = []
     for make in (writing, sending):
         async with running(make(*headers), QUICK) as server:
+            received.append(re.sub(rb"date: [^\r]+\r\n", b"", await server.all_of(request_)))
+    assert received[0] == received[1] != b""
+
+
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+async def test_a_reply_begun_with_lines_has_the_bytes_of_messages(request_: bytes) -> None:
+    received: list[bytes] = []
+    headers = ((b"content-type", b"text/plain"), (b"x-id", b"a"))
+    for app in (writing(*headers, begins=True), sending(*headers)):
+        async with running(app, QUICK) as server:
             received.append(re.sub(rb"date: [^\r]+\r\n", b"", await server.all_of(request_)))
     assert received[0] == received[1] != b""
 

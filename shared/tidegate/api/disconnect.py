@@ -7,7 +7,7 @@ from typing import Protocol, Self
 
 from starlette.types import Message, Receive, Scope, Send
 
-from tidegate.api.reply import JSON_LINE, JSON_TYPE, HeaderLines, RawHeaders, send_json
+from tidegate.api.reply import JSON_LINE, JSON_TYPE, HeaderLines, RawHeaders, header_pairs, send_json
 
 CLIENT_EXTENSION = "tidegate.client"
 """The ASGI extension in which our own servers give the connection of a request: a `ClientConnection`."""
@@ -32,6 +32,10 @@ class ClientConnection(Protocol):
 
     async def send_reply(self, status: int, body: bytes, headers: RawHeaders) -> None:
         """Send a whole reply in one step. The server says how long it is."""
+        ...
+
+    def begin_reply(self, status: int, lines: HeaderLines) -> bool:
+        """Begin a reply of unknown length. Return False if the server must wait: `send` the start then."""
         ...
 
     def write(self, data: bytes) -> bool:
@@ -121,6 +125,13 @@ class ClientReply:
             self._cancel_block()
             raise
         self.has_begun = True
+
+    async def begin(self, status: int, lines: HeaderLines) -> None:
+        """Begin a reply in parts, which `send` and `write` go on with."""
+        if self.client is not None and self.client.begin_reply(status, lines):
+            self.has_begun = True
+        else:
+            await self.send({"type": "http.response.start", "status": status, "headers": header_pairs(lines)})
 
     def write_reply(self, status: int, body: bytes, lines: HeaderLines) -> bool:
         """End the watch, and write a whole reply in JSON.

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from tidegate.api import errors
 from tidegate.api.disconnect import ClientConnection, ClientReply, client_of
-from tidegate.api.head import answer_headers, answer_lines, early_headers, early_lines, trace_headers
+from tidegate.api.head import answer_lines, early_headers, early_lines, trace_headers
 from tidegate.api.reply import header, header_pairs
 from tidegate.api.request_body import is_json, read_json_body, too_large
 from tidegate.api.source import source_of
@@ -184,11 +184,11 @@ class OperationEndpoint(Struct, frozen=True):
     async def _stream(self, gateway: Gateway, call: Call, started: float, client: ClientReply) -> None:
         surface_stream, keeper = self.surface.open_stream(call.request), _conversation_keeper(gateway, call)
         seconds = self.options.keep_alive_seconds
-        with load(_STREAM, "EventStream")(surface_stream, client, early_headers(call), seconds, keeper) as stream:
+        with load(_STREAM, "EventStream")(surface_stream, client, early_lines(call), seconds, keeper) as stream:
             async with gateway.answer(call) as answer:
                 # The call streams, so its answer has batches.
                 assert answer.batches is not None  # noqa: S101
-                await stream.run(answer_headers(answer, started), answer.batches)
+                await stream.run(answer_lines(answer, started), answer.batches)
 
     async def _fail(self, reply: ClientReply, error: TidegateError, call: Call | None) -> bool:
         """Send the error as the reply, or as the last event of a stream. Return False if it is too late for either."""

@@ -51,11 +51,6 @@ def answer_lines(answer: Answer, started: float) -> HeaderLines:
     return lines if answer.headroom is UNLIMITED_HEADROOM else lines + _limit_lines(answer.headroom)
 
 
-def answer_headers(answer: Answer, started: float) -> RawHeaders:
-    """Return `answer_lines` as ASGI has them."""
-    return header_pairs(answer_lines(answer, started))
-
-
 @lru_cache(maxsize=16)
 def _line_start(name: bytes) -> bytes:
     return b"\r\n%b: " % name

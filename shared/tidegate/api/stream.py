@@ -8,7 +8,7 @@ from typing import Self, TypeAlias
 from starlette.types import Message
 
 from tidegate.api.disconnect import ClientReply
-from tidegate.api.reply import RawHeaders
+from tidegate.api.reply import HeaderLines
 from tidegate.domain.operation import ReplyChunk
 from tidegate.domain.surface import SurfaceStream
 from tidegate.errors import TidegateError
@@ -21,10 +21,7 @@ EventRecorder: TypeAlias = Callable[[], Callable[[bytes], None] | None]
 """See `pipeline.respond.StampedStream.event_recorder`."""
 
 _EVENT_STREAM = b"text/event-stream; charset=utf-8"
-_HEADERS: RawHeaders = [
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
+_FIRST_LINES: HeaderLines = b"\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\ncontent-type: "
 
 _DUE_SHARE = 15 / 16
 """A comment is due when this share of `keep_alive_seconds` has passed: many silent streams then get theirs at once."""
@@ -38,14 +35,14 @@ def error_end(stream: SurfaceStream, error: TidegateError) -> Message:
 class EventStream:
     """One streamed reply. In its context, a keep-alive comment follows `keep_alive_seconds` without an event.
 
-    A comment before the first event begins the reply with `headers` alone: those of the answer are not known yet.
+    A comment before the first event begins the reply with `lines` alone: those of the answer are not known yet.
     `before_end` is awaited before the end of a complete stream is sent. If the client leaves, the context is cancelled,
     and ends without an error.
     """
 
     __slots__ = (
-        *("_before_end", "_began", "_client", "_comment", "_headers", "_is_sending", "_keep_alive_seconds"),
-        *("_last_sent", "_record", "_surface_stream", "_timer", "_unsent", "_write_more"),
+        *("_before_end", "_began", "_client", "_comment", "_is_sending", "_keep_alive_seconds"),
+        *("_last_sent", "_lines", "_record", "_surface_stream", "_timer", "_unsent", "_write_more"),
     )
     _write_more: Callable[[bytes], bool]
     """Set while batches are pushed."""
@@ -54,14 +51,14 @@ class EventStream:
         self,
         surface_stream: SurfaceStream,
         client: ClientReply,
-        headers: RawHeaders,
+        lines: HeaderLines,
         keep_alive_seconds: float,
         before_end: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._surface_stream = surface_stream
         self._client = client
         # Only a stream that is not made of server-sent events names its type.
-        self._headers = [(b"content-type", getattr(surface_stream, "content_type", _EVENT_STREAM)), *headers]
+        self._lines = _FIRST_LINES + getattr(surface_stream, "content_type", _EVENT_STREAM) + lines
         self._keep_alive_seconds = keep_alive_seconds
         self._before_end = before_end
         self._timer = LOOP_TIMERS[asyncio.get_running_loop()]
@@ -87,15 +84,15 @@ class EventStream:
             self._comment.cancel()
         return self._client.__exit__(kind, error, traceback)
 
-    async def run(self, headers: RawHeaders, batches: AsyncGenerator[Sequence[ReplyChunk]]) -> None:
+    async def run(self, lines: HeaderLines, batches: AsyncGenerator[Sequence[ReplyChunk]]) -> None:
         """Send all batches and the end of the stream, or an error event.
 
-        The reply's head gets `headers` too, unless a keep-alive comment has begun the reply.
+        The reply's head gets `lines` too, unless a keep-alive comment has begun the reply.
         """
         try:
-            await self._begin(self._headers + headers)
-            del headers  # an open stream keeps nothing that was sent
-            self._headers = []
+            await self._begin(self._lines + lines)
+            del lines  # an open stream keeps nothing that was sent
+            self._lines = b""
             push: Push | None = getattr(batches, "push", None)
             write_more = self._client.write
             try:
@@ -132,20 +129,20 @@ class EventStream:
         self._is_sending, self._last_sent = True, self._timer.time()
         try:
             if not self._began:
-                await self._send_head(self._headers)
+                await self._send_head(self._lines)
             await self._client.send(_body(self._surface_stream.keep_alive, more=True))
         finally:
             self._is_sending = False
 
-    async def _begin(self, headers: RawHeaders) -> None:
+    async def _begin(self, lines: HeaderLines) -> None:
         if self._comment is not None and not self._comment.done():
             await asyncio.wait({self._comment})
         if not self._began:
-            await self._send_head(headers)
+            await self._send_head(lines)
 
-    async def _send_head(self, headers: RawHeaders) -> None:
+    async def _send_head(self, lines: HeaderLines) -> None:
         self._began = True
-        await self._client.send({"type": "http.response.start", "status": 200, "headers": _HEADERS + headers})
+        await self._client.begin(200, lines)
 
     def _write_at_once(self, batch: Sequence[ReplyChunk]) -> bool:
         """Send a batch without waiting. Return False if `_drain` must be awaited before the next one."""

@@ -91,6 +91,10 @@ class Exchange:
         """Return False: a response waits for its connection to Lambda."""
         return False
 
+    def begin_reply(self, status: int, lines: bytes) -> bool:
+        """Return False: a response waits for its connection to Lambda."""
+        return False
+
     async def send_reply(self, status: int, body: bytes, headers: Headers) -> None:
         """Take a whole response, as `send` takes it in two messages. Its length is left to API Gateway."""
         await self.send({"type": "http.response.start", "status": status, "headers": headers})

@@ -15,12 +15,12 @@ from tidegate.server.digits import CHUNK_STARTS
 from tidegate.server.flow import Flow
 from tidegate.server.refusal import CRASHED, SHUTTING_DOWN, Refusal
 from tidegate.server.request import RepeatedHead, Terms
-from tidegate.server.response import WHOLE, Framing, encode_body, encode_head, encode_whole, join
+from tidegate.server.response import WHOLE, Framing, encode_begin, encode_body, encode_head, encode_whole, join
 from tidegate.server.state import ServerState
 
 log = logging.getLogger(__name__)
 
-_OUT_OF_TURN = "The application sent a whole reply out of turn."
+_OUT_OF_TURN = "The application sent a reply out of turn."
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -238,6 +238,22 @@ class Exchange:
         self._reply = WHOLE
         self._flow.write(parts)
         self._end_reply(keeps_alive)
+        return True
+
+    def begin_reply(self, status: int, lines: bytes) -> bool:
+        """Begin a reply of unknown length, with these lines of headers: see `api.reply.HeaderLines`.
+
+        Return False if the client is slow: the start must be sent with `send`.
+        """
+        if self._flow.is_writing_paused:
+            return False
+        if self.is_gone:
+            return True
+        if self._reply is not None:
+            raise RuntimeError(_OUT_OF_TURN)
+        terms = self._terms
+        stamp, keeps_alive = self._server.stamp, self._keeps_alive()
+        self._head, self._reply = encode_begin(status, lines, stamp, terms.method, terms.version, keeps_alive)
         return True
 
     def write(self, data: bytes) -> bool:

@@ -73,10 +73,17 @@ def encode_head(
     elif length is not None:
         framing.left = length
         body_line = b"" if status in _BODILESS else b"\r\ncontent-length: %d" % length
-    elif framing.has_body:
-        framing.is_chunked = version == "1.1"
-        framing.keeps_alive &= framing.is_chunked
-        body_line = b"\r\ntransfer-encoding: chunked" if framing.is_chunked else b""
+    else:
+        body_line = _frame_unknown_length(framing, version)
+    return b"".join((_STATUS_LINES[status], stamp, lines, body_line, _LAST_LINES[framing.keeps_alive])), framing
+
+
+def encode_begin(
+    status: int, lines: bytes, stamp: bytes, method: str, version: str, keeps_alive: bool
+) -> tuple[bytes, Framing]:
+    """Return the head of a reply of unknown length, and how its body is framed, for headers that are lines already."""
+    framing = Framing(keeps_alive=keeps_alive, has_body=method != "HEAD" and status not in _BODILESS)
+    body_line = _frame_unknown_length(framing, version)
     return b"".join((_STATUS_LINES[status], stamp, lines, body_line, _LAST_LINES[framing.keeps_alive])), framing
 
 
@@ -113,6 +120,15 @@ def join(parts: list[bytes]) -> list[bytes]:
     if len(parts) <= 1 or sum(map(len, parts)) > LONG_BYTES:
         return parts
     return [b"".join(parts)]
+
+
+def _frame_unknown_length(framing: Framing, version: str) -> bytes:
+    """Frame a body of unknown length; return the line that says so."""
+    if not framing.has_body:
+        return b""
+    framing.is_chunked = version == "1.1"
+    framing.keeps_alive &= framing.is_chunked
+    return b"\r\ntransfer-encoding: chunked" if framing.is_chunked else b""
 
 
 def _is_sent(framing: Framing, name: bytes, value: bytes) -> bool:
