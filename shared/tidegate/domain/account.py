@@ -325,7 +325,7 @@ def settle_hold(account: Account, hold: Hold, actual: Amounts, now: float) -> No
     tokens, words, usd = actual.tokens - held.tokens, actual.words - held.words, MONEY.subtract(actual.usd, held.usd)
     booked.update(_sums_with(booked, names, tokens, words, usd))
     if tokens and refunds_minute_tokens(hold, now):
-        add_minute_tokens(account, minute_of(hold.at), tokens)
+        add_minute_tokens(account, int(hold.at // 60), tokens)
 
 
 def settlement_bookings(hold: Hold, actual: Amounts) -> dict[str, Number]:
@@ -349,10 +349,10 @@ def used_amount(account: Account, unit: Unit, span: Span, at: float, first_day: 
 
 def rate_statuses(account: Account, scope: AccountScope, now: float) -> dict[str, RateStatus]:
     """The limits per minute by unit, "requests" and "tokens"; units without a limit are absent."""
-    minute = int(now // 60)
-    if account.minute > minute:
-        minute = account.minute
-    calls, tokens = minute_usage(account, minute)
+    minute, calls, tokens = int(now // 60), 0, 0
+    if minute <= account.minute:  # the clock may be late
+        minute, calls = account.minute, account.minute_calls
+        tokens = account.minute_tokens.get(minute % MINUTE_SLOTS, 0)
     statuses: dict[str, RateStatus] = {}
     reset_seconds = (minute + 1) * 60.0 - now
     for unit, limit, share in scope.rates:
