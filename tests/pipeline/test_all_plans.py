@@ -86,9 +86,10 @@ class Asked:
     status: int
     headers: dict[str, str]
     content: bytes
+    path: str = PATH
 
 
-Send = Callable[[Any], Awaitable[tuple[int, dict[str, str], bytes]]]
+Send = Callable[[Any, str], Awaitable[tuple[int, dict[str, str], bytes]]]
 
 
 @contextmanager
@@ -109,8 +110,8 @@ def _refuse(*_: object) -> None:
 async def _pulling(client: Client) -> AsyncIterator[Send]:
     """Send calls as the server of others does."""
 
-    async def send(body: Any) -> tuple[int, dict[str, str], bytes]:
-        reply = await client.post(body, PATH)
+    async def send(body: Any, path: str) -> tuple[int, dict[str, str], bytes]:
+        reply = await client.post(body, path)
         return reply.status, reply.headers, reply.body
 
     yield send
@@ -123,10 +124,10 @@ async def _pushing(client: Client) -> AsyncIterator[Send]:
         server.server.state.lifespan.update(client.app.lifespan_state)
         reader, writer = await server.open()
 
-        async def send(body: Any) -> tuple[int, dict[str, str], bytes]:
+        async def send(body: Any, path: str) -> tuple[int, dict[str, str], bytes]:
             content = json.dumps(body).encode()
             lines = ("host: a", f"authorization: Bearer {SECRET}", "content-type: application/json")
-            head = "\r\n".join([f"POST {PATH} HTTP/1.1", *lines, f"content-length: {len(content)}"])
+            head = "\r\n".join([f"POST {path} HTTP/1.1", *lines, f"content-length: {len(content)}"])
             writer.write(head.encode() + b"\r\n\r\n" + content)
             ((status, headers, reply),) = await read_replies(reader, (b"POST",))
             await asyncio.gather(*(each.task for each in server.server.state.exchanges if each.task))  # until settled
@@ -161,7 +162,7 @@ async def _outcomes(
         send = await stack.enter_async_context(_pushing(client) if lean else _pulling(client))
         for asked in calls:
             answer.append(asked)
-            found += [await _outcome(client, asked.body, caplog, send) for _ in range(2)]
+            found += [await _outcome(client, asked, caplog, send) for _ in range(2)]
     return found
 
 
@@ -180,10 +181,10 @@ def _next_id(numbers: "itertools.count[int]", now: float) -> str:
     return f"{next(numbers):026}"
 
 
-async def _outcome(client: Client, body: Any, caplog: pytest.LogCaptureFixture, send: Send) -> dict[str, Any]:
+async def _outcome(client: Client, asked: Asked, caplog: pytest.LogCaptureFixture, send: Send) -> dict[str, Any]:
     caplog.clear()
     requests, outcomes, delays = len(client.requests), len(client.recorder.outcomes), len(client.delays)
-    status, headers, reply = await send(body)
+    status, headers, reply = await send(asked.body, asked.path)
     new_outcomes, lines = client.recorder.outcomes[outcomes:], _lines(caplog)
     settled = [line for line in lines if line["message"] == "call.settled"]
     assert len(settled) == len(new_outcomes)
@@ -208,7 +209,7 @@ def _lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     return [{**json.loads(JsonLines().format(record)), "timestamp": ""} for record in records]
 
 
-async def _check(calls: Sequence[Asked], caplog: pytest.LogCaptureFixture, **fields: Any) -> list[dict[str, Any]]:
+async def check(calls: Sequence[Asked], caplog: pytest.LogCaptureFixture, **fields: Any) -> list[dict[str, Any]]:
     lean = await _outcomes(calls, caplog, lean=True, **fields)
     general = await _outcomes(calls, caplog, lean=False, **fields)
     for number, (ours, others) in enumerate(zip(lean, general, strict=True)):
@@ -222,7 +223,7 @@ async def _check(calls: Sequence[Asked], caplog: pytest.LogCaptureFixture, **fie
 async def test_every_case(provider: str, workspace: str, caplog: pytest.LogCaptureFixture) -> None:
     calls = [_case(folder) for folder in FOLDERS if folder.parent.name == provider]
     calls += [_with_fields(call, stream_options={"include_usage": True}) for call in calls if call.body.get("stream")]
-    outcomes = await _check(calls, caplog, workspace=WORKSPACES[workspace])
+    outcomes = await check(calls, caplog, workspace=WORKSPACES[workspace])
     assert workspace == "budget" or any(each["reply"][0] == 200 for each in outcomes)
 
 
@@ -243,14 +244,14 @@ def _case(folder: Path) -> Asked:
     return Asked(body, head.get("status", 200), {"content-type": kind, **head.get("headers", {})}, content)
 
 
-def _recorded(provider: str) -> list[Asked]:
+def recorded(provider: str) -> list[Asked]:
     """Every recorded reply to a chat in a dialect of the provider's that its model is asked in."""
     speaks_openais = provider not in ("bedrock", "gemini", "anthropic", "cohere", "vertex")
     endpoints = {"chat/completions"} if speaks_openais else OWN_ENDPOINTS
-    return [_recorded_call(one) for one in exchanges(provider) if one.endpoint in endpoints]
+    return [recorded_call(one) for one in exchanges(provider) if one.endpoint in endpoints]
 
 
-def _recorded_call(one: Exchange) -> Asked:
+def recorded_call(one: Exchange) -> Asked:
     if one.kind == "eventstream_b64":
         content, kind = b64decode(one.body), "application/vnd.amazon.eventstream"
     else:
@@ -277,7 +278,7 @@ def _model(provider: str) -> str:
 @pytest.mark.parametrize("workspace", WORKSPACES)
 @pytest.mark.parametrize("provider", RECORDED)
 async def test_every_recorded_reply(provider: str, workspace: str, caplog: pytest.LogCaptureFixture) -> None:
-    outcomes = await _check(_recorded(provider), caplog, workspace=WORKSPACES[workspace])
+    outcomes = await check(recorded(provider), caplog, workspace=WORKSPACES[workspace])
     assert workspace == "budget" or any(each["reply"][0] == 200 for each in outcomes)
 
 
@@ -329,4 +330,4 @@ def _calls(draw: st.DrawFn) -> Asked:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls=st.lists(_calls(), min_size=1, max_size=4), workspace=st.sampled_from(sorted(WORKSPACES)))
 async def test_requests_that_nobody_chose(calls: list[Asked], workspace: str, caplog: pytest.LogCaptureFixture) -> None:
-    await _check(calls, caplog, workspace=WORKSPACES[workspace])
+    await check(calls, caplog, workspace=WORKSPACES[workspace])
