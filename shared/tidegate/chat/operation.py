@@ -173,7 +173,7 @@ class ChatStamper(Struct):
                     if text:
                         log.answer_text.append(text)
                         if self.collector is not None and not choice["index"]:
-                            self.collector.add_delta(delta)
+                            self.collector.texts.append(text)
                 else:
                     self._read_delta(choice["index"], delta)
                 if choice["finish_reason"] is not None:

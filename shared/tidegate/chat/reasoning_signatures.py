@@ -162,11 +162,11 @@ class ChatReasoningCollector:
     `messages` are the conversation that the reply continues.
     """
 
-    __slots__ = ("_calls", "_details", "_details_by_index", "_messages", "_text")
+    __slots__ = ("_calls", "_details", "_details_by_index", "_messages", "texts")
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self._messages = messages
-        self._text: list[str] = []
+        self.texts: list[str] = []
         self._calls: dict[int, ToolCall] = {}
         self._details: list[Json] = []
         self._details_by_index: dict[tuple[str, str], JsonObject] = {}
@@ -175,7 +175,7 @@ class ChatReasoningCollector:
         choices = cast(Completion, reply)["choices"]
         if choices:
             message = choices[0]["message"]
-            self._text = [message.get("content") or ""]
+            self.texts = [message.get("content") or ""]
             self._calls = dict(enumerate(message.get("tool_calls") or ()))
             self._details = message.get("reasoning_details") or []
 
@@ -184,9 +184,7 @@ class ChatReasoningCollector:
         chat_delta: Delta = delta  # pyright: ignore[reportAssignmentType]
         text = chat_delta.get("content")
         if text:
-            self._text.append(text)
-        if len(chat_delta) == 1 and "content" in chat_delta:  # the common case
-            return
+            self.texts.append(text)
         for piece in chat_delta.get("tool_calls") or ():
             self._add_call(piece)
         for piece in chat_delta.get("reasoning_details") or ():
@@ -200,7 +198,7 @@ class ChatReasoningCollector:
         digest = _ConversationDigest()
         for message in self._messages:
             digest.add_message(message)
-        digest.add_content("assistant", "".join(self._text))
+        digest.add_content("assistant", "".join(self.texts))
         for _, call in sorted(self._calls.items(), key=lambda pair: pair[0]):
             digest.add_reply_call(call)
         return digest.hex(), details

@@ -262,7 +262,12 @@ class Assembler(Protocol):
 
 
 class ReasoningCollector(Protocol):
-    """Collects the signed reasoning that led to a tool call, for clients that do not send it back."""
+    """Collects the signed reasoning that led to a tool call, for clients that do not send it back.
+
+    `texts` are a streamed reply's pieces of text, to which those that are alone in a delta may be appended.
+    """
+
+    texts: list[str]
 
     def add_reply(self, reply: Reply) -> None: ...
 

@@ -103,6 +103,9 @@ class TextsOperation(Struct, frozen=True):
 class NoReasoning:
     """The `ReasoningCollector` of replies without reasoning."""
 
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
     def add_reply(self, reply: Reply) -> None: ...
 
     def add_delta(self, delta: Mapping[str, object]) -> None: ...

@@ -116,6 +116,9 @@ def build(raw: JsonObject, sent_bytes: int) -> ToyRequest:
 
 
 class ToyCollector:
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
     def add_reply(self, reply: Reply) -> None: ...
 
     def add_delta(self, delta: Mapping[str, object]) -> None: ...
