@@ -67,7 +67,7 @@ def _through(surface: str, asked: Asked, **fields: Any) -> Asked:
 
 
 def _answers(provider: str, surface: str) -> list[Asked]:
-    """The recorded replies; of OpenAI also its responses, which their surface gets as they are if nobody checks them."""
+    """The recorded replies; of OpenAI also its responses, which their surface gets as they are unless checked."""
     if (provider, surface) != ("openai", "responses"):
         return recorded(provider)
     return recorded(provider) + [recorded_call(one) for one in exchanges(provider) if one.endpoint == "responses"]
