@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidegate.chat import guardrail_texts as texts
-from tidegate.chat.parse import is_plain_body
+from tidegate.chat.parse import find_plain_body
 from tidegate.domain.operation import Text
 from tidegate.policy.guardrails.detectors import LONG_CHARACTERS, search_size
 
@@ -204,7 +204,7 @@ def test_plain_requests_have_the_texts_that_a_whole_walk_finds(messages: Any, fi
 @example([{"role": "user", "content": "one"}], {"stream_options": {"hurricane": True}})
 def test_requests_known_to_be_plain_have_the_texts_that_a_whole_walk_finds(messages: Any, fields: Any) -> None:
     body = {"model": "m", "messages": messages, **fields}
-    if is_plain_body(body):
+    if find_plain_body(body) is not None:
         walked = texts._collect(lambda visit: texts._walk_body(body, visit))
         assert list(filter(None, texts.searched_body_texts(body, is_plain=True))) == searchable(walked)
 
