@@ -57,14 +57,9 @@ class ChatOperation(Struct, frozen=True):
         if reasoning is not None and reasoning.exclude:
             for choice in cast(Completion, reply)["choices"]:
                 _strip_reasoning(choice["message"])
-        return {
-            **reply,
-            "id": stamp.id,
-            "object": "chat.completion",
-            "created": stamp.created,
-            "model": stamp.model,
-            "usage": usage,
-        }
+        # Twice: these come first in every reply, whatever its provider's translation begins with.
+        common = {"id": stamp.id, "object": "chat.completion", "created": stamp.created, "model": stamp.model}
+        return {**common, **reply, "usage": usage, **common}
 
     def stamper(
         self, request: Request, stamp: Stamp, log: ReplyLog, collector: ReasoningCollector | None
