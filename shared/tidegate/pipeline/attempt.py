@@ -100,16 +100,13 @@ def _in_trace(request: UpstreamRequest, context: TraceContext, number: int) -> U
     return replace(request, headers={**request.headers, **headers})
 
 
-class OpenConnections:
+class OpenConnections(Struct, eq=False):
     """Connections to providers, and the readers of their replies, that are open. `close` closes the newest first.
 
     `closers` is empty while nothing is open. `contextlib.AsyncExitStack` would take five times as long.
     """
 
-    __slots__ = ("closers",)
-
-    def __init__(self) -> None:
-        self.closers: list[Callable[[None, None, None], Awaitable[object]]] = []
+    closers: list[Callable[[None, None, None], Awaitable[object]]] = []
 
     def add_context(self, entered: AbstractAsyncContextManager[object]) -> None:
         """Let `close` leave a context that is entered."""

@@ -118,7 +118,7 @@ async def _try_deployments(
         if route.timeout_seconds is not None:
             call = call_within(call, call.started_at + route.timeout_seconds)
     observation.resolution = resolution
-    order = AttemptOrder(resolution.deployments)
+    order = AttemptOrder(resolution.deployments[0], resolution.deployments[1:])
     prepared: PreparedCall | None = None
     winner: PreparedCall
     while True:

@@ -90,7 +90,7 @@ def _first_allowed(steps: list[Step]) -> tuple[Deployment | None, TidegateError 
     allowed = [deployment for deployment, error in errors.items() if not isinstance(error, ModelNotAllowed)]
     if not allowed:
         return None, steps[0].error
-    order = AttemptOrder(tuple(allowed))
+    order = AttemptOrder(allowed[0], tuple(allowed[1:]))
     while (error := errors[order.deployment]) is not None:
         order.fail_over(error, at=0.0)
         if not order.is_first_attempt:

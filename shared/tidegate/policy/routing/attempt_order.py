@@ -2,6 +2,8 @@
 
 from functools import reduce
 
+from msgspec import Struct
+
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.operation import Request
 from tidegate.errors import (
@@ -20,21 +22,18 @@ _MODEL_ERRORS = (ContextLengthExceeded, InvalidRequest, ModelUnpriced, QuotaExha
 """Errors of the model: another model may take a longer prompt, know the field, or cost less."""
 
 
-class AttemptOrder:
+class AttemptOrder(Struct, eq=False):
     """Gives each deployment one attempt, in order; then retries the deployment that is available first.
 
     `deployment` is the current one, which those that are `untried` follow. `is_first_attempt` is True until it has
     failed. The caller increments `retries`.
     """
 
-    __slots__ = ("_failures", "deployment", "is_first_attempt", "retries", "untried")
-
-    def __init__(self, deployments: tuple[Deployment, ...]) -> None:
-        self.deployment = deployments[0]
-        self.untried = deployments[1:]
-        self.is_first_attempt = True
-        self.retries = 0
-        self._failures: dict[Deployment, tuple[TidegateError, float]] = {}
+    deployment: Deployment
+    untried: tuple[Deployment, ...] = ()
+    is_first_attempt: bool = True
+    retries: int = 0
+    _failures: dict[Deployment, tuple[TidegateError, float]] = {}
 
     @property
     def next_untried(self) -> Deployment | None:
