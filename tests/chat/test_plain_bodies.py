@@ -71,7 +71,8 @@ def facts(request: ChatRequest) -> tuple[object, ...]:
     options = [getattr(request.options, name) for name in sorted(GATEWAY_FIELDS)]
     values = (request.includes_usage, request.choices, request.output_limit, list(request.prompt_texts()))
     fields, body = request.fields, request.body
-    request = replace(request, is_plain=False, plain=None, converted_body=body, converted_fields=fields, options=fields)
+    request = replace(request, is_plain=False, plain=None, plain_bytes=b"", converted_body=body)
+    request = replace(request, converted_fields=fields, options=fields)
     return (request, options, *values, request.includes_usage)
 
 

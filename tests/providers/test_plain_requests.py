@@ -82,14 +82,14 @@ def request_fields(
 ) -> dict[str, Any] | tuple[str, str | None]:
     """Return the fields of the request without `parse_plain`, or the message and the parameter of its error.
 
-    The order of names in its body, and of those that it ignores, is free.
+    The order of names in its body is free.
     """
     try:
         request = translator.build_request(call, deployment)
     except InvalidRequest as error:
         return error.message, error.param
     fields = {name: value for name, value in structs.asdict(request).items() if name != "parse_plain"}
-    return fields | {"body": encode_canonical(decode(request.body)), "ignored": sorted(request.ignored)}
+    return fields | {"body": encode_canonical(decode(request.body))}
 
 
 def check(translator: Translator, body: str, deployment: Deployment) -> None:

@@ -42,6 +42,9 @@ decode_plain = msgspec.json.Decoder(PlainBody).decode
 A plain body has nothing that `decode_body`, `convert` or `ignored_paths` would refuse or note besides.
 """
 
+_object_decoder: msgspec.json.Decoder[JsonObject] = msgspec.json.Decoder(dict)
+decode_object = _object_decoder.decode
+
 NOT_PLAIN = (msgspec.DecodeError, UnicodeDecodeError)
 
 

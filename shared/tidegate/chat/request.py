@@ -6,7 +6,7 @@ Source: https://platform.openai.com/docs/api-reference/chat/create (2026).
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
 
-from msgspec import UNSET, Struct, field, structs, to_builtins
+from msgspec import UNSET, Struct, field, structs
 from msgspec.structs import force_setattr, replace
 
 from tidegate.chat.estimate import PromptEstimates, estimate_prompt, estimate_texts
@@ -19,6 +19,7 @@ from tidegate.chat.parse import (
     convert_changes,
     convert_plain,
     decode_body,
+    decode_object,
     decode_plain,
     find_plain_body,
     ignored_paths,
@@ -54,7 +55,7 @@ class ChatRequest(Struct, frozen=True):
 
     `model`, `stream` and `options` are what the fields say, as a call asks for them many times. `is_plain`: `plain` is
     the body. `origin` is the request as its caller sent it, if that was in another dialect. `converted_fields` and
-    `converted_body` are None until `fields` or `body` of a plain request are needed.
+    `converted_body` are None until `fields` or `body` of a plain request, sent as `plain_bytes`, are needed.
     """
 
     converted_fields: ChatFields | None
@@ -68,6 +69,7 @@ class ChatRequest(Struct, frozen=True):
     size: int = 0
     is_plain: bool = False
     plain: PlainBody | None = None
+    plain_bytes: bytes = b""
     estimates: PromptEstimates = field(default_factory=PromptEstimates)
     origin: Origin | None = None
 
@@ -85,7 +87,7 @@ class ChatRequest(Struct, frozen=True):
         """The body as sent. Most plain requests are sent, billed and checked without it."""
         body = self.converted_body
         if body is None:
-            body = to_builtins(self.plain)
+            body = decode_object(self.plain_bytes)
             force_setattr(self, "converted_body", body)
         return body
 
@@ -245,7 +247,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
         return _new_request(convert(raw), raw, sent_bytes, None)
     size, stream = sent_bytes + PART_BYTES * len(plain.messages), plain.stream is True
     # By position, in the order of `ChatRequest`: each call makes one.
-    return ChatRequest(None, None, None, plain.model, stream, _NO_OPTIONS, (), sent_bytes, size, True, plain)
+    return ChatRequest(None, None, None, plain.model, stream, _NO_OPTIONS, (), sent_bytes, size, True, plain, body)
 
 
 def build_chat_request(raw: JsonObject, sent_bytes: int = 0) -> ChatRequest:
