@@ -1,4 +1,4 @@
-"""A plain reply gives what all of the cleaning, counting and pricing give: its fields, its record and its log line."""
+"""A plain reply gives what all of the cleaning, counting and pricing give: its bytes, its record and its log line."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +16,6 @@ from tests.world import USER, WORKSPACE, Client, completion, world
 from tidegate.domain.record import call_record
 from tidegate.domain.usage import any_counts
 from tidegate.domain.workspace import Workspace
-from tidegate.json import decode, encode_canonical
 from tidegate.pipeline.observation import log_fields
 
 CALL = {"model": "openai/gpt-4o-mini", "messages": USER}
@@ -65,7 +64,7 @@ async def _outcome(client: Client, answer: list[Any], body: Any) -> Any:
     reply = await client.post(CALL)
     outcome = client.recorder.outcomes[-1]
     record = call_record(outcome)
-    return reply.status, encode_canonical(decode(reply.body)), record, log_fields(outcome, record)
+    return reply.status, reply.body, record, log_fields(outcome, record)
 
 
 async def _check(bodies: Sequence[Any], workspace: Workspace) -> None:

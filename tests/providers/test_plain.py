@@ -181,7 +181,7 @@ def test_any_usage_is_the_same_without_schemas(raw: dict[str, Any]) -> None:
 
 
 def _reply(provider: Provider, body: Any) -> bytes | tuple[type, str]:
-    """The completion in `body` as the caller gets it, with its names sorted, or its error."""
+    """The completion in `body` as the caller gets its bytes, or its error."""
     try:
         return _stamped(provider.parse_completion(body))
     except TidegateError as error:
@@ -190,7 +190,7 @@ def _reply(provider: Provider, body: Any) -> bytes | tuple[type, str]:
 
 def _stamped(reply: Completion) -> bytes:
     request, stamp = call(asking()).request, Stamp("chatcmpl-1", 1, "m")
-    return msgspec.json.encode(CHAT.stamp_reply(reply, request, stamp, reply.get("usage", {})), order="deterministic")
+    return msgspec.json.encode(CHAT.stamp_reply(reply, request, stamp, reply.get("usage", {})))
 
 
 def _never_plain(body: Any) -> None:
