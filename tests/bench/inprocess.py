@@ -22,7 +22,7 @@ from tidegate.memory.world import open_memory_gateway
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
 from tidegate.transport.base import HttpRequest, StreamedResponse, Timeouts
-from tidegate.transport.silence import SelfTimed
+from tidegate.transport.silence import Recording, SelfTimed, receive_any
 
 SECRET = "sk-tidegate-counts"
 WORKSPACE = Workspace("ws_counts", "Counts")
@@ -60,7 +60,7 @@ class Scripted:
 class _Pieces(StreamedResponse, SelfTimed):
     """A response in pieces, which is its own context and can push them, as that of `transport.httptools`."""
 
-    record: Callable[[bytes], None] | None = None
+    recording: Recording | None = None
 
     def __init__(self, content_type: str, pieces: list[bytes]) -> None:
         super().__init__(200, [("content-type", content_type)])
@@ -81,7 +81,10 @@ class _Pieces(StreamedResponse, SelfTimed):
     async def next_chunk(self) -> bytes | None:
         """See `TimedResponse.next_chunk`."""
         await asyncio.sleep(0)
-        return next(self._pieces, None)
+        piece = next(self._pieces, None)
+        if self.recording is not None and piece is not None:
+            self.recording(receive_any)(piece)
+        return piece
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         while (piece := await self.next_chunk()) is not None:
@@ -90,6 +93,8 @@ class _Pieces(StreamedResponse, SelfTimed):
     async def push_chunks(self, receive: Callable[[bytes], bool]) -> bool:
         """See `TimedResponse.push_chunks`."""
         ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if self.recording is not None:
+            receive = self.recording(receive)
         self._deliver(receive, ended)
         return await ended
 

@@ -11,7 +11,6 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import ClassVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -49,10 +48,13 @@ class DynamoMeter(Struct, frozen=True):
     `full_shards` is the ledger's memory of full shards; a call that ends frees headroom on its shard.
     """
 
-    records_at_once: ClassVar[bool] = False
-
     store: Store
     full_shards: FullShards = field(default_factory=FullShards)
+
+    @property
+    def records_at_once(self) -> bool:
+        """See `Meter.records_at_once`."""
+        return False
 
     async def record(self, outcome: Outcome) -> CallRecord:
         """See `Meter.record`."""
