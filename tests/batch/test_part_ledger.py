@@ -109,6 +109,21 @@ async def test_two_lines_that_need_more_than_they_hold_do_not_wait_for_each_othe
     assert list(map(type, ends)) == [LineStopped, LineStopped]
 
 
+async def test_a_line_that_waits_for_another_learns_that_this_one_waits_too() -> None:
+    ledger, day = opened(MemoryLedger(lambda: NOON)), scope(tokens_per_day=200)
+    first, second = reservation(90, day, id="one"), reservation(90, day, id="two")
+    await ledger.reserve(first)
+    await ledger.reserve(second)
+
+    async def retry_later() -> None:
+        await asyncio.sleep(0.01)
+        await ledger.reserve(reservation(180, day, id="two"), second.hold)
+
+    retry = ledger.reserve(reservation(180, day, id="one"), first.hold)
+    ends = await asyncio.gather(retry, retry_later(), return_exceptions=True)
+    assert list(map(type, ends)) == [LineStopped, LineStopped]
+
+
 async def test_a_line_that_can_never_fit_is_refused_at_once() -> None:
     ledger, day = opened(MemoryLedger(lambda: NOON)), scope(tokens_per_day=200)
     with pytest.raises(LimitReached, match="can never allow"):

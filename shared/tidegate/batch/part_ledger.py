@@ -103,6 +103,8 @@ class PartLedger:
     async def _wait_for_room(self, reservation: Reservation) -> None:
         call_id = reservation.hold.call_id
         self._pending[call_id] = reservation.hold.amounts
+        if not self._open.keys() - self._pending.keys():
+            self._changed.set()  # the line that waits for others to end may wait for this one
         try:
             async with self._growing:
                 while not self._covers(call_id, reservation.hold.amounts):
@@ -115,6 +117,7 @@ class PartLedger:
 
     async def _grow(self, reservation: Reservation) -> None:
         """Book a larger hold; or wait until a line has ended, or for the end of the part."""
+        await asyncio.sleep(0)  # lines that begin at the same time are pending then, and need no write of their own
         hold, call_id = reservation.hold, reservation.hold.call_id
         if not self._is_sure:
             await self._look_up_hold()

@@ -1,5 +1,7 @@
 """The meter of a part of a batch: collects the outcomes of its lines, which are settled together."""
 
+import asyncio
+
 from msgspec import Struct
 
 from tidegate.batch.part_ledger import PartLedger
@@ -20,17 +22,20 @@ class PartMeter:
     """The port `Meter` for the lines of a part. No line has a record of its own."""
 
     records_at_once = False
-    """Nothing waits, but lines that end at the same time should go on record together: a task lets others end first."""
 
     def __init__(self, ledger: PartLedger) -> None:
         self._ledger = ledger
         self._ended: dict[str, EndedCall] = {}
 
     async def record(self, outcome: Outcome) -> None:
-        """See `Meter.record`: the outcome is kept for `take_ended`, and its part of the hold is given back."""
+        """See `Meter.record`: the outcome is kept for `take_ended`, and its part of the hold is given back.
+
+        Lines that end at the same time all end before one goes on: so they go on record together.
+        """
         call_id, usage = outcome.call.id, line_usage(outcome)
         self._ledger.end_line(call_id, usage.amounts)
         self._ended[call_id] = EndedCall(outcome, usage)
+        await asyncio.sleep(0)
 
     def take_ended(self, call_id: str) -> EndedCall | None:
         """A call that has ended, once; None if it has not."""
