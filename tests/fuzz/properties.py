@@ -32,6 +32,9 @@ PROVIDERS = {
 SPARE_BYTES, BYTES_PER_BYTE = 8_000_000, 200
 """What an exchange may hold at once: a fixed part for modules that load late, and so much for each byte of it."""
 
+HTTPX_TURNS = 8
+"""httpx does not close its generators, four of them one in another: each closes a turn of the event loop later."""
+
 
 def check_request(sent: Sent) -> None:
     """A request gets a reply of the API, or an error that is defined; and nothing is left."""
@@ -94,7 +97,7 @@ def _run(work: Callable[[], Awaitable[None]], size: int) -> None:
 
 async def _alone(work: Callable[[], Awaitable[None]]) -> None:
     await work()
-    for _ in range(3):
+    for _ in range(HTTPX_TURNS):
         await asyncio.sleep(0)
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, f"tasks are left: {left}"
