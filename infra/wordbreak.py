@@ -2,7 +2,7 @@
 
 The properties Word_Break, Alphabetic and Extended_Pictographic come from the Unicode Character Database in uniseg (MIT;
 in the dependency group `test`). Only the category of numbers comes from Python's `unicodedata`, which may be some
-versions older.
+versions older: run it on the newest Python that is supported, 3.13.
 """
 
 import sys
@@ -59,7 +59,9 @@ def kind(character: str) -> str:
     if extended_pictographic(character):
         # "I" is a pictograph that is also a letter, such as ℹ.
         return "I" if letter == "A" and alphabetic(character) else "P"
-    if alphabetic(character) or unicodedata.category(character).startswith("N"):
+    category = unicodedata.category(character)
+    # Digits that are newer than Python's database have no category in it: of those, all that are Numeric are numbers.
+    if alphabetic(character) or category[0] == "N" or (category == "Cn" and letter == "N"):
         return letter
     return letter.lower() if letter != "O" else "-"
 
