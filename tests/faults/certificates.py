@@ -12,6 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 _DAY = timedelta(days=1)
+_KEY_USES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+    *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,10 @@ def authority() -> Authority:
     key = ec.generate_private_key(ec.SECP256R1())
     name = _named("Tidal authority")
     built = _builder(name, name, key, days=30).add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+    # Python 3.13 asks for both.
+    built = built.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+    uses = dict.fromkeys(_KEY_USES, False) | {"key_cert_sign": True, "crl_sign": True}
+    built = built.add_extension(x509.KeyUsage(**uses), True)
     return Authority(key, built.sign(key, hashes.SHA256()))
 
 
@@ -40,7 +48,10 @@ def context(folder: Path, issuer: Authority | None, *, host: str = "127.0.0.1", 
     builder = _builder(subject, issuer.certificate.subject if issuer else subject, key, days=days)
     names = x509.IPAddress(ip_address(host)) if host[0] in ":0123456789" else x509.DNSName(host)
     builder = builder.add_extension(x509.SubjectAlternativeName([names]), False)
-    signed = builder.sign(issuer.key if issuer else key, hashes.SHA256())
+    issuing_key = issuer.key if issuer else key
+    # Python 3.13 asks for this one, too.
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuing_key.public_key())
+    signed = builder.add_extension(identifier, False).sign(issuing_key, hashes.SHA256())
     file = folder / f"{host}-{days}-{'trusted' if issuer else 'own'}.pem"
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
