@@ -12,7 +12,6 @@ from tidegate.domain.wordbreak import RUNS
 from tidegate.domain.words import count_words, count_words_of
 
 
-
 def is_new_digit(character: str) -> bool:
     """True for a digit that Python's database, which is older than uniseg's, does not know."""
     return unicodedata.category(character) == "Cn" and word_break(character).value == "Numeric"
