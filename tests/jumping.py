@@ -23,3 +23,8 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    # The parameter is Python's.
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Wait for the threads without the time limit of Python 3.12 and later: the clock would jump to its end."""
+        await super().shutdown_default_executor()
