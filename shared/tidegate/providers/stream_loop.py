@@ -1,4 +1,4 @@
-"""The parser of a provider's stream, batch by batch, that every dialect shares; and the chunks of usage."""
+"""The parser of a provider's stream, batch by batch, that every dialect shares; and the chunks that many make."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -6,6 +6,7 @@ from typing import Protocol
 from tidegate.chat.completion import Chunk, Usage
 from tidegate.domain.operation import ReplyChunk
 from tidegate.errors import UpstreamError
+from tidegate.json import JsonObject
 from tidegate.lazy import load
 from tidegate.providers.base import StreamEvent, StreamParser, StreamTranslator
 
@@ -106,6 +107,12 @@ def _may_have_half_pair(data: str | bytes) -> bool:
 
 def _has_more_than_role(chunk: Chunk) -> bool:
     return any(value for choice in chunk["choices"] for name, value in choice["delta"].items() if name != "role")
+
+
+def choice_chunk(choice: JsonObject) -> Chunk:
+    """Return the chunk of one choice: its index, delta and finish reason."""
+    # A TypedDict is JSON.
+    return {"object": "chat.completion.chunk", "choices": [choice], "system_fingerprint": None}  # pyright: ignore[reportReturnType]
 
 
 def usage_chunk(usage: Usage) -> Chunk:

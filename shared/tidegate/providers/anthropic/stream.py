@@ -93,7 +93,8 @@ class _AnthropicStreamTranslator:
                 text, block = piece.delta.text, self._blocks.get(piece.index)
                 if text and block is not None and block.kind == "text":
                     self._text_length += len(text)
-                    out.append(_chunk({"index": 0, "delta": {"content": text}, "finish_reason": None}))
+                    choice: JsonObject = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+                    out.append(stream_loop.choice_chunk(choice))
                 return
         raw = decode_reply_or_none(event.data)
         if not isinstance(raw, dict):
@@ -248,7 +249,7 @@ class _AnthropicStreamTranslator:
         choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": None}
         if finish_fields:
             choice.update(finish_fields)
-        return _chunk(choice)
+        return stream_loop.choice_chunk(choice)
 
     def end(self) -> list[Chunk]:
         """Return the last chunks. Raises `StreamCut` if no stop reason came."""
@@ -267,7 +268,3 @@ class _AnthropicStreamTranslator:
         if self._usage:
             chunks.append({**stream_loop.usage_chunk(usage.normalise(self._usage)), **tier})  # pyright: ignore[reportArgumentType]  # as above
         return chunks
-
-
-def _chunk(choice: JsonObject) -> Chunk:
-    return {"object": "chat.completion.chunk", "choices": [choice], "system_fingerprint": None}  # pyright: ignore[reportReturnType]  # a TypedDict is JSON

@@ -63,7 +63,7 @@ class ResponsesStreamTranslator:
                 if not piece.logprobs:
                     if piece.delta:
                         delta = self._items.add_text(piece.output_index, piece.content_index, piece.delta)
-                        out.append(_chunk({"index": 0, "delta": delta, "finish_reason": None}))
+                        out.append(stream_loop.choice_chunk({"index": 0, "delta": delta, "finish_reason": None}))
                     return
         raw = self._decode(event)
         if raw is None:
@@ -171,11 +171,7 @@ class ResponsesStreamTranslator:
         choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": None, **(choice_fields or {})}
         if logprobs is not None:
             choice["logprobs"] = logprobs
-        return _chunk(choice)
-
-
-def _chunk(choice: JsonObject) -> Chunk:
-    return {"object": "chat.completion.chunk", "choices": [choice], "system_fingerprint": None}  # pyright: ignore[reportReturnType]  # a TypedDict is JSON
+        return stream_loop.choice_chunk(choice)
 
 
 def _number(raw: JsonObject, name: str) -> int:
