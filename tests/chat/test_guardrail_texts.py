@@ -220,7 +220,7 @@ def test_plain_completions_have_the_texts_that_a_whole_walk_finds(messages: Any)
 def test_a_plain_call_is_not_walked() -> None:
     messages = [{"role": "system", "content": "one"}, {"role": "user", "content": "two"}]
     body: Any = {"model": "m", "messages": messages, "temperature": 0.5, "max_tokens": 100, "stream": True}
-    assert texts._plain_contents(body) == texts._plain_contents(body, is_plain=True) == ["one", "two"]
+    assert texts._plain_messages(body) == texts._plain_messages(body, is_plain=True) == messages
     message = {"role": "assistant", "content": "three", "refusal": None, "annotations": []}
     completion: Any = {"choices": [{"message": message}]}
     assert texts._plain_answers(completion) == ["three"]

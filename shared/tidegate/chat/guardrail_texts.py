@@ -81,22 +81,22 @@ _KNOWN_WORDS = frozenset((*_SCHEMA_WORDS.split(), *_DIALECT_WORDS.split(), *_fie
 
 def body_texts(body: JsonObject) -> list[Text]:
     """Return every text of a request that a provider will get, also in the overrides of its fallbacks."""
-    contents = _plain_contents(body)
-    if contents is None:
+    messages = _plain_messages(body)
+    if messages is None:
         return _collect(lambda visit: _walk_body(body, visit))
-    # Each of its messages is an object with a role.
-    messages: list[dict[str, str]] = body["messages"]  # pyright: ignore[reportAssignmentType]
     return [
-        Text(content, f"messages[{i}].content", messages[i]["role"]) for i, content in enumerate(contents) if content
+        Text(message["content"], f"messages[{i}].content", message["role"])
+        for i, message in enumerate(messages)
+        if message["content"]
     ]
 
 
 def searched_body_texts(body: JsonObject, *, is_plain: bool = False) -> list[str]:
     """Return the texts of `body_texts` that guardrails read, without their places. `is_plain`: see `ChatRequest`."""
-    contents = _plain_contents(body, is_plain=is_plain)
-    if contents is None:
+    messages = _plain_messages(body, is_plain=is_plain)
+    if messages is None:
         return [each.text for each in body_texts(body) if each.kind != "encoded"]
-    return contents
+    return [message["content"] for message in messages]
 
 
 def with_body_texts(body: JsonObject, texts: Sequence[str]) -> JsonObject:
@@ -135,8 +135,8 @@ def with_argument_texts(arguments: str, texts: Sequence[str]) -> str:
     return _walk_json_text(arguments, "", "assistant", _replacing(texts))
 
 
-def _plain_contents(body: JsonObject, *, is_plain: bool = False) -> list[str] | None:
-    """Return the content of each message, "" included, if `_walk_body` visits nothing else; otherwise None.
+def _plain_messages(body: JsonObject, *, is_plain: bool = False) -> list[dict[str, str]] | None:
+    """Return the messages, each a role and a content, if `_walk_body` visits nothing but contents; otherwise None.
 
     So it is in a request of messages with a role and a text each, and of small numbers. `is_plain`: see `ChatRequest`.
     """
@@ -145,9 +145,8 @@ def _plain_contents(body: JsonObject, *, is_plain: bool = False) -> list[str] | 
             return None
     if not is_plain and not _are_plain_messages(body.get("messages")):
         return None
-    # Each of its messages is an object whose content is a text.
-    messages: list[dict[str, str]] = body["messages"]  # pyright: ignore[reportAssignmentType]
-    return [message["content"] for message in messages]
+    # Each of its messages is an object of texts.
+    return body["messages"]  # pyright: ignore[reportReturnType]
 
 
 def _are_plain_messages(messages: Json) -> bool:
