@@ -78,7 +78,7 @@ def test_everything_is_caught_only_where_it_may_be(path: Path) -> None:
 
 
 ESCAPES = re.compile(r"# (?:noqa|pyright: ignore|type: ignore)(?::? ?[A-Z\d, ]+|\[[\w, ]+\])?|\bexcept Exception\b.*:")
-"""What turns off a check, or catches everything; a reason stands behind it, or in a comment on the line above."""
+"""Finds comments that turn off a check, and handlers of every exception."""
 
 
 @sources

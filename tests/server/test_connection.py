@@ -34,6 +34,7 @@ async def test_a_connection_keeps_a_parser_and_a_scope_only_while_a_request_arri
     state = ServerState(app, ConnectionLimits(), TrustedProxies(()))
     state.stamp = stamp(0)
     connection = Connection(state)
+    # It has those methods of a transport that the connection uses.
     connection.connection_made(KeptTransport())  # type: ignore[arg-type]
 
     def has_parser() -> bool:

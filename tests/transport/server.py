@@ -70,7 +70,7 @@ async def always_ok(connection: int, request: int, writer: asyncio.StreamWriter)
 
 
 def recording(record: Callable[[bytes], object]) -> Recording:
-    """What records each chunk so."""
+    """Return a `Recording` that gives each chunk to `record`, before it is received."""
 
     def recorded(receive: Receive) -> Receive:
         def record_and_receive(chunk: bytes) -> bool:

@@ -58,7 +58,7 @@ class RepliesRoom:
         return self._replies[-1]
 
     def take(self, size: int) -> int:
-        """Return how many bytes of a piece of that size are kept: all, its first ones, or none."""
+        """Return how many of the first bytes of a piece of `size` bytes the trace may keep: from 0 to `size`."""
         self._bytes -= self._given - self.left
         pieces = self._max_pieces - sum(map(len, self._replies))
         kept = min(size, self._bytes) if pieces > 0 else 0
