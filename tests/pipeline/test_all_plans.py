@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.pipeline.test_plain_replies import without_schemas
+from tests.pipeline.test_plans import VALUES
 from tests.providers.calls import CASES
 from tests.providers.recorded import PROVIDERS as SPEAKING_OPENAIS
 from tests.providers.recorded import Exchange, exchanges
@@ -79,7 +80,7 @@ _UNCOMPARED = {"date", "server", "connection", "content-length", "transfer-encod
 
 
 @dataclass(frozen=True)
-class Asked:
+class AnsweredCall:
     """A call, and what its provider answers."""
 
     body: Any
@@ -138,14 +139,14 @@ async def _pushing(client: Client) -> AsyncIterator[Send]:
 
 
 async def _outcomes(
-    calls: Sequence[Asked], caplog: pytest.LogCaptureFixture, *, lean: bool, **fields: Any
+    calls: Sequence[AnsweredCall], caplog: pytest.LogCaptureFixture, *, lean: bool, **fields: Any
 ) -> list[dict[str, Any]]:
     """All that each call leaves behind, each sent twice. The clock of the calls stands still."""
-    answer: list[Asked] = []
+    answer: list[AnsweredCall] = []
 
     def provider(_: httpx.Request) -> httpx.Response:
-        asked = answer[-1]
-        return httpx.Response(asked.status, content=_pieces(asked.content), headers=asked.headers)
+        call = answer[-1]
+        return httpx.Response(call.status, content=_pieces(call.content), headers=call.headers)
 
     found: list[dict[str, Any]] = []
     change = None if lean else Plan.general
@@ -160,9 +161,9 @@ async def _outcomes(
         state = client.app.lifespan_state
         client.app.lifespan_state = {**state, "gateway": replace(state["gateway"], clock=lambda: NOON)}
         send = await stack.enter_async_context(_pushing(client) if lean else _pulling(client))
-        for asked in calls:
-            answer.append(asked)
-            found += [await _outcome(client, asked, caplog, send) for _ in range(2)]
+        for call in calls:
+            answer.append(call)
+            found += [await _outcome(client, call, caplog, send) for _ in range(2)]
     return found
 
 
@@ -181,10 +182,10 @@ def _next_id(numbers: "itertools.count[int]", now: float) -> str:
     return f"{next(numbers):026}"
 
 
-async def _outcome(client: Client, asked: Asked, caplog: pytest.LogCaptureFixture, send: Send) -> dict[str, Any]:
+async def _outcome(client: Client, call: AnsweredCall, caplog: pytest.LogCaptureFixture, send: Send) -> dict[str, Any]:
     caplog.clear()
     requests, outcomes, delays = len(client.requests), len(client.recorder.outcomes), len(client.delays)
-    status, headers, reply = await send(asked.body, asked.path)
+    status, headers, reply = await send(call.body, call.path)
     new_outcomes, lines = client.recorder.outcomes[outcomes:], _lines(caplog)
     settled = [line for line in lines if line["message"] == "call.settled"]
     assert len(settled) == len(new_outcomes)
@@ -214,7 +215,7 @@ def _lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     return [{**json.loads(JsonLines().format(record)), "timestamp": ""} for record in records]
 
 
-async def check(calls: Sequence[Asked], caplog: pytest.LogCaptureFixture, **fields: Any) -> list[dict[str, Any]]:
+async def check(calls: Sequence[AnsweredCall], caplog: pytest.LogCaptureFixture, **fields: Any) -> list[dict[str, Any]]:
     lean = await _outcomes(calls, caplog, lean=True, **fields)
     general = await _outcomes(calls, caplog, lean=False, **fields)
     for number, (ours, others) in enumerate(zip(lean, general, strict=True)):
@@ -232,11 +233,11 @@ async def test_every_case(provider: str, workspace: str, caplog: pytest.LogCaptu
     assert workspace == "budget" or any(each["reply"][0] == 200 for each in outcomes)
 
 
-def _with_fields(asked: Asked, **fields: Any) -> Asked:
-    return Asked({**asked.body, **fields}, asked.status, asked.headers, asked.content)
+def _with_fields(call: AnsweredCall, **fields: Any) -> AnsweredCall:
+    return AnsweredCall({**call.body, **fields}, call.status, call.headers, call.content)
 
 
-def _case(folder: Path) -> Asked:
+def _case(folder: Path) -> AnsweredCall:
     head: dict[str, Any] = json.loads((folder / "head.json").read_text()) if (folder / "head.json").exists() else {}
     path = next(folder.glob("upstream.*"), None)
     content = json.dumps(completion()).encode() if path is None else path.read_bytes()
@@ -246,17 +247,17 @@ def _case(folder: Path) -> Asked:
     elif path is not None and path.suffix == ".sse":
         kind = "text/event-stream"
     body = json.loads((folder / "request.json").read_text())
-    return Asked(body, head.get("status", 200), {"content-type": kind, **head.get("headers", {})}, content)
+    return AnsweredCall(body, head.get("status", 200), {"content-type": kind, **head.get("headers", {})}, content)
 
 
-def recorded(provider: str) -> list[Asked]:
+def recorded(provider: str) -> list[AnsweredCall]:
     """Every recorded reply to a chat in a dialect of the provider's that its model is asked in."""
     speaks_openais = provider not in ("bedrock", "gemini", "anthropic", "cohere", "vertex")
     endpoints = {"chat/completions"} if speaks_openais else OWN_ENDPOINTS
     return [recorded_call(one) for one in exchanges(provider) if one.endpoint in endpoints]
 
 
-def recorded_call(one: Exchange) -> Asked:
+def recorded_call(one: Exchange) -> AnsweredCall:
     if one.kind == "eventstream_b64":
         content, kind = b64decode(one.body), "application/vnd.amazon.eventstream"
     else:
@@ -266,7 +267,7 @@ def recorded_call(one: Exchange) -> Asked:
     body: dict[str, Any] = {"model": _model(one.provider), "messages": USER, "stream": stream, "num_retries": 0}
     if stream and len(content) % 2:  # half of them
         body["stream_options"] = {"include_usage": True}
-    return Asked(body, one.status, {"content-type": kind}, content)
+    return AnsweredCall(body, one.status, {"content-type": kind}, content)
 
 
 @cache
@@ -288,21 +289,12 @@ async def test_every_recorded_reply(provider: str, workspace: str, caplog: pytes
 
 
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
-    "stream": st.booleans(),
+    **VALUES,
     "stream_options": st.sampled_from([{"include_usage": True}, {"include_usage": False}, {}]),
-    "max_tokens": st.integers(1, 4_000),
-    "stop": st.lists(st.text(max_size=5), max_size=3),
     "seed": st.integers(-(2**63), 2**63),
     "n": st.integers(1, 3),
     "user": st.text(max_size=5),
-    "cache": st.just({"ttl": 60}),
     "guardrails": st.lists(st.sampled_from(["listed", "nobody"]), max_size=1),
-    "fallbacks": st.lists(st.sampled_from(["mistral/mistral-small-latest", "openai/gpt-4.1"]), max_size=1),
-    "num_retries": st.integers(0, 1),
-    "timeout": st.floats(1, 50),
-    "require_parameters": st.booleans(),
-    "logprobs": st.booleans(),
-    "unknown_field": st.integers(),
 }
 MODELS = ("openai/gpt-4o", "gpt-4o", "mistral/mistral-small-latest", "openai/unknown", "nobody/x", "")
 _PLAIN = st.lists(
@@ -314,7 +306,7 @@ _BODIES = st.one_of(st.builds(lambda messages: {"messages": messages}, _PLAIN), 
 
 
 @st.composite
-def _calls(draw: st.DrawFn) -> Asked:
+def _calls(draw: st.DrawFn) -> AnsweredCall:
     """A call with fields at random, and a whole reply or a stream at random, which may fail."""
     body = {**draw(_BODIES), "model": draw(st.sampled_from(MODELS)), **draw(st.fixed_dictionaries({}, optional=FIELDS))}
     status, reply = draw(st.sampled_from([200, 200, 200, 429, 503, 400])), draw(chat_strategies.completions())
@@ -327,12 +319,14 @@ def _calls(draw: st.DrawFn) -> Asked:
         ]
         events += [delta(finish=reason), {"choices": [], "usage": reply["usage"]}, "[DONE]"]
         content = sse(*events[: draw(st.sampled_from([len(events), len(events), 2, 4]))])
-        return Asked(body, 200, {"content-type": "text/event-stream"}, content)
-    return Asked(body, status, {"content-type": "application/json"}, json.dumps(reply).encode())
+        return AnsweredCall(body, 200, {"content-type": "text/event-stream"}, content)
+    return AnsweredCall(body, status, {"content-type": "application/json"}, json.dumps(reply).encode())
 
 
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls=st.lists(_calls(), min_size=1, max_size=4), workspace=st.sampled_from(sorted(WORKSPACES)))
-async def test_requests_that_nobody_chose(calls: list[Asked], workspace: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_requests_that_nobody_chose(
+    calls: list[AnsweredCall], workspace: str, caplog: pytest.LogCaptureFixture
+) -> None:
     await check(calls, caplog, workspace=WORKSPACES[workspace])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.pipeline.test_all_plans import PATH, WORKSPACES, Asked, check, recorded, recorded_call
+from tests.pipeline.test_all_plans import PATH, WORKSPACES, AnsweredCall, check, recorded, recorded_call
 from tests.providers.recorded import exchanges
 
 TEXT = "Which sea is the coldest?"
@@ -60,13 +60,13 @@ SEARCHING = {"model": "openai/gpt-4o", "tools": [{"type": "web_search"}]}
 """A search makes OpenAI's Responses API the one that answers."""
 
 
-def _through(surface: str, asked: Asked, **fields: Any) -> Asked:
+def _on_surface(surface: str, call: AnsweredCall, **fields: Any) -> AnsweredCall:
     path, body = SURFACES[surface]
-    kept = {name: asked.body[name] for name in ("model", "stream", "num_retries")}
-    return replace(asked, body={**body, **kept, **fields}, path=path)
+    shared = {name: call.body[name] for name in ("model", "stream", "num_retries")}
+    return replace(call, body={**body, **shared, **fields}, path=path)
 
 
-def _answers(provider: str, surface: str) -> list[Asked]:
+def _answers(provider: str, surface: str) -> list[AnsweredCall]:
     """The recorded replies; of OpenAI also its responses, which their surface gets as they are unless checked."""
     if (provider, surface) != ("openai", "responses"):
         return recorded(provider)
@@ -80,7 +80,7 @@ def _answers(provider: str, surface: str) -> list[Asked]:
 async def test_every_recorded_reply(
     provider: str, surface: str, workspace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    calls = [_through(surface, asked) for asked in _answers(provider, surface)]
+    calls = [_on_surface(surface, call) for call in _answers(provider, surface)]
     outcomes = await check(calls, caplog, workspace=WORKSPACES[workspace])
     assert workspace == "budget" or any(each["reply"][0] == 200 for each in outcomes)
 
@@ -88,9 +88,9 @@ async def test_every_recorded_reply(
 @pytest.mark.slow
 @pytest.mark.parametrize("surface", SURFACES)
 async def test_every_recorded_response_of_openai(surface: str, caplog: pytest.LogCaptureFixture) -> None:
-    asked = [recorded_call(one) for one in exchanges("openai") if one.endpoint == "responses"]
+    call = [recorded_call(one) for one in exchanges("openai") if one.endpoint == "responses"]
     tools = {"messages": [{"type": "web_search_20250305", "name": "web_search"}]}.get(surface, SEARCHING["tools"])
-    calls = [_through(surface, each, **{**SEARCHING, "tools": tools}) for each in asked]
+    calls = [_on_surface(surface, each, **{**SEARCHING, "tools": tools}) for each in call]
     outcomes = await check(calls, caplog, workspace=WORKSPACES["bare"])
     assert any(each["reply"][0] == 200 for each in outcomes)
 
@@ -99,24 +99,26 @@ async def test_every_recorded_response_of_openai(surface: str, caplog: pytest.Lo
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
 async def test_a_few_recorded_replies(provider: str, surface: str, caplog: pytest.LogCaptureFixture) -> None:
     found = _answers(provider, surface)
-    few = [*found[::40], *[asked for asked in found if asked.body["stream"]][-3:]]
-    outcomes = await check([_through(surface, asked) for asked in few], caplog, workspace=WORKSPACES["all"])
+    few = [*found[::40], *[call for call in found if call.body["stream"]][-3:]]
+    outcomes = await check([_on_surface(surface, call) for call in few], caplog, workspace=WORKSPACES["all"])
     assert any(each["reply"][0] == 200 for each in outcomes)
 
 
 @st.composite
-def _calls(draw: st.DrawFn) -> Asked:
+def _calls(draw: st.DrawFn) -> AnsweredCall:
     """A request of a surface with fields at random, which a recorded reply answers, or an error."""
     surface, provider = draw(st.sampled_from(sorted(SURFACES))), draw(st.sampled_from(["openai", "anthropic"]))
     optional = {**SHARED, **FIELDS[surface.partition(" ")[0]]}
     fields = draw(st.fixed_dictionaries({}, optional=optional))
     streams = fields.get("stream", False)
-    asked = draw(st.sampled_from([each for each in _answers(provider, surface) if each.body["stream"] == streams]))
-    return _through(surface, replace(asked, status=draw(st.sampled_from([asked.status, 429, 503]))), **fields)
+    call = draw(st.sampled_from([each for each in _answers(provider, surface) if each.body["stream"] == streams]))
+    return _on_surface(surface, replace(call, status=draw(st.sampled_from([call.status, 429, 503]))), **fields)
 
 
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls=st.lists(_calls(), min_size=1, max_size=4), workspace=st.sampled_from(sorted(WORKSPACES)))
-async def test_requests_that_nobody_chose(calls: list[Asked], workspace: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_requests_that_nobody_chose(
+    calls: list[AnsweredCall], workspace: str, caplog: pytest.LogCaptureFixture
+) -> None:
     await check(calls, caplog, workspace=WORKSPACES[workspace])

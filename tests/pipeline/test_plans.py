@@ -155,9 +155,7 @@ WORKSPACES = (
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     changes=st.fixed_dictionaries({}, optional=VALUES),
-    model=st.sampled_from(
-        ["openai/gpt-4o", "gpt-4o", "fast", "openai/unknown", "nobody/x", "anthropic/claude-sonnet-4-5"]
-    ),
+    model=st.sampled_from(MODELS),
     workspace=st.sampled_from(WORKSPACES),
     status=st.sampled_from([200, 200, 429, 503, 400]),
 )
